@@ -1,0 +1,148 @@
+//! The catalog plugin contract.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use iceberg::io::FileIO;
+use iceberg::spec::TableMetadataRef;
+use iceberg::{Namespace, NamespaceIdent, TableCreation, TableIdent, TableRequirement, TableUpdate};
+use serde::Serialize;
+
+use crate::{Error, PluginConfig, PluginDescriptor, Result, StorageClient};
+
+/// A kind of catalog: knows how to connect, holds no connection.
+///
+/// Register an implementation with [`crate::register_catalog!`], and prove it with the catalog contract suite
+/// of `floe-testkit`.
+#[async_trait]
+pub trait CatalogPlugin: Send + Sync + fmt::Debug {
+    /// Name and configuration schema.
+    fn descriptor(&self) -> PluginDescriptor;
+
+    /// Opens the catalog (FR-009). Table metadata is read and written through `storage`, unless the catalog
+    /// does that on its own side.
+    async fn connect(
+        &self,
+        config: &PluginConfig,
+        storage: Arc<dyn StorageClient>,
+    ) -> Result<Arc<dyn CatalogClient>>;
+}
+
+/// An open catalog.
+///
+/// Errors carry the kinds that the methods name; a method that names none may still fail with
+/// `Unavailable`, `Timeout`, `Unauthenticated`, `PermissionDenied` or `Io`.
+#[async_trait]
+pub trait CatalogClient: Send + Sync + fmt::Debug {
+    /// The name of the catalog, as its own server or file knows it.
+    fn name(&self) -> &str;
+
+    /// What this catalog can do.
+    fn capabilities(&self) -> CatalogCapabilities;
+
+    /// The namespaces directly below `parent`, or the top ones; sorted. `NoSuchNamespace` when `parent` is
+    /// not there.
+    async fn list_namespaces(&self, parent: Option<&NamespaceIdent>) -> Result<Vec<NamespaceIdent>>;
+
+    /// Makes a namespace. `NamespaceAlreadyExists`.
+    async fn create_namespace(
+        &self,
+        namespace: &NamespaceIdent,
+        properties: HashMap<String, String>,
+    ) -> Result<Namespace>;
+
+    /// A namespace with its properties. `NoSuchNamespace`.
+    async fn load_namespace(&self, namespace: &NamespaceIdent) -> Result<Namespace>;
+
+    /// Whether the namespace is there.
+    async fn namespace_exists(&self, namespace: &NamespaceIdent) -> Result<bool>;
+
+    /// Sets and removes properties of a namespace, in one step. `NoSuchNamespace`.
+    async fn update_namespace(
+        &self,
+        namespace: &NamespaceIdent,
+        set: HashMap<String, String>,
+        remove: Vec<String>,
+    ) -> Result<()>;
+
+    /// Drops an empty namespace. `NoSuchNamespace`, `NamespaceNotEmpty`.
+    async fn drop_namespace(&self, namespace: &NamespaceIdent) -> Result<()>;
+
+    /// The tables directly in a namespace, sorted. `NoSuchNamespace`.
+    async fn list_tables(&self, namespace: &NamespaceIdent) -> Result<Vec<TableIdent>>;
+
+    /// Whether the table is there.
+    async fn table_exists(&self, table: &TableIdent) -> Result<bool>;
+
+    /// Makes an empty table. `NoSuchNamespace`, `TableAlreadyExists`.
+    async fn create_table(&self, namespace: &NamespaceIdent, creation: TableCreation) -> Result<LoadedTable>;
+
+    /// The table as it is now. `NoSuchTable`, `Corrupted`.
+    async fn load_table(&self, table: &TableIdent) -> Result<LoadedTable>;
+
+    /// Renames a table. `NoSuchTable`, `TableAlreadyExists`, `NoSuchNamespace` for the target's namespace.
+    async fn rename_table(&self, from: &TableIdent, to: &TableIdent) -> Result<()>;
+
+    /// Forgets a table; its files stay. `NoSuchTable`.
+    async fn drop_table(&self, table: &TableIdent) -> Result<()>;
+
+    /// Adds a table whose metadata file is already there. `TableAlreadyExists`, `NoSuchNamespace`,
+    /// `Corrupted` when the file is no table metadata.
+    async fn register_table(&self, table: &TableIdent, metadata_location: &str) -> Result<LoadedTable>;
+
+    /// Applies `updates` to the table if `requirements` hold for its state at that moment; all or nothing
+    /// (Iceberg REST specification, `CommitTableRequest`).
+    ///
+    /// The outcome is a value, because each calls for something else: see [`CommitOutcome`]. An `Err` means
+    /// that the commit *certainly* did not happen and that trying again as it is will not help
+    /// (`NoSuchTable`, `Validation`, `PermissionDenied`, …).
+    async fn commit(
+        &self,
+        table: &TableIdent,
+        requirements: &[TableRequirement],
+        updates: &[TableUpdate],
+    ) -> Result<CommitOutcome>;
+}
+
+/// How a commit ended.
+#[derive(Debug, Clone)]
+pub enum CommitOutcome {
+    /// It happened; this is the table after it.
+    Committed(LoadedTable),
+    /// It certainly did not happen, because a requirement did not hold or another commit came first. Load the
+    /// table and try again.
+    Conflict(Error),
+    /// It may or may not have happened: the reply was lost, or the server failed in the middle. Look for the
+    /// snapshot in the table's history; delete nothing until its absence is certain.
+    Unknown(Error),
+}
+
+/// A table as a catalog gave it: metadata pinned at one version.
+#[derive(Debug, Clone)]
+pub struct LoadedTable {
+    /// Namespace and name.
+    pub ident: TableIdent,
+    /// The table metadata of this version. Never changes.
+    pub metadata: TableMetadataRef,
+    /// Where that metadata is stored. Each version has a location of its own.
+    pub metadata_location: String,
+    /// File IO for this table, with the credentials that the catalog gave for it, if any.
+    pub file_io: FileIO,
+}
+
+/// What a catalog can do. A capability that is absent is declared here, never found out by failing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CatalogCapabilities {
+    /// Namespaces may have namespaces below them.
+    pub nested_namespaces: bool,
+    /// Namespaces carry properties.
+    pub namespace_properties: bool,
+    /// Tables can be renamed.
+    pub rename_table: bool,
+    /// Tables can be registered from a metadata file.
+    pub register_table: bool,
+    /// Several processes, or hosts, may use the catalog at once.
+    pub shared: bool,
+}

@@ -1,0 +1,31 @@
+//! Contracts of floe: what a catalog plugin and a storage plugin must offer, how plugins are found, how they
+//! are configured, and how failures are told.
+//!
+//! A plugin crate implements [`CatalogPlugin`] or [`StoragePlugin`] and registers itself with
+//! [`register_catalog!`] or [`register_storage!`]; an application finds it by name in a [`Registry`].
+//! Nothing in this crate performs IO, except for the helpers in [`metadata_file`] which read and write
+//! Iceberg table metadata through the storage that a plugin gave.
+
+pub mod catalog;
+pub mod config;
+pub mod env;
+mod error;
+pub mod metadata_file;
+pub mod plugin;
+mod registry;
+pub mod secret;
+pub mod span;
+pub mod storage;
+
+pub use catalog::{CatalogCapabilities, CatalogClient, CatalogPlugin, CommitOutcome, LoadedTable};
+pub use config::{FloeConfig, PluginConfig, Properties};
+pub use env::{Environment, SystemEnvironment};
+pub use error::{Action, Error, ErrorKind, Result};
+pub use plugin::{PluginDescriptor, PluginKind};
+pub use registry::{CatalogRegistration, Registry, StorageRegistration};
+pub use secret::{SecretRef, SecretString};
+pub use storage::{FileEntry, StorageCapabilities, StorageClient, StoragePlugin};
+
+/// Re-exported so that [`register_catalog!`] and [`register_storage!`] work in any crate.
+#[doc(hidden)]
+pub use inventory;

@@ -1,0 +1,206 @@
+//! Table metadata files: reading, writing, naming, and applying updates to them.
+//!
+//! For catalogs that keep a pointer to a metadata file and swap it (Iceberg spec, "File System Operations"
+//! and "Metastore Tables"): SQL, Glue, memory. A REST catalog does this on its own side.
+
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::sync::Mutex;
+
+use iceberg::io::FileIO;
+use iceberg::spec::{TableMetadata, TableMetadataRef};
+use iceberg::{TableCreation, TableIdent, TableRequirement, TableUpdate};
+use uuid::Uuid;
+
+use crate::{Error, ErrorKind, Result};
+
+/// The property with which a table may keep its metadata elsewhere than in `<location>/metadata`.
+pub const METADATA_PATH: &str = "write.metadata.path";
+/// The property that says how metadata files are compressed: `none` (default) or `gzip`.
+pub const METADATA_COMPRESSION: &str = "write.metadata.compression-codec";
+
+/// Reads a metadata file, gzip or plain.
+///
+/// Fails with `Corrupted` when it is no table metadata, `FileNotFound` when it is not there.
+pub async fn read(file_io: &FileIO, location: &str) -> Result<TableMetadata> {
+    let bytes = file_io.new_input(location)?.read().await?;
+    let text = if bytes.starts_with(&[0x1f, 0x8b]) {
+        let mut text = Vec::new();
+        flate2::read::GzDecoder::new(bytes.as_ref())
+            .read_to_end(&mut text)
+            .map_err(|e| corrupted(location, &format!("broken gzip: {e}")))?;
+        text.into()
+    } else {
+        bytes
+    };
+    // The parser's message may quote values of properties: say where, not what.
+    serde_json::from_slice(&text)
+        .map_err(|e| corrupted(location, &format!("not valid at line {}, column {}", e.line(), e.column())))
+}
+
+/// Writes a metadata file at a new location; see [`next_location`]. Never overwrites one.
+pub async fn write(file_io: &FileIO, location: &str, metadata: &TableMetadata) -> Result<()> {
+    let json = serde_json::to_vec(metadata).map_err(|e| {
+        Error::new(ErrorKind::Internal, "the table metadata cannot be written as JSON").with_source(e)
+    })?;
+    let bytes = if location.ends_with(".gz.metadata.json") {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(&json)?;
+        encoder.finish()?
+    } else {
+        json
+    };
+    Ok(file_io.new_output(location)?.write(bytes.into()).await?)
+}
+
+/// Where the metadata of a table goes next: `<location>/metadata/<version>-<uuid>.metadata.json`, with the
+/// version one above that of `previous`.
+pub fn next_location(metadata: &TableMetadata, previous: Option<&str>) -> Result<String> {
+    let version = previous.map_or(0, |p| version_of(p) + 1);
+    let folder = match metadata.properties().get(METADATA_PATH) {
+        Some(path) => path.trim_end_matches('/').to_owned(),
+        None => format!("{}/metadata", metadata.location().trim_end_matches('/')),
+    };
+    let suffix = match metadata.properties().get(METADATA_COMPRESSION).map(|c| c.to_lowercase()).as_deref() {
+        None | Some("none") => "",
+        Some("gzip") => ".gz",
+        Some(other) => {
+            return Err(Error::validation(format!("{METADATA_COMPRESSION} cannot be '{other}'"))
+                .with_hint("none or gzip"));
+        }
+    };
+    Ok(format!("{folder}/{version:05}-{}{suffix}.metadata.json", Uuid::new_v4()))
+}
+
+/// The metadata of a new table.
+pub fn create(creation: TableCreation) -> Result<TableMetadata> {
+    let built = iceberg::spec::TableMetadataBuilder::from_table_creation(creation)?.build()?;
+    Ok(built.metadata)
+}
+
+/// Checks `requirements` against the head of a table and applies `updates` to it.
+///
+/// Fails with `CommitConflict` when a requirement does not hold, `Validation` when an update does not fit.
+pub fn apply(
+    table: &TableIdent,
+    head: &TableMetadata,
+    head_location: &str,
+    requirements: &[TableRequirement],
+    updates: &[TableUpdate],
+) -> Result<TableMetadata> {
+    for requirement in requirements {
+        requirement.check(Some(head)).map_err(|e| {
+            Error::new(ErrorKind::CommitConflict, e.message().to_owned()).with_table(table).with_source(e)
+        })?;
+    }
+    let refused = |e: iceberg::Error| {
+        Error::validation(format!("the update does not fit the table: {}", e.message()))
+            .with_table(table)
+            .with_source(e)
+    };
+    let mut builder = head.clone().into_builder(Some(head_location.to_owned()));
+    for update in updates {
+        builder = update.clone().apply(builder).map_err(refused)?;
+    }
+    Ok(builder.build().map_err(refused)?.metadata)
+}
+
+/// Metadata of the tables used last, by location. A metadata file never changes, so that an entry is always
+/// right; a commit of the process that made the last one reads nothing.
+#[derive(Debug)]
+pub struct MetadataCache {
+    entries: Mutex<VecDeque<(String, TableMetadataRef)>>,
+    capacity: usize,
+}
+
+impl MetadataCache {
+    /// A cache of at most `capacity` versions.
+    pub fn new(capacity: usize) -> Self {
+        Self { entries: Mutex::default(), capacity }
+    }
+
+    /// The metadata at `location`, from memory or read and kept.
+    pub async fn get_or_read(&self, file_io: &FileIO, location: &str) -> Result<TableMetadataRef> {
+        if let Some(metadata) = self.get(location) {
+            return Ok(metadata);
+        }
+        let metadata = TableMetadataRef::new(read(file_io, location).await?);
+        self.put(location, metadata.clone());
+        Ok(metadata)
+    }
+
+    /// The metadata at `location`, if it is kept.
+    pub fn get(&self, location: &str) -> Option<TableMetadataRef> {
+        let mut entries = self.lock();
+        let at = entries.iter().position(|(l, _)| l == location)?;
+        let entry = entries.remove(at)?;
+        let metadata = entry.1.clone();
+        entries.push_front(entry);
+        Some(metadata)
+    }
+
+    /// Keeps the metadata that was just read or written.
+    pub fn put(&self, location: &str, metadata: TableMetadataRef) {
+        let mut entries = self.lock();
+        entries.retain(|(l, _)| l != location);
+        entries.push_front((location.to_owned(), metadata));
+        entries.truncate(self.capacity);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(String, TableMetadataRef)>> {
+        self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Default for MetadataCache {
+    fn default() -> Self {
+        Self::new(16)
+    }
+}
+
+/// The version in a metadata file's name: `00012-<uuid>.metadata.json` of most writers, `v12.metadata.json`
+/// of Hadoop tables; 0 where there is none.
+fn version_of(location: &str) -> u64 {
+    let name = location.rsplit('/').next().unwrap_or(location);
+    let name = name.strip_prefix('v').unwrap_or(name);
+    let digits = name.find(|c: char| !c.is_ascii_digit()).unwrap_or(name.len());
+    name[..digits].parse().unwrap_or(0)
+}
+
+fn corrupted(location: &str, why: &str) -> Error {
+    Error::new(ErrorKind::Corrupted, format!("the metadata file {location} cannot be read: {why}"))
+        .with_hint("register the table again from an earlier metadata file of its folder")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_all_writers() {
+        assert_eq!(version_of("file:///t/metadata/00012-8e5f.metadata.json"), 12);
+        assert_eq!(version_of("s3://b/t/metadata/v7.metadata.json"), 7);
+        assert_eq!(version_of("s3://b/t/metadata/v7.gz.metadata.json"), 7);
+        assert_eq!(version_of("odd.json"), 0);
+    }
+
+    #[test]
+    fn the_cache_forgets_the_oldest() {
+        let cache = MetadataCache::new(2);
+        let metadata = || {
+            let schema = iceberg::spec::Schema::builder().build().expect("schema");
+            let creation = TableCreation::builder()
+                .name("t".into())
+                .location("memory:///t".into())
+                .schema(schema)
+                .build();
+            TableMetadataRef::new(create(creation).expect("metadata"))
+        };
+        cache.put("a", metadata());
+        cache.put("b", metadata());
+        assert!(cache.get("a").is_some());
+        cache.put("c", metadata());
+        assert!(cache.get("b").is_none());
+        assert!(cache.get("a").is_some() && cache.get("c").is_some());
+    }
+}

@@ -1,0 +1,72 @@
+//! The storage plugin contract.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use futures::stream::BoxStream;
+use iceberg::io::FileIO;
+use serde::Serialize;
+
+use crate::{PluginConfig, PluginDescriptor, Result};
+
+/// A kind of storage: knows how to connect, holds no connection.
+///
+/// Register an implementation with [`crate::register_storage!`], and prove it with the storage contract suite
+/// of `floe-testkit`.
+#[async_trait]
+pub trait StoragePlugin: Send + Sync + fmt::Debug {
+    /// Name, schemes and configuration schema.
+    fn descriptor(&self) -> PluginDescriptor;
+
+    /// Opens the storage. Checks the configuration (FR-045), but not yet the far end: see
+    /// [`StorageClient::check`].
+    async fn connect(&self, config: &PluginConfig) -> Result<Arc<dyn StorageClient>>;
+}
+
+/// An open storage: where a warehouse lives.
+#[async_trait]
+pub trait StorageClient: Send + Sync + fmt::Debug {
+    /// File IO for Iceberg, sharing this client's connections (FR-010).
+    fn file_io(&self) -> FileIO;
+
+    /// The URI of the warehouse, without a final slash (FR-011).
+    fn warehouse(&self) -> &str;
+
+    /// What this storage can do.
+    fn capabilities(&self) -> StorageCapabilities;
+
+    /// Every file below `prefix` (an absolute URI), in no order. A prefix that is not there lists nothing.
+    fn list(&self, prefix: &str) -> BoxStream<'static, Result<FileEntry>>;
+
+    /// Deletes `locations` (absolute URIs), many at a time. A file that is not there counts as deleted. Yields
+    /// one result for each location, in no order; one failure does not stop the others.
+    fn delete_many(&self, locations: BoxStream<'static, String>) -> BoxStream<'static, (String, Result<()>)>;
+
+    /// Proves that the warehouse can be written, read, listed and deleted from, with one small file of its own
+    /// (FR-047). The error says what to check.
+    async fn check(&self) -> Result<()>;
+}
+
+/// A file that a listing found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileEntry {
+    /// Absolute URI, in the same form as in [`StorageClient::warehouse`].
+    pub location: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// When it was last written.
+    pub last_modified: DateTime<Utc>,
+}
+
+/// What a storage can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct StorageCapabilities {
+    /// A file can be created on condition that none is there.
+    pub create_if_absent: bool,
+    /// A file becomes visible whole or not at all.
+    pub atomic_write: bool,
+    /// Many files are deleted by one request.
+    pub bulk_delete: bool,
+}
