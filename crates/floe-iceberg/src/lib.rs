@@ -1,1 +1,11 @@
-//! floe-iceberg
+//! The Iceberg table lifecycle over floe's catalog and storage plugins.
+//!
+//! Start at `IcebergTableManager`. Every write takes one path: intent, plan (pure, in `floe-plan`), execute
+//! (IO, gives a change set), commit loop, outcome.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod base;
+pub mod commit;
+pub mod data;
+pub mod execute;
+pub mod model;

@@ -1,0 +1,1 @@
+//! A table pinned at one version: metadata, manifest lists and manifests, read through a shared cache.

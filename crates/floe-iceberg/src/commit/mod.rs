@@ -1,0 +1,1 @@
+//! The commit loop: one path for every kind of write.

@@ -1,0 +1,44 @@
+//! Streams of record batches.
+
+use std::fmt;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use floe_core::Result;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+
+/// A stream of record batches that all have one schema.
+pub struct BatchStream {
+    /// The schema of every batch.
+    pub schema: SchemaRef,
+    /// The batches. Ends after the first error.
+    pub stream: BoxStream<'static, Result<RecordBatch>>,
+}
+
+impl BatchStream {
+    /// A stream with its schema.
+    pub fn new(schema: SchemaRef, stream: BoxStream<'static, Result<RecordBatch>>) -> Self {
+        Self { schema, stream }
+    }
+
+    /// Batches that are in memory already. All must have `schema`.
+    pub fn from_batches(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
+        Self::new(schema, futures::stream::iter(batches.into_iter().map(Ok)).boxed())
+    }
+
+    /// Every batch, in memory. For small results only: nothing bounds what this holds.
+    pub async fn collect(mut self) -> Result<Vec<RecordBatch>> {
+        let mut batches = Vec::new();
+        while let Some(batch) = self.stream.next().await {
+            batches.push(batch?);
+        }
+        Ok(batches)
+    }
+}
+
+impl fmt::Debug for BatchStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchStream").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}

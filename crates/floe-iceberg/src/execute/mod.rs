@@ -1,0 +1,4 @@
+//! Doing what was planned: reading and writing data files.
+
+pub mod scan;
+pub mod write;

@@ -1,0 +1,1 @@
+//! Scans: from a request over a plan to a stream of record batches.

@@ -1,0 +1,1 @@
+//! Writing a stream of record batches as data files.

@@ -1,0 +1,1 @@
+//! The data model: configuration of tables, writes and the manager.

@@ -1,0 +1,1 @@
+//! What an operation wants to change, and what must not have happened meanwhile.

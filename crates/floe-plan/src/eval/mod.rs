@@ -1,0 +1,1 @@
+//! Evaluating expressions over Arrow record batches.

@@ -1,0 +1,1 @@
+//! Filter expressions: text, typed, and bound to a schema.

@@ -1,0 +1,1 @@
+//! Which manifests a snapshot consists of.

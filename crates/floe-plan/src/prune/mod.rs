@@ -1,0 +1,1 @@
+//! Deciding which files a filter can match.

@@ -1,0 +1,1 @@
+//! Requirements that follow from updates.

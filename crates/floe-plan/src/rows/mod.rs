@@ -1,0 +1,1 @@
+//! Row groups and file sizes: when to cut.

@@ -1,0 +1,1 @@
+//! Fitting the schema of data to the schema of a table.
