@@ -1,0 +1,4 @@
+//! What every plugin must hold, as async functions that panic with the broken property.
+
+pub mod catalog;
+pub mod storage;
