@@ -3,13 +3,14 @@
 //! For catalogs that keep a pointer to a metadata file and swap it (Iceberg spec, "File System Operations"
 //! and "Metastore Tables"): SQL, Glue, memory. A REST catalog does this on its own side.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{Read, Write};
 use std::sync::Mutex;
 
 use iceberg::io::FileIO;
-use iceberg::spec::{TableMetadata, TableMetadataRef};
+use iceberg::spec::{SnapshotReference, TableMetadata, TableMetadataRef};
 use iceberg::{TableCreation, TableIdent, TableRequirement, TableUpdate};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::{Error, ErrorKind, Result};
@@ -103,6 +104,21 @@ pub fn apply(
         builder = update.clone().apply(builder).map_err(refused)?;
     }
     Ok(builder.build().map_err(refused)?.metadata)
+}
+
+/// Every tag and branch of a table, by name.
+pub fn references(metadata: &TableMetadata) -> Result<BTreeMap<String, SnapshotReference>> {
+    #[derive(Deserialize)]
+    struct References {
+        #[serde(default)]
+        refs: BTreeMap<String, SnapshotReference>,
+    }
+    // The crate offers a look-up by name only; its JSON form holds them all.
+    let unreadable =
+        |e| Error::new(ErrorKind::Internal, "the references of the table cannot be read").with_source(e);
+    let json = serde_json::to_string(metadata).map_err(unreadable)?;
+    let References { refs } = serde_json::from_str(&json).map_err(unreadable)?;
+    Ok(refs)
 }
 
 /// Metadata of the tables used last, by location. A metadata file never changes, so that an entry is always

@@ -8,4 +8,7 @@ pub mod base;
 pub mod commit;
 pub mod data;
 pub mod execute;
+mod manager;
 pub mod model;
+
+pub use manager::IcebergTableManager;

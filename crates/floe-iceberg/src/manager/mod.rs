@@ -1,0 +1,83 @@
+//! `IcebergTableManager`: the operations of the table lifecycle, each in one span.
+
+mod connect;
+mod snapshots;
+mod tables;
+mod traced;
+
+use std::fmt;
+use std::sync::Arc;
+
+use floe_core::{CatalogClient, Environment, Result, StorageClient, SystemEnvironment};
+use tokio::sync::OnceCell;
+
+use crate::model::IcebergTableManagerConfig;
+
+/// Creates, reads and writes Iceberg tables through one catalog and one storage, which it is given (FR-004).
+///
+/// Cheap to clone; clones share connections and caches. Every operation is a span called
+/// `IcebergTableManager.<operation>` (FR-041).
+///
+/// The storage is checked before the first write (FR-047); a manager that only reads writes nothing.
+#[derive(Clone)]
+pub struct IcebergTableManager {
+    catalog: Arc<dyn CatalogClient>,
+    storage: Arc<dyn StorageClient>,
+    config: Arc<IcebergTableManagerConfig>,
+    environment: Arc<dyn Environment>,
+    checked: Arc<OnceCell<()>>,
+}
+
+impl IcebergTableManager {
+    /// A manager over an open catalog and an open storage. Fails with `Validation` when `config` is not valid.
+    pub fn new(
+        catalog: Arc<dyn CatalogClient>,
+        storage: Arc<dyn StorageClient>,
+        config: IcebergTableManagerConfig,
+    ) -> Result<Self> {
+        config.validate()?;
+        Ok(Self {
+            catalog,
+            storage,
+            config: Arc::new(config),
+            environment: Arc::new(SystemEnvironment),
+            checked: Arc::default(),
+        })
+    }
+
+    /// Takes time and randomness from `environment`, so that a run can be replayed.
+    pub fn with_environment(mut self, environment: Arc<dyn Environment>) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// The catalog.
+    pub fn catalog(&self) -> &Arc<dyn CatalogClient> {
+        &self.catalog
+    }
+
+    /// The storage.
+    pub fn storage(&self) -> &Arc<dyn StorageClient> {
+        &self.storage
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &IcebergTableManagerConfig {
+        &self.config
+    }
+
+    /// Proves that the warehouse can be written, read, listed and deleted from (FR-047). Done by itself, once,
+    /// before the first write.
+    pub async fn check_storage(&self) -> Result<()> {
+        self.checked.get_or_try_init(|| self.storage.check()).await.copied()
+    }
+}
+
+impl fmt::Debug for IcebergTableManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IcebergTableManager")
+            .field("catalog", &self.catalog)
+            .field("storage", &self.storage)
+            .finish_non_exhaustive()
+    }
+}
