@@ -1,1 +1,25 @@
-//! floe-object-store
+//! Iceberg storage over [`object_store`]: the ground every storage plugin of floe stands on.
+//!
+//! A plugin implements [`StoreProvider`] (which schemes, how to open a bucket) and gets from it an Iceberg
+//! [`Storage`](iceberg::io::Storage) with cached clients, range reads and concurrent multipart writes
+//! ([`ObjectStoreStorage`]), and a whole [`StorageClient`](floe_core::StorageClient) with listing, deletion
+//! and an accessibility check ([`ObjectStoreClient`]).
+//!
+//! Locations are literal strings, as the Iceberg specification has it: nothing is URL-decoded or encoded on
+//! its way to a file or object name, so that `a%20b`, `a b`, `é`, `#` and `?` each name what they say.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod client;
+mod error;
+mod provider;
+mod read;
+mod storage;
+mod uri;
+mod write;
+
+pub use client::ObjectStoreClient;
+pub use error::storage_error;
+pub use provider::{StoreOptions, StoreProvider};
+pub use storage::{ObjectStoreFactory, ObjectStoreStorage};
+pub use uri::Uri;

@@ -1,0 +1,114 @@
+//! The storage client every plugin over `object_store` hands out.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use floe_core::{Error, ErrorKind, FileEntry, Result, StorageCapabilities, StorageClient};
+use futures::stream::{BoxStream, StreamExt};
+use iceberg::io::FileIO;
+
+use crate::error::storage_error;
+use crate::storage::ObjectStoreStorage;
+use crate::uri::Uri;
+
+/// A [`StorageClient`] over an [`ObjectStoreStorage`].
+#[derive(Debug, Clone)]
+pub struct ObjectStoreClient {
+    storage: ObjectStoreStorage,
+    file_io: FileIO,
+    warehouse: String,
+    capabilities: StorageCapabilities,
+}
+
+impl ObjectStoreClient {
+    /// A client for the warehouse at this URI. Makes no request.
+    ///
+    /// `Validation` when the storage does not serve the warehouse.
+    pub fn new(
+        storage: ObjectStoreStorage,
+        warehouse: &str,
+        capabilities: StorageCapabilities,
+    ) -> Result<Self> {
+        let target = storage.target(warehouse)?;
+        let warehouse = Uri::parse(warehouse)?.render(target.path.as_ref());
+        let warehouse = warehouse.trim_end_matches('/').to_owned();
+        Ok(Self { file_io: storage.file_io(), storage, warehouse, capabilities })
+    }
+
+    /// The storage below.
+    pub fn storage(&self) -> &ObjectStoreStorage {
+        &self.storage
+    }
+
+    async fn probe(&self, folder: &str) -> Result<()> {
+        let location = format!("{folder}/probe");
+        let content = Bytes::from_static(b"floe checks that this location can be used");
+        self.file_io.new_output(&location)?.write(content.clone()).await?;
+        if self.file_io.new_input(&location)?.read().await? != content {
+            return Err(Error::new(ErrorKind::Corrupted, format!("{location} reads back differently")));
+        }
+        let listed: Vec<_> = self.list(folder).collect().await;
+        let listed = listed.into_iter().collect::<Result<Vec<_>>>()?;
+        if !listed.iter().any(|entry| entry.location == location) {
+            return Err(Error::new(ErrorKind::Io, format!("{location} is there but is not listed")));
+        }
+        self.file_io.delete(&location).await?;
+        if self.file_io.exists(&location).await? {
+            return Err(Error::new(ErrorKind::Io, format!("{location} is still there after its deletion")));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl StorageClient for ObjectStoreClient {
+    fn file_io(&self) -> FileIO {
+        self.file_io.clone()
+    }
+
+    fn warehouse(&self) -> &str {
+        &self.warehouse
+    }
+
+    fn capabilities(&self) -> StorageCapabilities {
+        self.capabilities
+    }
+
+    fn list(&self, prefix: &str) -> BoxStream<'static, Result<FileEntry>> {
+        let target = match self.storage.target(prefix) {
+            Ok(target) => target,
+            Err(e) => return futures::stream::once(async { Err(e) }).boxed(),
+        };
+        // Listed files are named as the warehouse is, whatever alias of the scheme the prefix used.
+        let scheme = Uri::parse(&self.warehouse).map_or("file", |uri| uri.scheme).to_owned();
+        let authority = Uri::parse(prefix).map_or("", |uri| uri.authority).to_owned();
+        let prefix = prefix.to_owned();
+        let path = (!target.path.is_root()).then_some(target.path);
+        target
+            .store
+            .list(path.as_ref())
+            .map(move |found| match found {
+                Ok(meta) => Ok(FileEntry {
+                    location: Uri { scheme: &scheme, authority: &authority, path: "" }
+                        .render(meta.location.as_ref()),
+                    size: meta.size,
+                    last_modified: meta.last_modified,
+                }),
+                Err(e) => Err(storage_error(e, "listing", &prefix)),
+            })
+            .boxed()
+    }
+
+    fn delete_many(&self, locations: BoxStream<'static, String>) -> BoxStream<'static, (String, Result<()>)> {
+        self.storage.delete_each(locations)
+    }
+
+    async fn check(&self) -> Result<()> {
+        let folder = format!("{}/.floe-check-{}", self.warehouse, uuid::Uuid::new_v4().simple());
+        let result = self.probe(&folder).await;
+        let swept = self.storage.delete_below(&folder).await;
+        result.and(swept).map_err(|e| {
+            e.context(format!("the warehouse {} cannot be used", self.warehouse))
+                .with_hint("check its address, the credentials and the permissions")
+        })
+    }
+}

@@ -1,0 +1,362 @@
+//! Iceberg's `Storage` over cached object stores.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use floe_core::{Error, ErrorKind, Result};
+use futures::stream::{BoxStream, StreamExt};
+use iceberg::io::{
+    FileIO, FileIOBuilder, FileMetadata, FileRead, FileWrite, InputFile, OutputFile, Storage, StorageConfig,
+    StorageFactory,
+};
+use object_store::path::Path;
+use object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{io_error, storage_error};
+use crate::provider::{StoreOptions, StoreProvider};
+use crate::read::ObjectReader;
+use crate::uri::Uri;
+use crate::write::ObjectWriter;
+
+/// Iceberg storage over the stores of one [`StoreProvider`]. Each store is opened once and shared by all
+/// clones. Serialises as its provider; stores are opened anew on the other side.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ObjectStoreStorage {
+    provider: Arc<dyn StoreProvider>,
+    #[serde(skip)]
+    stores: Arc<RwLock<HashMap<String, Arc<dyn ObjectStore>>>>,
+}
+
+/// A location, resolved.
+pub(crate) struct Target {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) path: Path,
+}
+
+impl ObjectStoreStorage {
+    /// Storage over the stores that `provider` opens.
+    pub fn new(provider: Arc<dyn StoreProvider>) -> Self {
+        Self { provider, stores: Arc::default() }
+    }
+
+    /// A [`FileIO`] that shares this storage's stores.
+    pub fn file_io(&self) -> FileIO {
+        FileIOBuilder::new(Arc::new(ObjectStoreFactory { storage: self.clone() })).build()
+    }
+
+    /// How files are read and written.
+    pub fn options(&self) -> StoreOptions {
+        self.provider.options()
+    }
+
+    /// The store that serves `location`, opened at the first call, and the name of the object in it.
+    ///
+    /// `Validation` for a location that is no absolute URI, or whose scheme this storage does not serve.
+    pub fn resolve(&self, location: &str) -> Result<(Arc<dyn ObjectStore>, Path)> {
+        self.target(location).map(|t| (t.store, t.path))
+    }
+
+    pub(crate) fn target(&self, location: &str) -> Result<Target> {
+        let uri = Uri::parse(location)?;
+        if !self.provider.schemes().contains(&uri.scheme) {
+            return Err(Error::validation(format!(
+                "the location '{location}' is not served by this storage"
+            ))
+            .with_hint(format!("it serves the schemes {}", self.provider.schemes().join(", "))));
+        }
+        Ok(Target { store: self.store(uri.authority)?, path: uri.object_path()? })
+    }
+
+    /// Like `target`, for a location that must name a file.
+    fn file(&self, location: &str) -> Result<Target> {
+        let target = self.target(location)?;
+        if target.path.is_root() {
+            return Err(Error::validation(format!("the location '{location}' names no file")));
+        }
+        Ok(target)
+    }
+
+    fn store(&self, authority: &str) -> Result<Arc<dyn ObjectStore>> {
+        if let Some(store) = self.stores.read().unwrap_or_else(PoisonError::into_inner).get(authority) {
+            return Ok(Arc::clone(store));
+        }
+        let mut stores = self.stores.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = stores.get(authority) {
+            return Ok(Arc::clone(store));
+        }
+        let store = self.provider.open(authority)?;
+        stores.insert(authority.to_owned(), Arc::clone(&store));
+        Ok(store)
+    }
+
+    async fn head(&self, location: &str) -> Result<ObjectMeta> {
+        let target = self.file(location)?;
+        let meta = target.store.head(&target.path).await;
+        meta.map_err(|e| missing_below_file(storage_error(e, "looking at", location)))
+    }
+
+    async fn read_whole(&self, location: &str) -> Result<Bytes> {
+        let target = self.file(location)?;
+        let fail = |e| missing_below_file(storage_error(e, "reading", location));
+        let got = target.store.get_opts(&target.path, GetOptions::default()).await.map_err(fail)?;
+        match got.payload {
+            GetResultPayload::File(mut file, _) => blocking(move || {
+                let mut buffer = Vec::with_capacity(got.meta.size as usize);
+                std::io::Read::read_to_end(&mut file, &mut buffer).map(|_| Bytes::from(buffer))
+            })
+            .await?
+            .map_err(|e| io_error(&e, &format!("reading {location}"))),
+            GetResultPayload::Stream(_) => got.bytes().await.map_err(fail),
+        }
+    }
+
+    async fn write_whole(&self, location: &str, bytes: Bytes) -> Result<()> {
+        let options = self.options();
+        let target = self.file(location)?;
+        if bytes.len() > options.part_bytes && !options.local_files {
+            let mut writer = ObjectWriter::new(target.store, target.path, location.to_owned(), options);
+            writer.write(bytes).await?;
+            writer.close().await?;
+            return Ok(());
+        }
+        let put = target.store.put(&target.path, bytes.into()).await;
+        put.map(drop).map_err(|e| storage_error(e, "writing", location))
+    }
+
+    /// Deletes one file; one that is not there counts as deleted.
+    pub(crate) async fn delete_one(&self, location: &str) -> Result<()> {
+        let target = self.file(location)?;
+        match target.store.delete(&target.path).await {
+            Ok(()) => Ok(()),
+            Err(e) => match missing_below_file(storage_error(e, "deleting", location)) {
+                e if e.kind() == ErrorKind::FileNotFound => Ok(()),
+                e => Err(e),
+            },
+        }
+    }
+
+    /// Deletes many files, each with a result of its own.
+    pub(crate) fn delete_each(
+        &self,
+        locations: BoxStream<'static, String>,
+    ) -> BoxStream<'static, (String, Result<()>)> {
+        let options = self.options();
+        let (bulk, in_flight) = (options.deletes_per_request.max(1), options.deletes_in_flight.max(1));
+        let storage = self.clone();
+        if bulk == 1 {
+            return locations
+                .map(move |location| {
+                    let storage = storage.clone();
+                    async move {
+                        let result = storage.delete_one(&location).await;
+                        (location, result)
+                    }
+                })
+                .buffer_unordered(in_flight)
+                .boxed();
+        }
+        locations
+            .chunks(bulk)
+            .map(move |chunk| {
+                let storage = storage.clone();
+                async move { futures::stream::iter(storage.delete_chunk(chunk).await) }
+            })
+            .buffer_unordered(in_flight)
+            .flatten()
+            .boxed()
+    }
+
+    /// Deletes many files by few requests. What such a request did not report as deleted is deleted alone,
+    /// so that each location gets its own answer.
+    async fn delete_chunk(&self, locations: Vec<String>) -> Vec<(String, Result<()>)> {
+        let mut by_store: HashMap<String, Vec<(String, Path)>> = HashMap::new();
+        let mut results = Vec::with_capacity(locations.len());
+        for location in locations {
+            match Uri::parse(&location).and_then(|uri| Ok((uri.authority.to_owned(), self.file(&location)?)))
+            {
+                Ok((authority, target)) => {
+                    by_store.entry(authority).or_default().push((location, target.path));
+                }
+                Err(e) => results.push((location, Err(e))),
+            }
+        }
+        for (authority, files) in by_store {
+            let mut deleted = std::collections::HashSet::new();
+            if let Ok(store) = self.store(&authority) {
+                let paths: Vec<_> = files.iter().map(|(_, path)| Ok(path.clone())).collect();
+                let mut done = store.delete_stream(futures::stream::iter(paths).boxed());
+                while let Some(result) = done.next().await {
+                    deleted.extend(result.ok());
+                }
+            }
+            for (location, path) in files {
+                let result = if deleted.contains(&path) { Ok(()) } else { self.delete_one(&location).await };
+                results.push((location, result));
+            }
+        }
+        results
+    }
+
+    /// Deletes every file below `prefix`, and on a local file system the folder itself.
+    pub(crate) async fn delete_below(&self, prefix: &str) -> Result<()> {
+        let target = self.target(prefix)?;
+        if target.path.is_root() {
+            return Err(Error::validation(format!("'{prefix}' is a whole store: it is not deleted")));
+        }
+        if self.options().local_files {
+            let folder = local_path(&target.path);
+            let removed = blocking(move || match std::fs::symlink_metadata(&folder) {
+                Ok(found) if found.is_dir() => std::fs::remove_dir_all(&folder),
+                Ok(_) => Ok(()),
+                Err(e) => Err(e),
+            })
+            .await?;
+            return match removed {
+                Err(e) if !is_missing(e.kind()) => Err(io_error(&e, &format!("deleting {prefix}"))),
+                _ => Ok(()),
+            };
+        }
+        let uri = Uri::parse(prefix)?;
+        let (scheme, authority) = (uri.scheme.to_owned(), uri.authority.to_owned());
+        let locations = target.store.list(Some(&target.path)).map(move |found| {
+            found.map(|meta| {
+                Uri { scheme: &scheme, authority: &authority, path: "" }.render(meta.location.as_ref())
+            })
+        });
+        let mut failure = None;
+        let (send, receive) = futures::channel::mpsc::channel(1000);
+        let forward = async move {
+            let (mut send, mut failed) = (send, None);
+            let mut locations = locations;
+            while let Some(found) = locations.next().await {
+                match found {
+                    Ok(location) => {
+                        if futures::SinkExt::send(&mut send, location).await.is_err() {
+                            break;
+                        }
+                    }
+                    Err(e) => {
+                        failed = Some(e);
+                        break;
+                    }
+                }
+            }
+            failed
+        };
+        let delete = self.delete_each(receive.boxed()).for_each(|(_, result)| {
+            if let Err(e) = result {
+                failure.get_or_insert(e);
+            }
+            futures::future::ready(())
+        });
+        let (listing, ()) = futures::join!(forward, delete);
+        match listing.map(|e| storage_error(e, "listing", prefix)).or(failure) {
+            Some(e) => Err(e),
+            None => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+#[typetag::serde(name = "floe-object-store")]
+impl Storage for ObjectStoreStorage {
+    async fn exists(&self, path: &str) -> iceberg::Result<bool> {
+        match self.head(path).await {
+            Ok(_) => Ok(true),
+            Err(e) if e.kind() == ErrorKind::FileNotFound => Ok(false),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    async fn metadata(&self, path: &str) -> iceberg::Result<FileMetadata> {
+        Ok(FileMetadata { size: self.head(path).await?.size })
+    }
+
+    async fn read(&self, path: &str) -> iceberg::Result<Bytes> {
+        Ok(self.read_whole(path).await?)
+    }
+
+    async fn reader(&self, path: &str) -> iceberg::Result<Box<dyn FileRead>> {
+        let Target { store, path: object } = self.file(path)?;
+        Ok(Box::new(ObjectReader::new(store, object, path.to_owned(), self.options().local_files)))
+    }
+
+    async fn write(&self, path: &str, bs: Bytes) -> iceberg::Result<()> {
+        Ok(self.write_whole(path, bs).await?)
+    }
+
+    async fn writer(&self, path: &str) -> iceberg::Result<Box<dyn FileWrite>> {
+        let Target { store, path: object } = self.file(path)?;
+        Ok(Box::new(ObjectWriter::new(store, object, path.to_owned(), self.options())))
+    }
+
+    async fn delete(&self, path: &str) -> iceberg::Result<()> {
+        Ok(self.delete_one(path).await?)
+    }
+
+    async fn delete_prefix(&self, path: &str) -> iceberg::Result<()> {
+        Ok(self.delete_below(path).await?)
+    }
+
+    async fn delete_stream(&self, paths: BoxStream<'static, String>) -> iceberg::Result<()> {
+        let mut results = self.delete_each(paths);
+        let mut failure = None;
+        while let Some((_, result)) = results.next().await {
+            if let Err(e) = result {
+                failure.get_or_insert(e);
+            }
+        }
+        failure.map_or(Ok(()), |e| Err(e.into()))
+    }
+
+    fn new_input(&self, path: &str) -> iceberg::Result<InputFile> {
+        Ok(InputFile::new(Arc::new(self.clone()), path.to_owned()))
+    }
+
+    fn new_output(&self, path: &str) -> iceberg::Result<OutputFile> {
+        Ok(OutputFile::new(Arc::new(self.clone()), path.to_owned()))
+    }
+}
+
+/// Gives every [`FileIO`] the same [`ObjectStoreStorage`], so that they share connections.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ObjectStoreFactory {
+    storage: ObjectStoreStorage,
+}
+
+#[typetag::serde(name = "floe-object-store")]
+impl StorageFactory for ObjectStoreFactory {
+    fn build(&self, _config: &StorageConfig) -> iceberg::Result<Arc<dyn Storage>> {
+        Ok(Arc::new(self.storage.clone()))
+    }
+}
+
+/// Runs blocking IO beside the async tasks, or in place when there is no tokio runtime.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => runtime.spawn_blocking(work).await.map_err(|e| {
+            Error::new(ErrorKind::Internal, "a task that reads or writes files died").with_source(e)
+        }),
+        Err(_) => Ok(work()),
+    }
+}
+
+/// The local path of an object in a store of local files.
+pub(crate) fn local_path(path: &Path) -> std::path::PathBuf {
+    std::path::Path::new("/").join(path.as_ref())
+}
+
+pub(crate) fn is_missing(kind: std::io::ErrorKind) -> bool {
+    matches!(kind, std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
+/// For reading, a path below a regular file is just not there.
+fn missing_below_file(error: Error) -> Error {
+    let below_file = std::error::Error::source(&error)
+        .and_then(|e| e.downcast_ref::<std::io::Error>())
+        .is_some_and(|e| is_missing(e.kind()));
+    if below_file { error.with_kind(ErrorKind::FileNotFound) } else { error }
+}

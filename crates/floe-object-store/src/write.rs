@@ -1,0 +1,178 @@
+//! Writing a file: one request when it is small, concurrent parts when it is large.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use floe_core::{Error, ErrorKind, Result};
+use iceberg::io::FileWrite;
+use object_store::path::Path;
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayloadMut};
+use tokio::task::JoinSet;
+
+use crate::error::storage_error;
+use crate::provider::StoreOptions;
+
+/// Pieces below this are copied together, so that many tiny writes do not make many tiny buffers.
+const COPY_BELOW: usize = 16 << 10;
+
+/// Writes one file. Nothing is visible before `close` succeeds; a writer that fails or is dropped leaves
+/// nothing behind.
+#[derive(Debug)]
+pub(crate) struct ObjectWriter {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    location: String,
+    options: StoreOptions,
+    buffer: PutPayloadMut,
+    upload: Option<Upload>,
+    state: State,
+}
+
+#[derive(Debug)]
+struct Upload {
+    target: Box<dyn MultipartUpload>,
+    parts: JoinSet<object_store::Result<()>>,
+    started: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Closed,
+    Failed,
+}
+
+impl ObjectWriter {
+    pub(crate) fn new(
+        store: Arc<dyn ObjectStore>,
+        path: Path,
+        location: String,
+        options: StoreOptions,
+    ) -> Self {
+        let buffer = PutPayloadMut::new();
+        Self { store, path, location, options, buffer, upload: None, state: State::Open }
+    }
+
+    async fn append(&mut self, mut bytes: Bytes) -> object_store::Result<()> {
+        while !bytes.is_empty() {
+            let part_size = self.options.part_size(self.upload.as_ref().map_or(0, |u| u.started));
+            let room = part_size.saturating_sub(self.buffer.content_length());
+            if room == 0 {
+                self.send_part().await?;
+                continue;
+            }
+            let piece = bytes.split_to(room.min(bytes.len()));
+            if piece.len() < COPY_BELOW {
+                self.buffer.extend_from_slice(&piece);
+            } else {
+                self.buffer.push(piece);
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the upload of the buffer, once there is room for another part under way.
+    async fn send_part(&mut self) -> object_store::Result<()> {
+        let upload = if let Some(upload) = &mut self.upload {
+            upload
+        } else {
+            let target = self.store.put_multipart(&self.path).await?;
+            self.upload.insert(Upload { target, parts: JoinSet::new(), started: 0 })
+        };
+        while upload.parts.len() >= self.options.parts_in_flight.max(1) {
+            upload.wait_for_one().await?;
+        }
+        let part = std::mem::take(&mut self.buffer).freeze();
+        upload.parts.spawn(upload.target.put_part(part));
+        upload.started += 1;
+        Ok(())
+    }
+
+    async fn finish(&mut self) -> object_store::Result<()> {
+        if self.upload.is_none() {
+            let payload = std::mem::take(&mut self.buffer).freeze();
+            self.store.put(&self.path, payload).await?;
+            return Ok(());
+        }
+        if !self.buffer.is_empty() {
+            self.send_part().await?;
+        }
+        if let Some(upload) = &mut self.upload {
+            while !upload.parts.is_empty() {
+                upload.wait_for_one().await?;
+            }
+            upload.target.complete().await?;
+        }
+        self.upload = None;
+        Ok(())
+    }
+
+    /// Takes back what was uploaded, and says what went wrong.
+    async fn fail(&mut self, error: object_store::Error) -> Error {
+        self.state = State::Failed;
+        self.buffer = PutPayloadMut::new();
+        if let Some(mut upload) = self.upload.take() {
+            upload.abort(&self.location).await;
+        }
+        storage_error(error, "writing", &self.location)
+    }
+
+    fn check_open(&self) -> Result<()> {
+        let problem = match self.state {
+            State::Open => return Ok(()),
+            State::Closed => "the file is closed already",
+            State::Failed => "an earlier write to this file failed",
+        };
+        Err(Error::new(ErrorKind::Io, format!("writing {}: {problem}", self.location)))
+    }
+}
+
+impl Upload {
+    async fn wait_for_one(&mut self) -> object_store::Result<()> {
+        match self.parts.join_next().await {
+            Some(joined) => joined?,
+            None => Ok(()),
+        }
+    }
+
+    async fn abort(&mut self, location: &str) {
+        self.parts.shutdown().await;
+        if let Err(error) = self.target.abort().await {
+            let error = storage_error(error, "aborting the write of", location);
+            tracing::warn!(%error, "parts of an aborted write may be left in the store");
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl FileWrite for ObjectWriter {
+    async fn write(&mut self, bytes: Bytes) -> iceberg::Result<()> {
+        self.check_open()?;
+        match self.append(bytes).await {
+            Ok(()) => Ok(()),
+            Err(e) => Err(self.fail(e).await.into()),
+        }
+    }
+
+    async fn close(&mut self) -> iceberg::Result<()> {
+        self.check_open()?;
+        match self.finish().await {
+            Ok(()) => {
+                self.state = State::Closed;
+                Ok(())
+            }
+            Err(e) => Err(self.fail(e).await.into()),
+        }
+    }
+}
+
+impl Drop for ObjectWriter {
+    fn drop(&mut self) {
+        if let Some(mut upload) = self.upload.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let location = std::mem::take(&mut self.location);
+            runtime.spawn(async move { upload.abort(&location).await });
+        }
+    }
+}
