@@ -1,0 +1,117 @@
+//! The files of a table, as a user looks at them.
+
+use std::collections::BTreeMap;
+
+use floe_core::Result;
+use iceberg::spec::{DataContentType, Datum, ManifestFile, PrimitiveType, Schema, StructType};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Entry, Manifest};
+
+/// A live file of a table.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct TableFile {
+    /// Where the file is stored.
+    pub path: String,
+    /// `data`, `position_deletes` or `equality_deletes`.
+    pub content: String,
+    /// `parquet`, `avro`, `orc` or `puffin`.
+    pub format: String,
+    /// The partition as `name=value/…`, empty when the file's spec has no fields.
+    pub partition: String,
+    /// The partition spec of the file.
+    pub spec_id: i32,
+    /// How many rows the file has.
+    pub rows: u64,
+    /// The size of the file in bytes.
+    pub bytes: u64,
+    /// The data sequence number of the file.
+    pub sequence_number: i64,
+    /// The snapshot that added the file.
+    pub snapshot_id: i64,
+    /// What is known of the columns, by name. A column without metrics is not listed.
+    pub columns: BTreeMap<String, ColumnBounds>,
+}
+
+/// What a manifest knows of a column of a file. Bounds need not be values of the column: they may be cut short.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+pub struct ColumnBounds {
+    /// At most the smallest value.
+    pub lower: Option<String>,
+    /// At least the largest value.
+    pub upper: Option<String>,
+    /// How many values are NULL.
+    pub nulls: Option<u64>,
+    /// How many values are NaN.
+    pub nans: Option<u64>,
+}
+
+/// The live files of a manifest.
+pub(super) fn list(manifest: &Manifest, file: &ManifestFile, schema: &Schema) -> Result<Vec<TableFile>> {
+    let columns = primitive_columns(schema);
+    let mut files = Vec::new();
+    for entry in manifest.entries(file) {
+        let entry = entry?;
+        if entry.is_live() {
+            files.push(table_file(manifest, &entry, &columns)?);
+        }
+    }
+    Ok(files)
+}
+
+fn table_file(
+    manifest: &Manifest,
+    entry: &Entry<'_>,
+    columns: &[(i32, String, PrimitiveType)],
+) -> Result<TableFile> {
+    let content = match entry.content() {
+        DataContentType::Data => "data",
+        DataContentType::PositionDeletes => "position_deletes",
+        DataContentType::EqualityDeletes => "equality_deletes",
+    };
+    let bounds = columns.iter().filter_map(|(id, name, ty)| {
+        let text = |datum: Option<Datum>| datum.map(|datum| datum.to_human_string());
+        let bounds = ColumnBounds {
+            lower: text(entry.lower(*id, ty)),
+            upper: text(entry.upper(*id, ty)),
+            nulls: entry.null_count(*id),
+            nans: entry.nan_count(*id),
+        };
+        (bounds != ColumnBounds::default()).then(|| (name.clone(), bounds))
+    });
+    Ok(TableFile {
+        path: entry.path()?.to_owned(),
+        content: content.to_owned(),
+        format: entry.format()?.to_string(),
+        partition: partition_text(manifest, entry)?,
+        spec_id: manifest.partition_spec().spec_id(),
+        rows: entry.record_count(),
+        bytes: entry.file_size(),
+        sequence_number: entry.sequence_number,
+        snapshot_id: entry.snapshot_id,
+        columns: bounds.collect(),
+    })
+}
+
+/// The partition in the form that the names of folders have: `name=value/…`, each value as its transform shows it.
+fn partition_text(manifest: &Manifest, entry: &Entry<'_>) -> Result<String> {
+    let values = entry.partition()?;
+    let types: &StructType = manifest.partition_type();
+    let parts = manifest.partition_spec().fields().iter().zip(types.fields()).zip(values.iter());
+    let parts: Vec<String> = parts
+        .map(|((field, ty), value)| {
+            format!("{}={}", field.name, field.transform.to_human_string(&ty.field_type, value))
+        })
+        .collect();
+    Ok(parts.join("/"))
+}
+
+fn primitive_columns(schema: &Schema) -> Vec<(i32, String, PrimitiveType)> {
+    let ids = schema.field_id_to_name_map().iter();
+    let columns = ids.filter_map(|(id, name)| {
+        let ty = schema.field_by_id(*id)?.field_type.as_primitive_type()?;
+        Some((*id, name.clone(), ty.clone()))
+    });
+    columns.collect()
+}
