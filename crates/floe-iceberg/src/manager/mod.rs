@@ -1,6 +1,7 @@
 //! `IcebergTableManager`: the operations of the table lifecycle, each in one span.
 
 mod connect;
+mod read;
 mod snapshots;
 mod tables;
 mod traced;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use floe_core::{CatalogClient, Environment, Result, StorageClient, SystemEnvironment};
 use tokio::sync::OnceCell;
 
+use crate::base::ManifestCache;
 use crate::model::IcebergTableManagerConfig;
 
 /// Creates, reads and writes Iceberg tables through one catalog and one storage, which it is given (FR-004).
@@ -25,6 +27,7 @@ pub struct IcebergTableManager {
     storage: Arc<dyn StorageClient>,
     config: Arc<IcebergTableManagerConfig>,
     environment: Arc<dyn Environment>,
+    manifests: Arc<ManifestCache>,
     checked: Arc<OnceCell<()>>,
 }
 
@@ -36,11 +39,13 @@ impl IcebergTableManager {
         config: IcebergTableManagerConfig,
     ) -> Result<Self> {
         config.validate()?;
+        let manifests = Arc::new(ManifestCache::new(config.manifest_cache_bytes));
         Ok(Self {
             catalog,
             storage,
             config: Arc::new(config),
             environment: Arc::new(SystemEnvironment),
+            manifests,
             checked: Arc::default(),
         })
     }
