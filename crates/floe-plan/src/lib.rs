@@ -15,3 +15,6 @@ pub mod requirements;
 pub mod rows;
 pub mod schema_match;
 pub mod summary;
+
+#[cfg(test)]
+mod test_table;

@@ -1,1 +1,197 @@
 //! What an operation wants to change, and what must not have happened meanwhile.
+
+use std::collections::HashSet;
+
+use floe_core::{Error, Result};
+use iceberg::spec::{DataContentType, DataFile, FormatVersion, Operation, StructType, TableMetadata};
+use serde::{Deserialize, Serialize};
+
+/// The kind of a snapshot (Iceberg spec, "Snapshots", `operation`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperationKind {
+    /// Only data files are added.
+    Append,
+    /// Rows are added and removed.
+    Overwrite,
+    /// Rows are removed.
+    Delete,
+    /// Files are replaced by others with the same rows.
+    Replace,
+}
+
+impl OperationKind {
+    /// The name in a snapshot summary.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Append => "append",
+            Self::Overwrite => "overwrite",
+            Self::Delete => "delete",
+            Self::Replace => "replace",
+        }
+    }
+}
+
+impl From<OperationKind> for Operation {
+    fn from(kind: OperationKind) -> Self {
+        match kind {
+            OperationKind::Append => Self::Append,
+            OperationKind::Overwrite => Self::Overwrite,
+            OperationKind::Delete => Self::Delete,
+            OperationKind::Replace => Self::Replace,
+        }
+    }
+}
+
+/// A data or delete file, with the partition spec its partition values belong to.
+///
+/// `DataFile` knows its spec, but does not tell.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableFile {
+    /// The id of the partition spec.
+    pub spec_id: i32,
+    /// The file.
+    pub file: DataFile,
+}
+
+/// What one commit adds to a table. Operations differ by this value only.
+///
+/// ```
+/// use floe_plan::change::{ChangeSet, OperationKind};
+///
+/// let nothing = ChangeSet::append(0, vec![]);
+/// assert_eq!(nothing.operation, OperationKind::Append);
+/// assert!(nothing.is_empty());
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChangeSet {
+    /// The kind of the snapshot.
+    pub operation: OperationKind,
+    /// Files that become part of the table. Whether one holds data or deletes is in its content type.
+    pub added: Vec<TableFile>,
+}
+
+impl ChangeSet {
+    /// Adds data files that were written with one partition spec.
+    pub fn append(spec_id: i32, files: Vec<DataFile>) -> Self {
+        let added = files.into_iter().map(|file| TableFile { spec_id, file }).collect();
+        Self { operation: OperationKind::Append, added }
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty()
+    }
+
+    /// Whether this can become a snapshot of the table, judged without its files: partition specs are known and
+    /// fit the partition values, no file comes twice, and files are of a kind that the operation and the
+    /// table's format version allow.
+    ///
+    /// Fails with `Validation`.
+    pub fn check(&self, metadata: &TableMetadata) -> Result<()> {
+        let mut paths = HashSet::with_capacity(self.added.len());
+        let mut types: Vec<(i32, StructType)> = Vec::new();
+        for TableFile { spec_id, file } in &self.added {
+            if !paths.insert(file.file_path()) {
+                return Err(refused(file, "is added twice"));
+            }
+            if file.content_type() != DataContentType::Data {
+                if self.operation == OperationKind::Append {
+                    return Err(refused(file, "holds deletes, which an append cannot add"));
+                }
+                if metadata.format_version() == FormatVersion::V1 {
+                    return Err(refused(
+                        file,
+                        "holds deletes, which a table of format version 1 cannot have",
+                    ));
+                }
+            }
+            if !types.iter().any(|(id, _)| id == spec_id) {
+                types.push((*spec_id, partition_type(metadata, *spec_id)?));
+            }
+            let fits = types.iter().any(|(id, of)| id == spec_id && partition_fits(file, of));
+            if !fits {
+                return Err(refused(file, &format!("has partition values that do not fit spec {spec_id}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The type of the partition values of a spec.
+///
+/// Fails with `Validation` when the table has no such spec, or when a source column of it is gone.
+pub fn partition_type(metadata: &TableMetadata, spec_id: i32) -> Result<StructType> {
+    let spec = metadata
+        .partition_spec_by_id(spec_id)
+        .ok_or_else(|| Error::validation(format!("the table has no partition spec {spec_id}")))?;
+    spec.partition_type(metadata.current_schema()).map_err(|e| {
+        Error::validation(format!("partition spec {spec_id} does not fit the current schema")).with_source(e)
+    })
+}
+
+fn partition_fits(file: &DataFile, of: &StructType) -> bool {
+    let values = file.partition().fields();
+    values.len() == of.fields().len()
+        && values.iter().zip(of.fields()).all(|(value, field)| match value {
+            None => true,
+            Some(value) => match (value.as_primitive_literal(), field.field_type.as_primitive_type()) {
+                (Some(literal), Some(kind)) => kind.compatible(&literal),
+                _ => false,
+            },
+        })
+}
+
+fn refused(file: &DataFile, why: &str) -> Error {
+    Error::validation(format!("the file {} {why}", file.file_path()))
+}
+
+#[cfg(test)]
+mod tests {
+    use floe_core::ErrorKind;
+
+    use super::*;
+    use crate::test_table::{data_file, delete_file, metadata};
+
+    #[test]
+    fn an_append_of_fitting_files_is_accepted() {
+        let change = ChangeSet::append(0, vec![data_file("a", Some("x")), data_file("b", None)]);
+        change.check(&metadata(FormatVersion::V2)).unwrap();
+    }
+
+    #[test]
+    fn each_fault_is_refused_and_names_the_file() {
+        let metadata = metadata(FormatVersion::V2);
+        let twice = ChangeSet::append(0, vec![data_file("a", None), data_file("a", None)]);
+        let deletes = ChangeSet::append(0, vec![delete_file("d", None)]);
+        for (change, file) in [(twice, "/a"), (deletes, "/d")] {
+            let error = change.check(&metadata).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Validation);
+            assert!(error.to_string().contains(file), "{error}");
+        }
+        let unknown = ChangeSet::append(9, vec![data_file("a", None)]);
+        assert!(unknown.check(&metadata).unwrap_err().to_string().contains("spec 9"));
+    }
+
+    #[test]
+    fn a_table_of_version_1_takes_no_delete_files() {
+        let mut change = ChangeSet::append(0, vec![delete_file("d", None)]);
+        change.operation = OperationKind::Delete;
+        change.check(&metadata(FormatVersion::V2)).unwrap();
+        assert!(change.check(&metadata(FormatVersion::V1)).is_err());
+    }
+
+    #[test]
+    fn partition_values_of_another_shape_are_refused() {
+        let mut builder = iceberg::spec::DataFileBuilder::default();
+        builder.content(DataContentType::Data).file_path("memory:///t/data/a".into());
+        builder.file_format(iceberg::spec::DataFileFormat::Parquet).record_count(1).file_size_in_bytes(1);
+        let wrong = |values| {
+            let file = builder.clone().partition(values).build().unwrap();
+            ChangeSet::append(0, vec![file]).check(&metadata(FormatVersion::V2)).unwrap_err().kind()
+        };
+        assert_eq!(wrong(iceberg::spec::Struct::empty()), ErrorKind::Validation);
+        let long = iceberg::spec::Struct::from_iter([Some(iceberg::spec::Literal::long(1))]);
+        assert_eq!(wrong(long), ErrorKind::Validation);
+    }
+}

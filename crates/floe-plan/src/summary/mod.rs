@@ -1,1 +1,339 @@
 //! Snapshot summaries.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use floe_core::{Error, Result};
+use iceberg::spec::{DataContentType, DataFile, Struct, Summary, TableMetadata};
+
+use crate::change::{ChangeSet, OperationKind, TableFile};
+
+/// The table property that says up to how many partitions a summary tells about each one (default 0).
+pub const PARTITION_LIMIT: &str = "write.summary.partition-limit";
+/// The summary key of the token that names the operation which made a snapshot.
+pub const COMMIT_TOKEN: &str = "floe.commit-token";
+/// The summary key of the writer's name.
+pub const ENGINE_NAME: &str = "engine-name";
+/// The summary key of the writer's version.
+pub const ENGINE_VERSION: &str = "engine-version";
+
+const PARTITION_PREFIX: &str = "partitions.";
+const PARTITIONS_INCLUDED: &str = "partition-summaries-included";
+const CHANGED_PARTITIONS: &str = "changed-partition-count";
+
+/// Total, what is added to it, what is taken from it.
+const TOTALS: [(&str, &str, &str); 6] = [
+    ("total-data-files", "added-data-files", "deleted-data-files"),
+    ("total-delete-files", "added-delete-files", "removed-delete-files"),
+    ("total-records", "added-records", "deleted-records"),
+    ("total-files-size", "added-files-size", "removed-files-size"),
+    ("total-position-deletes", "added-position-deletes", "removed-position-deletes"),
+    ("total-equality-deletes", "added-equality-deletes", "removed-equality-deletes"),
+];
+
+/// Further keys that are counted, and so cannot be set by a user.
+const COUNTED: [&str; 8] = [
+    "added-position-delete-files",
+    "added-equality-delete-files",
+    "removed-position-delete-files",
+    "removed-equality-delete-files",
+    CHANGED_PARTITIONS,
+    PARTITIONS_INCLUDED,
+    "manifests-created",
+    "manifests-kept",
+];
+
+/// The part of a snapshot summary that follows from the change alone: computed once for an operation, however
+/// often its commit is tried (Iceberg spec, appendix F, "Snapshot summary").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeSummary {
+    operation: OperationKind,
+    entries: HashMap<String, String>,
+}
+
+impl ChangeSummary {
+    /// Counts what `change` adds, and adds the user's `properties`, the writer's name and the commit token.
+    ///
+    /// Fails with `Validation` when a property has a key that is counted or set here.
+    pub fn new(
+        change: &ChangeSet,
+        metadata: &TableMetadata,
+        properties: &HashMap<String, String>,
+        token: &str,
+    ) -> Result<Self> {
+        check_properties(properties)?;
+        let mut total = Counts::default();
+        let mut partitions: HashMap<(i32, &Struct), Counts> = HashMap::new();
+        for TableFile { spec_id, file } in &change.added {
+            total.add(file);
+            if !file.partition().fields().is_empty() {
+                partitions.entry((*spec_id, file.partition())).or_default().add(file);
+            }
+        }
+        let mut entries = properties.clone();
+        entries.extend(total.entries().map(|(key, value)| (key.to_owned(), value.to_string())));
+        entries.extend(partition_entries(&partitions, metadata));
+        entries.insert(ENGINE_NAME.to_owned(), "floe".to_owned());
+        entries.insert(ENGINE_VERSION.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+        entries.insert(COMMIT_TOKEN.to_owned(), token.to_owned());
+        Ok(Self { operation: change.operation, entries })
+    }
+
+    /// The summary of a snapshot on top of one with the summary `previous`.
+    ///
+    /// A total that the previous snapshot does not have, or that is no number, or that would fall below zero is
+    /// left out: a wrong total is worse than none.
+    pub fn on(&self, previous: Option<&Summary>) -> Summary {
+        let mut entries = self.entries.clone();
+        for (total, added, removed) in TOTALS {
+            let before = match previous {
+                None => Some(0),
+                Some(summary) => summary.additional_properties.get(total).and_then(|t| t.parse::<u64>().ok()),
+            };
+            let count = |key| entries.get(key).and_then(|t| t.parse::<u64>().ok()).unwrap_or(0);
+            let after = before
+                .and_then(|before| before.checked_add(count(added)))
+                .and_then(|sum| sum.checked_sub(count(removed)));
+            if let Some(after) = after {
+                entries.insert(total.to_owned(), after.to_string());
+            }
+        }
+        Summary { operation: self.operation.into(), additional_properties: entries }
+    }
+}
+
+/// Whether all of `properties` may be set by a user.
+///
+/// Fails with `Validation`, naming the first key in alphabetical order that may not.
+pub fn check_properties(properties: &HashMap<String, String>) -> Result<()> {
+    let reserved = |key: &str| {
+        key == "operation"
+            || key == COMMIT_TOKEN
+            || key == ENGINE_NAME
+            || key == ENGINE_VERSION
+            || key.starts_with(PARTITION_PREFIX)
+            || COUNTED.contains(&key)
+            || TOTALS.iter().any(|(total, added, removed)| [total, added, removed].contains(&&key))
+    };
+    match properties.keys().filter(|key| reserved(key)).min() {
+        None => Ok(()),
+        Some(key) => Err(Error::validation(format!("the snapshot property '{key}' is set by floe itself"))
+            .with_hint("give the property another name")),
+    }
+}
+
+fn partition_entries(
+    partitions: &HashMap<(i32, &Struct), Counts>,
+    metadata: &TableMetadata,
+) -> Vec<(String, String)> {
+    // Values are told apart, not their texts: two specs may give the same text for different partitions.
+    let changed = partitions.keys().collect::<HashSet<_>>().len();
+    let mut entries = Vec::new();
+    if changed == 0 {
+        return entries;
+    }
+    entries.push((CHANGED_PARTITIONS.to_owned(), changed.to_string()));
+    let limit = metadata.properties().get(PARTITION_LIMIT).and_then(|t| t.trim().parse::<usize>().ok());
+    if changed <= limit.unwrap_or(0) {
+        entries.push((PARTITIONS_INCLUDED.to_owned(), "true".to_owned()));
+        let mut by_path: BTreeMap<String, Counts> = BTreeMap::new();
+        for ((spec_id, values), counts) in partitions {
+            let Some(spec) = metadata.partition_spec_by_id(*spec_id) else { continue };
+            // The path panics where the spec does not fit the schema.
+            if spec.partition_type(metadata.current_schema()).is_err() {
+                continue;
+            }
+            let path = spec.partition_to_path(values, metadata.current_schema().clone());
+            by_path.entry(path).or_default().merge(counts);
+        }
+        for (path, counts) in by_path {
+            let text: Vec<String> = counts.entries().map(|(key, value)| format!("{key}={value}")).collect();
+            entries.push((format!("{PARTITION_PREFIX}{path}"), text.join(",")));
+        }
+    }
+    entries
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    added_files_size: u64,
+    added_data_files: u64,
+    added_records: u64,
+    added_delete_files: u64,
+    added_position_delete_files: u64,
+    added_position_deletes: u64,
+    added_equality_delete_files: u64,
+    added_equality_deletes: u64,
+}
+
+impl Counts {
+    fn add(&mut self, file: &DataFile) {
+        self.added_files_size += file.file_size_in_bytes();
+        match file.content_type() {
+            DataContentType::Data => {
+                self.added_data_files += 1;
+                self.added_records += file.record_count();
+            }
+            DataContentType::PositionDeletes => {
+                self.added_delete_files += 1;
+                self.added_position_delete_files += 1;
+                self.added_position_deletes += file.record_count();
+            }
+            DataContentType::EqualityDeletes => {
+                self.added_delete_files += 1;
+                self.added_equality_delete_files += 1;
+                self.added_equality_deletes += file.record_count();
+            }
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.added_files_size += other.added_files_size;
+        self.added_data_files += other.added_data_files;
+        self.added_records += other.added_records;
+        self.added_delete_files += other.added_delete_files;
+        self.added_position_delete_files += other.added_position_delete_files;
+        self.added_position_deletes += other.added_position_deletes;
+        self.added_equality_delete_files += other.added_equality_delete_files;
+        self.added_equality_deletes += other.added_equality_deletes;
+    }
+
+    /// What is not zero.
+    fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        [
+            ("added-files-size", self.added_files_size),
+            ("added-data-files", self.added_data_files),
+            ("added-equality-delete-files", self.added_equality_delete_files),
+            ("added-position-delete-files", self.added_position_delete_files),
+            ("added-delete-files", self.added_delete_files),
+            ("added-records", self.added_records),
+            ("added-position-deletes", self.added_position_deletes),
+            ("added-equality-deletes", self.added_equality_deletes),
+        ]
+        .into_iter()
+        .filter(|(_, value)| *value > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use floe_core::ErrorKind;
+    use iceberg::spec::{FormatVersion, Operation};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::test_table::{data_file, delete_file, file, metadata};
+
+    fn map(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    fn summary(pairs: &[(&str, &str)]) -> Summary {
+        Summary { operation: Operation::Append, additional_properties: map(pairs) }
+    }
+
+    fn append(files: Vec<DataFile>) -> ChangeSummary {
+        let change = ChangeSet::append(0, files);
+        ChangeSummary::new(&change, &metadata(FormatVersion::V2), &HashMap::new(), "tok").unwrap()
+    }
+
+    /// The expected values are those that PyIceberg 0.12 writes for the same two files.
+    #[test]
+    fn the_first_append_counts_as_pyiceberg_does() {
+        let first = append(vec![data_file("a", Some("x")), data_file("b", None)]).on(None);
+        let expected = map(&[
+            ("added-files-size", "200"),
+            ("added-data-files", "2"),
+            ("added-records", "20"),
+            ("changed-partition-count", "2"),
+            ("total-data-files", "2"),
+            ("total-delete-files", "0"),
+            ("total-records", "20"),
+            ("total-files-size", "200"),
+            ("total-position-deletes", "0"),
+            ("total-equality-deletes", "0"),
+            ("engine-name", "floe"),
+            ("engine-version", env!("CARGO_PKG_VERSION")),
+            ("floe.commit-token", "tok"),
+        ]);
+        assert_eq!(first.operation, Operation::Append);
+        assert_eq!(first.additional_properties, expected);
+    }
+
+    #[test]
+    fn totals_that_other_writers_left_out_or_broke_stay_out() {
+        let previous = summary(&[
+            ("total-records", "many"),
+            ("total-data-files", "-3"),
+            ("total-files-size", "18446744073709551615"),
+            ("total-delete-files", "4"),
+        ]);
+        let next = append(vec![data_file("a", None)]).on(Some(&previous)).additional_properties;
+        for gone in ["total-records", "total-data-files", "total-files-size", "total-position-deletes"] {
+            assert_eq!(next.get(gone), None, "{gone}");
+        }
+        assert_eq!(next["total-delete-files"], "4");
+    }
+
+    #[test]
+    fn delete_files_are_counted_by_their_kind() {
+        let mut change = ChangeSet::append(0, vec![delete_file("d", Some("x"))]);
+        change
+            .added
+            .push(TableFile { spec_id: 0, file: file("e", Some("x"), DataContentType::EqualityDeletes, 7) });
+        change.operation = OperationKind::Delete;
+        let made = ChangeSummary::new(&change, &metadata(FormatVersion::V2), &HashMap::new(), "t").unwrap();
+        let entries = made.on(None).additional_properties;
+        assert_eq!(entries["added-delete-files"], "2");
+        assert_eq!(entries["added-position-deletes"], "2");
+        assert_eq!(entries["added-equality-deletes"], "7");
+        assert_eq!(entries["total-equality-deletes"], "7");
+        assert_eq!(entries["changed-partition-count"], "1");
+        assert_eq!(entries.get("added-data-files"), None);
+    }
+
+    #[test]
+    fn partitions_are_told_up_to_the_limit() {
+        let limited = |limit: &str| {
+            let table = metadata(FormatVersion::V2)
+                .into_builder(None)
+                .set_properties(map(&[(PARTITION_LIMIT, limit)]))
+                .unwrap()
+                .build()
+                .unwrap()
+                .metadata;
+            let change = ChangeSet::append(0, vec![data_file("a", Some("x")), data_file("b", None)]);
+            ChangeSummary::new(&change, &table, &HashMap::new(), "t").unwrap().on(None).additional_properties
+        };
+        let told = limited("2");
+        assert_eq!(told["partitions.category=x"], "added-files-size=100,added-data-files=1,added-records=10");
+        assert!(told.contains_key("partitions.category=null"));
+        assert_eq!(told["partition-summaries-included"], "true");
+        assert!(!limited("1").keys().any(|key| key.starts_with("partition")));
+    }
+
+    #[test]
+    fn keys_that_are_counted_cannot_be_set() {
+        for key in ["operation", "total-records", "added-data-files", "partitions.a=b", COMMIT_TOKEN] {
+            let error = check_properties(&map(&[(key, "1"), ("mine", "2")])).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Validation);
+            assert!(error.to_string().contains(key));
+        }
+        check_properties(&map(&[("dagster.run_id", "7")])).unwrap();
+    }
+
+    proptest! {
+        #[test]
+        fn totals_are_the_sums_over_all_appends(counts in proptest::collection::vec(1_usize..6, 1..12)) {
+            let mut previous = None;
+            for (number, count) in counts.iter().enumerate() {
+                let files = (0..*count).map(|i| data_file(&format!("{number}-{i}"), None)).collect();
+                previous = Some(append(files).on(previous.as_ref()));
+            }
+            let files: usize = counts.iter().sum();
+            let last = previous.unwrap().additional_properties;
+            prop_assert_eq!(&last["total-data-files"], &files.to_string());
+            prop_assert_eq!(&last["total-records"], &(files * 10).to_string());
+            prop_assert_eq!(&last["total-files-size"], &(files * 100).to_string());
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! A small table for the tests of this crate: `id long, category string`, partitioned by `category`.
+
+use std::collections::HashMap;
+
+use iceberg::TableCreation;
+use iceberg::spec::{
+    DataContentType, DataFile, DataFileBuilder, DataFileFormat, FormatVersion, Literal, NestedField,
+    PrimitiveType, Schema, Struct, TableMetadata, TableMetadataBuilder, Transform, Type,
+    UnboundPartitionSpec,
+};
+
+pub(crate) fn metadata(version: FormatVersion) -> TableMetadata {
+    let schema = Schema::builder()
+        .with_fields([
+            NestedField::required(1, "id", Type::Primitive(PrimitiveType::Long)).into(),
+            NestedField::optional(2, "category", Type::Primitive(PrimitiveType::String)).into(),
+        ])
+        .build()
+        .unwrap();
+    let spec = UnboundPartitionSpec::builder()
+        .add_partition_field(2, "category", Transform::Identity)
+        .unwrap()
+        .build();
+    let creation = TableCreation::builder()
+        .name("t".into())
+        .location("memory:///t".into())
+        .schema(schema)
+        .partition_spec(spec)
+        .format_version(version)
+        .properties(HashMap::new())
+        .build();
+    TableMetadataBuilder::from_table_creation(creation).unwrap().build().unwrap().metadata
+}
+
+pub(crate) fn data_file(name: &str, category: Option<&str>) -> DataFile {
+    file(name, category, DataContentType::Data, 10)
+}
+
+pub(crate) fn delete_file(name: &str, category: Option<&str>) -> DataFile {
+    file(name, category, DataContentType::PositionDeletes, 2)
+}
+
+pub(crate) fn file(name: &str, category: Option<&str>, content: DataContentType, rows: u64) -> DataFile {
+    DataFileBuilder::default()
+        .content(content)
+        .file_path(format!("memory:///t/data/{name}"))
+        .file_format(DataFileFormat::Parquet)
+        .partition(Struct::from_iter([category.map(Literal::string)]))
+        .record_count(rows)
+        .file_size_in_bytes(100)
+        .build()
+        .unwrap()
+}
