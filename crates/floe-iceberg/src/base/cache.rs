@@ -52,6 +52,11 @@ impl ManifestCache {
         }
     }
 
+    /// Keeps a manifest list that was just written, so that the next commit does not read it.
+    pub(crate) async fn keep_list(&self, location: &str, list: Arc<Vec<ManifestFile>>) {
+        self.entries.insert(location.to_owned(), Kept::List(list)).await;
+    }
+
     /// A manifest. Fails with `Corrupted` or `FileNotFound`, naming the file; `Unsupported` when it is encrypted.
     pub async fn manifest(&self, file_io: &FileIO, file: &ManifestFile) -> Result<Arc<Manifest>> {
         let location = &file.manifest_path;

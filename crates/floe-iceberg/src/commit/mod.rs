@@ -1,1 +1,125 @@
 //! The commit loop: one path for every kind of write.
+//!
+//! An [`Operation`] holds what is drawn or written once, however often the commit is tried: snapshot id, token,
+//! manifests of the added files, merged manifests. An attempt lays the manifests of the head out, writes one
+//! manifest list and proposes the snapshot to the catalog. Its outcome is a value: committed, conflict, or
+//! unknown, in which case the table's history tells, and nothing is deleted.
+
+mod list;
+mod manifests;
+mod operation;
+mod paths;
+mod recover;
+mod request;
+mod sweep;
+
+use std::time::Duration;
+
+use floe_core::{CatalogClient, CommitOutcome, Environment, Error, ErrorKind, LoadedTable, Result};
+use iceberg::spec::Summary;
+use tracing::{debug, warn};
+
+pub use request::{CommitRequest, CommitStrategy};
+
+use crate::base::TableBase;
+use operation::Operation;
+
+/// A commit that happened.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    /// The table with the snapshot in it.
+    pub table: LoadedTable,
+    /// The snapshot that holds the change.
+    pub snapshot_id: i64,
+    /// How many times the snapshot was proposed; 0 when an earlier commit with the same token was found.
+    pub attempts: u32,
+    /// The summary of the snapshot.
+    pub summary: Summary,
+    /// Files of the change set that no snapshot refers to, because an earlier commit with the same token had
+    /// added others in their place. They can be deleted. Empty otherwise.
+    pub unused_files: Vec<String>,
+}
+
+/// Makes a snapshot of `request.change` on top of the branch, and tries again when others come first (FR-026,
+/// FR-028, FR-029).
+///
+/// `base` is the table the change was made for; files it needs are read through its cache, and the manifest list
+/// that is written is kept there for the next commit.
+///
+/// Errors: `Validation` when the change does not fit the table (nothing is written); `CommitConflict` when every
+/// attempt met another commit; `CommitStateUnknown` when the last word of the catalog got lost and the history
+/// does not tell; else what the catalog or the storage answered. After any error but `CommitStateUnknown` the
+/// table is as if the commit had never been tried, and the files this function wrote are deleted, as far as that
+/// is certain to be safe.
+pub async fn commit(
+    catalog: &dyn CatalogClient,
+    base: TableBase,
+    request: CommitRequest,
+    env: &dyn Environment,
+) -> Result<Committed> {
+    let ident = base.table.ident.clone();
+    run(catalog, base, request, env).await.map_err(|e| e.with_table(ident))
+}
+
+async fn run(
+    catalog: &dyn CatalogClient,
+    mut base: TableBase,
+    request: CommitRequest,
+    env: &dyn Environment,
+) -> Result<Committed> {
+    request.change.check(base.metadata())?;
+    if let Some(earlier) = recover::replayed(&base, &request).await? {
+        return Ok(earlier);
+    }
+    let mut operation = Operation::new(request, &base, env)?;
+    let started = env.now_ms();
+    for attempt in 1_u32.. {
+        let proposal = match operation.propose(&base, attempt, env).await {
+            Ok(proposal) => proposal,
+            Err(e) => return Err(operation.give_up(&base, e).await),
+        };
+        let ident = base.table.ident.clone();
+        let error = match catalog.commit(&ident, &proposal.requirements, &proposal.updates).await {
+            Ok(CommitOutcome::Committed(table)) => return operation.finish(table, &base, attempt).await,
+            Ok(CommitOutcome::Conflict(e)) => e.with_kind(ErrorKind::CommitConflict),
+            Ok(CommitOutcome::Unknown(e)) => {
+                operation.in_doubt(proposal.head);
+                e.with_kind(ErrorKind::CommitStateUnknown)
+            }
+            Err(e) => return Err(operation.give_up(&base, e).await),
+        };
+        let elapsed = Duration::from_millis((env.now_ms() - started).max(0) as u64);
+        let pause = operation.request.retry.delay(attempt - 1, elapsed, env.random_unit());
+        debug!(attempt, kind = error.kind().as_str(), again = pause.is_some(), "commit did not go through");
+        // Look at the table even when there is no attempt left: a lost reply may have been a success.
+        env.sleep(pause.unwrap_or(Duration::ZERO)).await;
+        match recover::reload(catalog, &ident, &operation.request.retry, env).await {
+            Ok(table) => base.table = table,
+            Err(e) => {
+                warn!(
+                    kind = e.kind().as_str(),
+                    "the table cannot be loaded after a commit that did not go through"
+                );
+                return Err(operation.give_up_unseen(error, e));
+            }
+        }
+        if base.metadata().uuid() != operation.table_uuid {
+            let replaced =
+                Error::new(ErrorKind::CommitConflict, "the table was dropped and made anew meanwhile");
+            return Err(operation.give_up(&base, replaced).await);
+        }
+        if base.metadata().snapshot_by_id(operation.snapshot_id).is_some() {
+            let table = base.table.clone();
+            return operation.finish(table, &base, attempt).await;
+        }
+        operation.resolve_doubt(&base);
+        if pause.is_none() {
+            let error = error.context(format!("the commit was tried {attempt} times"));
+            return Err(operation.give_up(&base, error).await);
+        }
+        if let Err(e) = operation.request.change.check(base.metadata()) {
+            return Err(operation.give_up(&base, e.with_kind(ErrorKind::CommitConflict)).await);
+        }
+    }
+    Err(Error::new(ErrorKind::CommitConflict, "the commit was tried too often"))
+}

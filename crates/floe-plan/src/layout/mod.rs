@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use floe_core::{Error, Result};
 
-pub use merge::{MergedEntry, Slot, merge_entries, plan_merges};
+pub use merge::{Slot, plan_merges};
 pub use new::{NewManifest, estimated_entry_size, new_manifests};
 
 /// The table property for [`LayoutPolicy::target_size_bytes`].

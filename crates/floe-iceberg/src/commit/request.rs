@@ -1,0 +1,73 @@
+//! What is to be committed, and how.
+
+use std::collections::HashMap;
+
+use floe_plan::backoff::RetryPolicy;
+use floe_plan::change::ChangeSet;
+use iceberg::spec::MAIN_BRANCH;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How the manifests of a snapshot are laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CommitStrategy {
+    /// New manifests beside the old ones: the least work for a commit.
+    #[default]
+    FastAppend,
+    /// Small manifests are merged, as the table's `commit.manifest.*` properties say: less work for readers.
+    MergeCommit,
+}
+
+impl CommitStrategy {
+    /// The name in configuration and spans.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FastAppend => "fast_append",
+            Self::MergeCommit => "merge_commit",
+        }
+    }
+}
+
+/// A change set with the way to commit it.
+///
+/// ```
+/// use floe_iceberg::commit::CommitRequest;
+/// use floe_plan::change::ChangeSet;
+///
+/// let request = CommitRequest { token: Some("run-42".into()), ..CommitRequest::new(ChangeSet::append(0, vec![])) };
+/// assert_eq!(request.branch, "main");
+/// ```
+#[derive(Debug, Clone)]
+pub struct CommitRequest {
+    /// What is added to the table.
+    pub change: ChangeSet,
+    /// How manifests are laid out.
+    pub strategy: CommitStrategy,
+    /// The branch to put the snapshot on. Any but `main` must be there.
+    pub branch: String,
+    /// Further entries of the snapshot's summary.
+    pub snapshot_properties: HashMap<String, String>,
+    /// How often to try again.
+    pub retry: RetryPolicy,
+    /// Names the operation. When the branch's history has a snapshot with this token already, that one is the
+    /// answer and nothing is committed, so that a job may run again after a crash. Drawn at random when `None`.
+    pub token: Option<String>,
+    /// Whether the added files are deleted when the commit certainly failed.
+    pub delete_added_on_failure: bool,
+}
+
+impl CommitRequest {
+    /// A fast append to `main` with the default retries.
+    pub fn new(change: ChangeSet) -> Self {
+        Self {
+            change,
+            strategy: CommitStrategy::default(),
+            branch: MAIN_BRANCH.to_owned(),
+            snapshot_properties: HashMap::new(),
+            retry: RetryPolicy::default(),
+            token: None,
+            delete_added_on_failure: false,
+        }
+    }
+}
