@@ -57,6 +57,11 @@ pub async fn write(file_io: &FileIO, location: &str, metadata: &TableMetadata) -
 /// Where the metadata of a table goes next: `<location>/metadata/<version>-<uuid>.metadata.json`, with the
 /// version one above that of `previous`.
 pub fn next_location(metadata: &TableMetadata, previous: Option<&str>) -> Result<String> {
+    next_location_with(metadata, previous, Uuid::new_v4())
+}
+
+/// As [`next_location`], with the UUID given: for runs that must repeat themselves. Never give one twice.
+pub fn next_location_with(metadata: &TableMetadata, previous: Option<&str>, uuid: Uuid) -> Result<String> {
     let version = previous.map_or(0, |p| version_of(p) + 1);
     let folder = match metadata.properties().get(METADATA_PATH) {
         Some(path) => path.trim_end_matches('/').to_owned(),
@@ -70,7 +75,7 @@ pub fn next_location(metadata: &TableMetadata, previous: Option<&str>) -> Result
                 .with_hint("none or gzip"));
         }
     };
-    Ok(format!("{folder}/{version:05}-{}{suffix}.metadata.json", Uuid::new_v4()))
+    Ok(format!("{folder}/{version:05}-{uuid}{suffix}.metadata.json"))
 }
 
 /// The metadata of a new table.

@@ -1,1 +1,7 @@
-//! Catalogs for tests.
+//! Catalogs for tests: one in memory, and one that fails on demand.
+
+mod faulty;
+mod memory;
+
+pub use faulty::{Fault, FaultPlan, FaultyCatalog, Method};
+pub use memory::{MemoryCatalog, MemoryCatalogPlugin};

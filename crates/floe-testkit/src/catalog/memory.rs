@@ -1,0 +1,382 @@
+//! A catalog in memory.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use floe_core::metadata_file::{self, MetadataCache};
+use floe_core::{
+    CatalogCapabilities, CatalogClient, CatalogPlugin, CommitOutcome, Environment, Error, ErrorKind, LoadedTable,
+    PluginConfig, PluginDescriptor, PluginKind, Result, StorageClient, SystemEnvironment,
+};
+use iceberg::io::FileIO;
+use iceberg::spec::{TableMetadata, TableMetadataRef};
+use iceberg::{Namespace, NamespaceIdent, TableCreation, TableIdent, TableRequirement, TableUpdate};
+
+/// The plugin `memory`: a catalog that lives as long as its clients. Each `connect` makes a new one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MemoryCatalogPlugin;
+
+#[async_trait]
+impl CatalogPlugin for MemoryCatalogPlugin {
+    fn descriptor(&self) -> PluginDescriptor {
+        PluginDescriptor {
+            kind: PluginKind::Catalog,
+            name: "memory",
+            summary: "in memory, for tests",
+            version: env!("CARGO_PKG_VERSION"),
+            schemes: &[],
+            config_schema: schemars::json_schema!({ "type": "object", "properties": {} }),
+        }
+    }
+
+    async fn connect(
+        &self,
+        _config: &PluginConfig,
+        storage: Arc<dyn StorageClient>,
+    ) -> Result<Arc<dyn CatalogClient>> {
+        Ok(Arc::new(MemoryCatalog::new(storage.as_ref(), Arc::new(SystemEnvironment))))
+    }
+}
+
+/// A catalog in memory, over any storage. A clone is another client of the same catalog.
+///
+/// Every call yields to the scheduler once before it looks at the state, so that tasks on one thread
+/// interleave; with a seeded environment and a single-threaded runtime a run repeats itself, the names of
+/// metadata files included.
+#[derive(Clone)]
+pub struct MemoryCatalog {
+    state: Arc<Mutex<State>>,
+    metadata: Arc<MetadataCache>,
+    env: Arc<dyn Environment>,
+    file_io: FileIO,
+    warehouse: String,
+}
+
+#[derive(Default)]
+struct State {
+    namespaces: BTreeMap<Vec<String>, HashMap<String, String>>,
+    tables: BTreeMap<TableIdent, String>,
+}
+
+impl MemoryCatalog {
+    /// An empty catalog whose tables go below the warehouse of `storage`. `env` names the metadata files.
+    pub fn new(storage: &dyn StorageClient, env: Arc<dyn Environment>) -> Self {
+        Self {
+            state: Arc::default(),
+            metadata: Arc::default(),
+            env,
+            file_io: storage.file_io(),
+            warehouse: storage.warehouse().trim_end_matches('/').to_owned(),
+        }
+    }
+
+    /// Another client of the same catalog with a metadata cache of its own, as another process has.
+    pub fn another_client(&self) -> Self {
+        Self { metadata: Arc::default(), ..self.clone() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn turn(&self) {
+        tokio::task::yield_now().await;
+    }
+
+    fn head(&self, table: &TableIdent) -> Result<String> {
+        self.lock().tables.get(table).cloned().ok_or_else(|| no_table(table))
+    }
+
+    async fn read(&self, table: &TableIdent, location: &str) -> Result<TableMetadataRef> {
+        self.metadata.get_or_read(&self.file_io, location).await.map_err(|e| match e.kind() {
+            ErrorKind::FileNotFound => {
+                Error::new(ErrorKind::Corrupted, format!("the metadata file {location} is missing"))
+                    .with_table(table)
+                    .with_source(e)
+            }
+            _ => e.with_table(table),
+        })
+    }
+
+    /// The next metadata file of a table, its UUID drawn from the environment.
+    fn next_location(&self, metadata: &TableMetadata, previous: Option<&str>) -> Result<String> {
+        metadata_file::next_location_with(metadata, previous, self.env.random_uuid())
+    }
+
+    async fn sweep(&self, location: &str) {
+        if let Err(error) = self.file_io.delete(location).await {
+            tracing::warn!(location, kind = %error.kind(), "a metadata file that is not used stays behind");
+        }
+    }
+
+    fn loaded(&self, table: &TableIdent, location: String, metadata: TableMetadataRef) -> LoadedTable {
+        LoadedTable {
+            ident: table.clone(),
+            metadata,
+            metadata_location: location,
+            file_io: self.file_io.clone(),
+        }
+    }
+}
+
+impl State {
+    fn exists(&self, namespace: &[String]) -> bool {
+        self.namespaces.keys().any(|name| name.starts_with(namespace))
+    }
+
+    fn require(&self, namespace: &NamespaceIdent) -> Result<()> {
+        if self.exists(namespace) { Ok(()) } else { Err(no_namespace(namespace)) }
+    }
+
+    fn insert(&mut self, table: &TableIdent, location: &str) -> Result<()> {
+        self.require(table.namespace())?;
+        if self.tables.contains_key(table) {
+            return Err(table_exists(table));
+        }
+        self.tables.insert(table.clone(), location.to_owned());
+        Ok(())
+    }
+}
+
+impl fmt::Debug for MemoryCatalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tables = self.lock().tables.len();
+        f.debug_struct("MemoryCatalog").field("warehouse", &self.warehouse).field("tables", &tables).finish()
+    }
+}
+
+#[async_trait]
+impl CatalogClient for MemoryCatalog {
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+
+    fn capabilities(&self) -> CatalogCapabilities {
+        CatalogCapabilities {
+            nested_namespaces: true,
+            namespace_properties: true,
+            rename_table: true,
+            register_table: true,
+            shared: false,
+        }
+    }
+
+    async fn list_namespaces(&self, parent: Option<&NamespaceIdent>) -> Result<Vec<NamespaceIdent>> {
+        self.turn().await;
+        let state = self.lock();
+        if let Some(parent) = parent {
+            state.require(parent)?;
+        }
+        let above: &[String] = parent.map_or(&[], |p| p);
+        let depth = above.len() + 1;
+        let children: BTreeSet<&[String]> =
+            state.namespaces.keys().filter(|n| n.len() >= depth && n.starts_with(above)).map(|n| &n[..depth]).collect();
+        children.into_iter().map(|name| Ok(NamespaceIdent::from_strs(name)?)).collect()
+    }
+
+    async fn create_namespace(
+        &self,
+        namespace: &NamespaceIdent,
+        properties: HashMap<String, String>,
+    ) -> Result<Namespace> {
+        check_namespace(namespace)?;
+        self.turn().await;
+        let mut state = self.lock();
+        if state.exists(namespace) {
+            return Err(Error::new(
+                ErrorKind::NamespaceAlreadyExists,
+                format!("namespace '{namespace}' is there already"),
+            ));
+        }
+        state.namespaces.insert(namespace.to_vec(), properties.clone());
+        Ok(Namespace::with_properties(namespace.clone(), properties))
+    }
+
+    async fn load_namespace(&self, namespace: &NamespaceIdent) -> Result<Namespace> {
+        self.turn().await;
+        let state = self.lock();
+        state.require(namespace)?;
+        let properties = state.namespaces.get(&namespace[..]).cloned().unwrap_or_default();
+        Ok(Namespace::with_properties(namespace.clone(), properties))
+    }
+
+    async fn namespace_exists(&self, namespace: &NamespaceIdent) -> Result<bool> {
+        self.turn().await;
+        Ok(self.lock().exists(namespace))
+    }
+
+    async fn update_namespace(
+        &self,
+        namespace: &NamespaceIdent,
+        set: HashMap<String, String>,
+        remove: Vec<String>,
+    ) -> Result<()> {
+        if let Some(key) = remove.iter().find(|key| set.contains_key(*key)) {
+            return Err(Error::validation(format!("property '{key}' is both set and removed")));
+        }
+        self.turn().await;
+        let mut state = self.lock();
+        state.require(namespace)?;
+        let properties = state.namespaces.entry(namespace.to_vec()).or_default();
+        properties.retain(|key, _| !remove.contains(key));
+        properties.extend(set);
+        Ok(())
+    }
+
+    async fn drop_namespace(&self, namespace: &NamespaceIdent) -> Result<()> {
+        self.turn().await;
+        let mut state = self.lock();
+        state.require(namespace)?;
+        let has_table = state.tables.keys().any(|t| t.namespace() == namespace);
+        let has_child = state.namespaces.keys().any(|n| n.len() > namespace.len() && n.starts_with(namespace));
+        if has_table || has_child {
+            let message = format!("namespace '{namespace}' is not empty");
+            return Err(Error::new(ErrorKind::NamespaceNotEmpty, message));
+        }
+        state.namespaces.remove(&namespace[..]);
+        Ok(())
+    }
+
+    async fn list_tables(&self, namespace: &NamespaceIdent) -> Result<Vec<TableIdent>> {
+        self.turn().await;
+        let state = self.lock();
+        state.require(namespace)?;
+        Ok(state.tables.keys().filter(|t| t.namespace() == namespace).cloned().collect())
+    }
+
+    async fn table_exists(&self, table: &TableIdent) -> Result<bool> {
+        self.turn().await;
+        Ok(self.lock().tables.contains_key(table))
+    }
+
+    async fn create_table(&self, namespace: &NamespaceIdent, mut creation: TableCreation) -> Result<LoadedTable> {
+        let table = TableIdent::new(namespace.clone(), creation.name.clone());
+        check_name(&table)?;
+        self.turn().await;
+        {
+            let state = self.lock();
+            state.require(namespace)?;
+            if state.tables.contains_key(&table) {
+                return Err(table_exists(&table));
+            }
+        }
+        let default = || format!("{}/{}/{}", self.warehouse, namespace.join("."), table.name());
+        creation.location = Some(creation.location.unwrap_or_else(default).trim_end_matches('/').to_owned());
+        let metadata = metadata_file::create(creation).map_err(|e| e.with_table(&table))?;
+        let location = self.next_location(&metadata, None)?;
+        metadata_file::write(&self.file_io, &location, &metadata).await.map_err(|e| e.with_table(&table))?;
+        self.turn().await;
+        let inserted = self.lock().insert(&table, &location);
+        if let Err(error) = inserted {
+            self.sweep(&location).await;
+            return Err(error);
+        }
+        let metadata = TableMetadataRef::new(metadata);
+        self.metadata.put(&location, metadata.clone());
+        Ok(self.loaded(&table, location, metadata))
+    }
+
+    async fn load_table(&self, table: &TableIdent) -> Result<LoadedTable> {
+        self.turn().await;
+        let location = self.head(table)?;
+        let metadata = self.read(table, &location).await?;
+        Ok(self.loaded(table, location, metadata))
+    }
+
+    async fn rename_table(&self, from: &TableIdent, to: &TableIdent) -> Result<()> {
+        check_name(to)?;
+        self.turn().await;
+        let mut state = self.lock();
+        state.require(to.namespace()).map_err(|e| e.with_table(to))?;
+        let location = state.tables.get(from).cloned().ok_or_else(|| no_table(from))?;
+        if from != to {
+            state.insert(to, &location)?;
+            state.tables.remove(from);
+        }
+        Ok(())
+    }
+
+    async fn drop_table(&self, table: &TableIdent) -> Result<()> {
+        self.turn().await;
+        self.lock().tables.remove(table).map(drop).ok_or_else(|| no_table(table))
+    }
+
+    async fn register_table(&self, table: &TableIdent, metadata_location: &str) -> Result<LoadedTable> {
+        check_name(table)?;
+        self.turn().await;
+        self.lock().require(table.namespace())?;
+        let read = self.metadata.get_or_read(&self.file_io, metadata_location).await;
+        let metadata = read.map_err(|e| e.with_table(table))?;
+        self.lock().insert(table, metadata_location)?;
+        Ok(self.loaded(table, metadata_location.to_owned(), metadata))
+    }
+
+    async fn commit(
+        &self,
+        table: &TableIdent,
+        requirements: &[TableRequirement],
+        updates: &[TableUpdate],
+    ) -> Result<CommitOutcome> {
+        self.turn().await;
+        let head = self.head(table)?;
+        let current = self.read(table, &head).await?;
+        let metadata = match metadata_file::apply(table, &current, &head, requirements, updates) {
+            Ok(metadata) => metadata,
+            Err(e) if e.kind() == ErrorKind::CommitConflict => return Ok(CommitOutcome::Conflict(e)),
+            Err(e) => return Err(e),
+        };
+        if updates.is_empty() {
+            return Ok(CommitOutcome::Committed(self.loaded(table, head, current)));
+        }
+        let next = self.next_location(&metadata, Some(&head))?;
+        metadata_file::write(&self.file_io, &next, &metadata).await.map_err(|e| e.with_table(table))?;
+        self.turn().await;
+        let swapped = match self.lock().tables.get_mut(table) {
+            Some(location) if *location == head => {
+                location.clone_from(&next);
+                Ok(true)
+            }
+            Some(_) => Ok(false),
+            None => Err(no_table(table)),
+        };
+        if matches!(swapped, Ok(true)) {
+            let metadata = TableMetadataRef::new(metadata);
+            self.metadata.put(&next, metadata.clone());
+            return Ok(CommitOutcome::Committed(self.loaded(table, next, metadata)));
+        }
+        self.sweep(&next).await;
+        swapped.map(|_| {
+            let error = Error::new(ErrorKind::CommitConflict, "another commit came first");
+            CommitOutcome::Conflict(error.with_table(table).with_hint("load the table and try again"))
+        })
+    }
+}
+
+fn check_namespace(namespace: &NamespaceIdent) -> Result<()> {
+    if namespace.is_empty() || namespace.iter().any(|part| part.is_empty() || part.contains('.')) {
+        return Err(Error::validation("each part of a namespace needs a name without dots"));
+    }
+    Ok(())
+}
+
+fn check_name(table: &TableIdent) -> Result<()> {
+    check_namespace(table.namespace())?;
+    if table.name().is_empty() {
+        return Err(Error::validation("a table needs a name"));
+    }
+    Ok(())
+}
+
+fn no_table(table: &TableIdent) -> Error {
+    Error::new(ErrorKind::NoSuchTable, "there is no such table").with_table(table)
+}
+
+fn table_exists(table: &TableIdent) -> Error {
+    Error::new(ErrorKind::TableAlreadyExists, "the table is there already").with_table(table)
+}
+
+fn no_namespace(namespace: &NamespaceIdent) -> Error {
+    Error::new(ErrorKind::NoSuchNamespace, format!("there is no namespace '{namespace}'"))
+}
