@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use floe_core::metadata_file::{self, MetadataCache};
 use floe_core::{
-    CatalogCapabilities, CatalogClient, CatalogPlugin, CommitOutcome, Environment, Error, ErrorKind, LoadedTable,
-    PluginConfig, PluginDescriptor, PluginKind, Result, StorageClient, SystemEnvironment,
+    CatalogCapabilities, CatalogClient, CatalogPlugin, CommitOutcome, Environment, Error, ErrorKind,
+    LoadedTable, PluginConfig, PluginDescriptor, PluginKind, Result, StorageClient, SystemEnvironment,
 };
 use iceberg::io::FileIO;
 use iceberg::spec::{TableMetadata, TableMetadataRef};
@@ -171,8 +171,12 @@ impl CatalogClient for MemoryCatalog {
         }
         let above: &[String] = parent.map_or(&[], |p| p);
         let depth = above.len() + 1;
-        let children: BTreeSet<&[String]> =
-            state.namespaces.keys().filter(|n| n.len() >= depth && n.starts_with(above)).map(|n| &n[..depth]).collect();
+        let children: BTreeSet<&[String]> = state
+            .namespaces
+            .keys()
+            .filter(|n| n.len() >= depth && n.starts_with(above))
+            .map(|n| &n[..depth])
+            .collect();
         children.into_iter().map(|name| Ok(NamespaceIdent::from_strs(name)?)).collect()
     }
 
@@ -230,7 +234,8 @@ impl CatalogClient for MemoryCatalog {
         let mut state = self.lock();
         state.require(namespace)?;
         let has_table = state.tables.keys().any(|t| t.namespace() == namespace);
-        let has_child = state.namespaces.keys().any(|n| n.len() > namespace.len() && n.starts_with(namespace));
+        let has_child =
+            state.namespaces.keys().any(|n| n.len() > namespace.len() && n.starts_with(namespace));
         if has_table || has_child {
             let message = format!("namespace '{namespace}' is not empty");
             return Err(Error::new(ErrorKind::NamespaceNotEmpty, message));
@@ -251,7 +256,11 @@ impl CatalogClient for MemoryCatalog {
         Ok(self.lock().tables.contains_key(table))
     }
 
-    async fn create_table(&self, namespace: &NamespaceIdent, mut creation: TableCreation) -> Result<LoadedTable> {
+    async fn create_table(
+        &self,
+        namespace: &NamespaceIdent,
+        mut creation: TableCreation,
+    ) -> Result<LoadedTable> {
         let table = TableIdent::new(namespace.clone(), creation.name.clone());
         check_name(&table)?;
         self.turn().await;

@@ -3,6 +3,9 @@
 //! One async function for each property that a catalog must hold, and [`run_all`] for all of them. They panic
 //! where the property is broken.
 
+// A failed call is a broken property.
+#![allow(clippy::unwrap_used)]
+
 use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -10,7 +13,8 @@ use std::sync::Arc;
 use floe_core::{CatalogClient, CommitOutcome, Error, ErrorKind, LoadedTable, StorageClient};
 use futures::{StreamExt, TryStreamExt, stream};
 use iceberg::spec::{
-    NestedField, Operation, PrimitiveType, Schema, Snapshot, SnapshotReference, SnapshotRetention, Summary, Type,
+    NestedField, Operation, PrimitiveType, Schema, Snapshot, SnapshotReference, SnapshotRetention, Summary,
+    Type,
 };
 use iceberg::{NamespaceIdent, TableCreation, TableIdent, TableRequirement, TableUpdate};
 
@@ -227,7 +231,10 @@ pub async fn tables_are_renamed_also_across_namespaces(catalog: &CatalogUnderTes
     let made = make_table(catalog, "one", "old").await;
     let other = namespace(&["two"]);
     client.create_namespace(&other, HashMap::new()).await.unwrap();
-    for to in [TableIdent::new(made.ident.namespace().clone(), "new".into()), TableIdent::new(other, "moved".into())] {
+    for to in [
+        TableIdent::new(made.ident.namespace().clone(), "new".into()),
+        TableIdent::new(other, "moved".into()),
+    ] {
         let from = client.list_tables(made.ident.namespace()).await.unwrap().remove(0);
         client.rename_table(&from, &to).await.unwrap();
         assert!(!client.table_exists(&from).await.unwrap());
@@ -444,12 +451,14 @@ pub async fn losers_leave_no_metadata_file(catalog: &CatalogUnderTest) {
 /// Any text is a name: spaces, quotes, wildcards, case, other scripts.
 pub async fn odd_names_are_kept_as_they_are(catalog: &CatalogUnderTest) {
     let client = &catalog.client;
-    let mut odd = vec!["%", "_", "it's", "semi;colon--", "UPPER", "upper", "two words", "größe", "表", "a%20b"];
+    let mut odd =
+        vec!["%", "_", "it's", "semi;colon--", "UPPER", "upper", "two words", "größe", "表", "a%20b"];
     odd.sort_unstable();
     for name in &odd {
         let space = namespace(&[name]);
         client.create_namespace(&space, HashMap::new()).await.unwrap_or_else(|e| panic!("{name}: {e}"));
-        let made = client.create_table(&space, creation(name)).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+        let made =
+            client.create_table(&space, creation(name)).await.unwrap_or_else(|e| panic!("{name}: {e}"));
         let after = committed(client.commit(&made.ident, &[], &[property("name", name)]).await);
         assert_same(&after, &catalog.second.load_table(&made.ident).await.unwrap());
         assert_eq!(client.list_tables(&space).await.unwrap(), [made.ident]);
@@ -543,7 +552,8 @@ fn schema() -> Schema {
 
 fn wider_schema() -> Schema {
     let added = NestedField::optional(3, "added", Type::Primitive(PrimitiveType::Double)).into();
-    let fields = schema().as_struct().fields().iter().cloned().chain([added]);
+    let narrow = schema();
+    let fields = narrow.as_struct().fields().iter().cloned().chain([added]);
     Schema::builder().with_fields(fields).with_schema_id(1).build().expect("schema is valid")
 }
 
