@@ -7,7 +7,7 @@ use futures::stream::{BoxStream, StreamExt};
 use iceberg::io::FileIO;
 
 use crate::error::storage_error;
-use crate::storage::ObjectStoreStorage;
+use crate::storage::{ObjectStoreStorage, missing_below_file};
 use crate::uri::Uri;
 
 /// A [`StorageClient`] over an [`ObjectStoreStorage`].
@@ -93,7 +93,12 @@ impl StorageClient for ObjectStoreClient {
                     size: meta.size,
                     last_modified: meta.last_modified,
                 }),
-                Err(e) => Err(storage_error(e, "listing", &prefix)),
+                Err(e) => Err(missing_below_file(storage_error(e, "listing", &prefix))),
+            })
+            // A prefix that is not there, or stands for a file, lists nothing.
+            .filter(|found| {
+                let missing = matches!(found, Err(e) if e.kind() == ErrorKind::FileNotFound);
+                futures::future::ready(!missing)
             })
             .boxed()
     }

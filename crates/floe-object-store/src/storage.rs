@@ -354,7 +354,7 @@ pub(crate) fn is_missing(kind: std::io::ErrorKind) -> bool {
 }
 
 /// For reading, a path below a regular file is just not there.
-fn missing_below_file(error: Error) -> Error {
+pub(crate) fn missing_below_file(error: Error) -> Error {
     let below_file = std::error::Error::source(&error)
         .and_then(|e| e.downcast_ref::<std::io::Error>())
         .is_some_and(|e| is_missing(e.kind()));
