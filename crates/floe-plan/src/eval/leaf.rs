@@ -37,8 +37,12 @@ pub(super) fn evaluate(leaf: &BoundLeaf, array: &ArrayRef) -> Result<BooleanArra
         Test::IsNull => Ok(is_null(array)),
         Test::IsNan => {
             let nan = match array.data_type() {
-                DataType::Float32 => BooleanArray::from_unary(array.as_primitive::<Float32Type>(), f32::is_nan),
-                DataType::Float64 => BooleanArray::from_unary(array.as_primitive::<Float64Type>(), f64::is_nan),
+                DataType::Float32 => {
+                    BooleanArray::from_unary(array.as_primitive::<Float32Type>(), f32::is_nan)
+                }
+                DataType::Float64 => {
+                    BooleanArray::from_unary(array.as_primitive::<Float64Type>(), f64::is_nan)
+                }
                 _ => constant(array, false),
             };
             Ok(super::keep(&nan))
@@ -104,7 +108,10 @@ fn values(leaf: &BoundLeaf, test: &Test, array: &ArrayRef) -> Result<BooleanArra
         (DataType::Int64, PrimitiveType::Int | PrimitiveType::Long) => integers!(Int64Type),
         (DataType::Date32, PrimitiveType::Date) => integers!(Date32Type),
         (DataType::Time64(TimeUnit::Microsecond), PrimitiveType::Time) => integers!(Time64MicrosecondType),
-        (DataType::Timestamp(TimeUnit::Microsecond, _), PrimitiveType::Timestamp | PrimitiveType::Timestamptz) => {
+        (
+            DataType::Timestamp(TimeUnit::Microsecond, _),
+            PrimitiveType::Timestamp | PrimitiveType::Timestamptz,
+        ) => {
             integers!(TimestampMicrosecondType)
         }
         (
@@ -120,7 +127,9 @@ fn values(leaf: &BoundLeaf, test: &Test, array: &ArrayRef) -> Result<BooleanArra
         (DataType::Decimal128(..), PrimitiveType::Decimal { .. }) => {
             decimals(test, array.as_primitive::<Decimal128Type>())
         }
-        (DataType::Utf8, PrimitiveType::String) => bytes(test, array.as_string::<i32>(), |v: &str| v.as_bytes()),
+        (DataType::Utf8, PrimitiveType::String) => {
+            bytes(test, array.as_string::<i32>(), |v: &str| v.as_bytes())
+        }
         (DataType::LargeUtf8, PrimitiveType::String) => {
             bytes(test, array.as_string::<i64>(), |v: &str| v.as_bytes())
         }
@@ -246,7 +255,11 @@ fn compare<A: ArrayAccessor, V: PartialOrd + Copy>(
     }
 }
 
-fn is_in<A: ArrayAccessor, V: Eq + Hash>(array: A, view: impl Fn(A::Item) -> V, list: Vec<V>) -> BooleanArray {
+fn is_in<A: ArrayAccessor, V: Eq + Hash>(
+    array: A,
+    view: impl Fn(A::Item) -> V,
+    list: Vec<V>,
+) -> BooleanArray {
     if list.len() <= SHORT_LIST {
         return BooleanArray::from_unary(array, |v| list.contains(&view(v)));
     }
@@ -264,7 +277,8 @@ fn is_null(array: &ArrayRef) -> BooleanArray {
 
 /// `value` for every row that is not NULL, NULL for the others.
 fn constant(array: &ArrayRef, value: bool) -> BooleanArray {
-    let values = if value { BooleanBuffer::new_set(array.len()) } else { BooleanBuffer::new_unset(array.len()) };
+    let values =
+        if value { BooleanBuffer::new_set(array.len()) } else { BooleanBuffer::new_unset(array.len()) };
     let nulls: Option<NullBuffer> = array.logical_nulls();
     BooleanArray::new(values, nulls)
 }

@@ -102,9 +102,9 @@ impl Evaluator<'_> {
         let array = (self.columns)(leaf.field_id)
             .or_else(|| column_by_field_id(self.batch, leaf.field_id))
             .ok_or_else(|| {
-                let message = format!("column {} is needed by the filter and was not read", leaf.column);
-                Error::new(ErrorKind::Internal, message)
-            })?;
+            let message = format!("column {} is needed by the filter and was not read", leaf.column);
+            Error::new(ErrorKind::Internal, message)
+        })?;
         if array.len() != self.batch.num_rows() {
             return Err(Error::new(
                 ErrorKind::Internal,
@@ -121,7 +121,10 @@ impl Evaluator<'_> {
 
     fn constant(&self, value: bool) -> BooleanArray {
         let rows = self.batch.num_rows();
-        BooleanArray::new(if value { BooleanBuffer::new_set(rows) } else { BooleanBuffer::new_unset(rows) }, None)
+        BooleanArray::new(
+            if value { BooleanBuffer::new_set(rows) } else { BooleanBuffer::new_unset(rows) },
+            None,
+        )
     }
 }
 

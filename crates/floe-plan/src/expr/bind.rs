@@ -3,7 +3,9 @@
 use floe_core::{Error, Result};
 use iceberg::spec::{NestedFieldRef, PrimitiveType, Schema, StructType, Type};
 
-use super::{BoundExpr, BoundLeaf, CompareOp, Expr, Fit, Literal, MAX_DEPTH, Test, Value, fit_literal, parser};
+use super::{
+    BoundExpr, BoundLeaf, CompareOp, Expr, Fit, Literal, MAX_DEPTH, Test, Value, fit_literal, parser,
+};
 
 pub(super) fn bind(expr: &Expr, schema: &Schema, case_sensitive: bool) -> Result<BoundExpr> {
     if parser::depth(expr) > MAX_DEPTH {
@@ -27,7 +29,9 @@ impl Binder<'_> {
                 // Every part is bound before any is dropped: a fault behind FALSE is still a fault.
                 BoundExpr::all(parts.iter().map(|p| self.expr(p)).collect::<Result<Vec<_>>>()?)
             }
-            Expr::Or(parts) => BoundExpr::any(parts.iter().map(|p| self.expr(p)).collect::<Result<Vec<_>>>()?),
+            Expr::Or(parts) => {
+                BoundExpr::any(parts.iter().map(|p| self.expr(p)).collect::<Result<Vec<_>>>()?)
+            }
             Expr::Column(column) => self.compare(column, CompareOp::Eq, &Literal::Boolean(true))?,
             Expr::IsNull(column) => {
                 let leaf = self.leaf(column)?;
@@ -47,11 +51,8 @@ impl Binder<'_> {
                 if leaf.field_type != PrimitiveType::String {
                     return Err(misfit(&leaf, "cannot be tested for a prefix", "only string columns can"));
                 }
-                let test = if prefix.is_empty() {
-                    Test::NotNullIs(true)
-                } else {
-                    Test::StartsWith(prefix.clone())
-                };
+                let test =
+                    if prefix.is_empty() { Test::NotNullIs(true) } else { Test::StartsWith(prefix.clone()) };
                 with(leaf, test)
             }
         })
@@ -102,8 +103,10 @@ impl Binder<'_> {
         let id = self.resolve(name)?;
         let full = self.schema.name_by_field_id(id).unwrap_or(name).to_owned();
         let Some((field, required)) = find(self.schema.as_struct(), id, true) else {
-            return Err(Error::validation(format!("column {full} lies in a list or map and cannot be filtered by"))
-                .with_hint("filter by a column outside of lists and maps"));
+            return Err(Error::validation(format!(
+                "column {full} lies in a list or map and cannot be filtered by"
+            ))
+            .with_hint("filter by a column outside of lists and maps"));
         };
         let Type::Primitive(field_type) = field.field_type.as_ref() else {
             return Err(Error::validation(format!("column {full} is nested and cannot be filtered by"))

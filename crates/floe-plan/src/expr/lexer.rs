@@ -42,9 +42,8 @@ impl Kind {
     }
 }
 
-const KEYWORDS: &[&str] = &[
-    "AND", "OR", "NOT", "IN", "IS", "NULL", "NAN", "BETWEEN", "LIKE", "STARTS", "WITH", "TRUE", "FALSE",
-];
+const KEYWORDS: &[&str] =
+    &["AND", "OR", "NOT", "IN", "IS", "NULL", "NAN", "BETWEEN", "LIKE", "STARTS", "WITH", "TRUE", "FALSE"];
 
 /// Whether the grammar reserves this word. DATE, TIME, TIMESTAMP, DOUBLE and X only mean something before a quote.
 pub(super) fn is_keyword(word: &str) -> bool {
@@ -241,7 +240,8 @@ fn typed(keyword: &str, text: &str, position: usize) -> Result<Literal> {
         "DOUBLE" => (text.parse().ok().map(Literal::Double), "DOUBLE 'NaN', DOUBLE 'inf' or a number"),
         _ => (hex(text).map(Literal::Bytes), "X'…' with an even number of hexadecimal digits"),
     };
-    literal.ok_or_else(|| fault(position, "this literal cannot be read").with_hint(format!("write {expected}")))
+    literal
+        .ok_or_else(|| fault(position, "this literal cannot be read").with_hint(format!("write {expected}")))
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {

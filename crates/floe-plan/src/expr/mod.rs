@@ -33,6 +33,7 @@ pub use build::Column;
 pub use convert::{Fit, fit_literal};
 pub use literal::Literal;
 pub use value::Value;
+pub(crate) use value::units_per_day;
 
 /// How deep an expression may nest: NOT, AND inside OR, and so on. Lists of any length are one level.
 pub const MAX_DEPTH: usize = 48;
