@@ -116,10 +116,7 @@ impl LocalCatalog {
     }
 
     async fn require_namespace(&self, namespace: &NamespaceIdent) -> Result<()> {
-        match self.database.namespace_exists(namespace).await? {
-            true => Ok(()),
-            false => Err(no_namespace(namespace)),
-        }
+        if self.database.namespace_exists(namespace).await? { Ok(()) } else { Err(no_namespace(namespace)) }
     }
 }
 

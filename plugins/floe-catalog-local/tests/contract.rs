@@ -99,7 +99,7 @@ mod in_memory {
             (Fault::LostRequest, "unknown", false),
             (Fault::LostReply, "unknown", true),
             (Fault::SpuriousConflict, "conflict", false),
-            (Fault::Delay(Duration::from_secs(60)), "committed", true),
+            (Fault::Delay(Duration::from_millis(1500)), "committed", true),
         ];
         for (fault, answer, took_effect) in cases {
             let (memory, catalog, table) = faulty(FaultPlan::none().at(Method::Commit, 2, fault), 1).await;

@@ -52,11 +52,11 @@ impl Lake {
         connection.execute(script).await.unwrap();
         connection
     }
+}
 
-    fn metadata_files(&self, table: &LoadedTable) -> usize {
-        let folder = table.metadata.location().strip_prefix("file://").unwrap();
-        std::fs::read_dir(Path::new(folder).join("metadata")).unwrap().count()
-    }
+fn metadata_files(table: &LoadedTable) -> usize {
+    let folder = table.metadata.location().strip_prefix("file://").unwrap();
+    std::fs::read_dir(Path::new(folder).join("metadata")).unwrap().count()
 }
 
 fn space() -> NamespaceIdent {
@@ -195,7 +195,7 @@ async fn a_lock_that_is_held_too_long_is_unavailable_and_leaves_nothing_behind()
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
         assert!(error.hint().unwrap().contains("busy-timeout-ms"), "{error}");
     }
-    assert_eq!(lake.metadata_files(&made), 1, "the refused commit's metadata file is gone");
+    assert_eq!(metadata_files(&made), 1, "the refused commit's metadata file is gone");
     holder.execute("ROLLBACK").await.unwrap();
     let outcome = catalog.commit(&ident(), &[], &[property("a")]).await.unwrap();
     assert!(matches!(outcome, CommitOutcome::Committed(_)));
@@ -362,5 +362,5 @@ async fn pools_that_contend_lose_no_commit() {
     }
     let end = lake.open().load_table(&ident()).await.unwrap();
     assert_eq!(end.metadata.properties().keys().filter(|k| k.starts_with('w')).count(), 80);
-    assert_eq!(lake.metadata_files(&made), 81, "one for each version, none of a loser");
+    assert_eq!(metadata_files(&made), 81, "one for each version, none of a loser");
 }

@@ -143,7 +143,10 @@ impl State {
 impl fmt::Debug for MemoryCatalog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tables = self.lock().tables.len();
-        f.debug_struct("MemoryCatalog").field("warehouse", &self.warehouse).field("tables", &tables).finish()
+        f.debug_struct("MemoryCatalog")
+            .field("warehouse", &self.warehouse)
+            .field("tables", &tables)
+            .finish_non_exhaustive()
     }
 }
 
