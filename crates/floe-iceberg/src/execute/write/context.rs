@@ -1,0 +1,160 @@
+//! What every part of one write shares.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arrow_array::{Array, RecordBatch};
+use bytes::Bytes;
+use floe_core::{Environment, Error, LoadedTable, Result};
+use floe_plan::rows::cut::CutLimits;
+use floe_plan::rows::metrics::metrics_fields;
+use floe_plan::rows::mode::metrics_modes;
+use iceberg::arrow::schema_to_arrow_schema;
+use iceberg::io::FileWrite;
+use iceberg::spec::{PartitionSpecRef, SchemaRef, StructType};
+
+use super::column::Encoding;
+use super::created::Created;
+use super::options::{ProgressFn, WriteOptions, WriteProgress};
+use super::parquet_schema::parquet_schema;
+use super::place::FilePlace;
+use super::settings::{check_format, cut_limits, writer_properties};
+use super::workers::Workers;
+
+/// Tables, settings and threads of one write.
+pub(super) struct Context {
+    pub(super) schema: SchemaRef,
+    pub(super) spec: PartitionSpecRef,
+    pub(super) partition_type: StructType,
+    pub(super) encoding: Arc<Encoding>,
+    pub(super) limits: CutLimits,
+    pub(super) memory: u64,
+    pub(super) workers: Workers,
+    pub(super) place: FilePlace,
+    pub(super) created: Created,
+    pub(super) spill_directory: Option<PathBuf>,
+    /// Temporary files written so far.
+    pub(super) spills: AtomicU64,
+    /// Set when the write is given up, so that no worker starts on what is left.
+    pub(super) cancelled: AtomicBool,
+    progress: Option<ProgressFn>,
+    rows: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Context {
+    /// Reads the table's settings. Fails before anything is written when one of them is not valid.
+    pub(super) fn new(
+        table: &LoadedTable,
+        options: &WriteOptions,
+        env: &dyn Environment,
+        progress: Option<ProgressFn>,
+    ) -> Result<Self> {
+        let metadata = &table.metadata;
+        let properties: &HashMap<String, String> = metadata.properties();
+        check_format(properties)?;
+        let schema = metadata.current_schema().clone();
+        let spec = metadata.default_partition_spec().clone();
+        let memory = options.memory_bytes.max(64 << 10);
+        let mut limits = cut_limits(properties)?;
+        // One row group is filled while the one before is written out.
+        let share = if spec.is_unpartitioned() { memory * 3 / 8 } else { memory / 8 };
+        limits.row_group_bytes = limits.row_group_bytes.min(share);
+        let arrow = Arc::new(schema_to_arrow_schema(&schema)?);
+        let json = serde_json::to_string(schema.as_ref()).map_err(|e| {
+            Error::new(floe_core::ErrorKind::Internal, "the schema cannot be written as JSON").with_source(e)
+        })?;
+        let modes = metrics_modes(&schema, metadata.default_sort_order(), properties)?;
+        let encoding = Encoding::new(
+            arrow.clone(),
+            parquet_schema(&schema, &arrow)?,
+            writer_properties(properties, &limits, json)?,
+            metrics_fields(&schema, &modes),
+        )?;
+        let operation = options.operation_id.unwrap_or_else(|| env.random_uuid());
+        Ok(Self {
+            partition_type: spec.partition_type(&schema)?,
+            schema,
+            spec,
+            encoding: Arc::new(encoding),
+            limits,
+            memory,
+            workers: Workers::new(options.parallelism)?,
+            place: FilePlace::new(metadata.location(), properties, operation),
+            created: Created::new(table.file_io.clone()),
+            spill_directory: options.spill_directory.clone(),
+            spills: AtomicU64::new(0),
+            cancelled: AtomicBool::new(false),
+            progress,
+            rows: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        })
+    }
+
+    /// Rows and bytes so far.
+    pub(super) fn progress(&self) -> WriteProgress {
+        WriteProgress { rows: self.rows.load(Ordering::Relaxed), bytes: self.bytes.load(Ordering::Relaxed) }
+    }
+
+    /// Counts rows taken from the source.
+    pub(super) fn count_rows(&self, rows: usize) {
+        self.rows.fetch_add(rows as u64, Ordering::Relaxed);
+        self.report();
+    }
+
+    /// Opens a new file for writing.
+    pub(super) async fn open(&self, path: &str) -> Result<Box<dyn FileWrite>> {
+        let output = self.created.file_io().new_output(path).map_err(|e| writing(path, e))?;
+        self.created.add(path);
+        output.writer().await.map_err(|e| writing(path, e))
+    }
+
+    /// Writes a part of a file.
+    pub(super) async fn append(&self, path: &str, file: &mut dyn FileWrite, part: Bytes) -> Result<()> {
+        let length = part.len() as u64;
+        file.write(part).await.map_err(|e| writing(path, e))?;
+        self.bytes.fetch_add(length, Ordering::Relaxed);
+        self.report();
+        Ok(())
+    }
+
+    /// Finishes a file.
+    pub(super) async fn close(&self, path: &str, file: &mut dyn FileWrite) -> Result<()> {
+        file.close().await.map_err(|e| writing(path, e))
+    }
+
+    /// Writes a whole file.
+    pub(super) async fn put(&self, path: &str, content: Bytes) -> Result<()> {
+        let length = content.len() as u64;
+        let output = self.created.file_io().new_output(path).map_err(|e| writing(path, e))?;
+        self.created.add(path);
+        output.write(content).await.map_err(|e| writing(path, e))?;
+        self.bytes.fetch_add(length, Ordering::Relaxed);
+        self.report();
+        Ok(())
+    }
+
+    fn report(&self) {
+        if let Some(progress) = &self.progress {
+            progress(self.progress());
+        }
+    }
+}
+
+fn writing(path: &str, error: iceberg::Error) -> Error {
+    Error::from(error).context(format!("writing data file {path}"))
+}
+
+/// Bytes that the rows of `array` take, without the rest of the buffers they are in.
+pub(super) fn array_bytes(array: &dyn Array) -> u64 {
+    let data = array.to_data();
+    data.get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size()) as u64
+}
+
+/// Bytes that the rows of `batch` take; at least one for each row.
+pub(super) fn batch_bytes(batch: &RecordBatch) -> u64 {
+    let bytes: u64 = batch.columns().iter().map(|column| array_bytes(column)).sum();
+    bytes.max(batch.num_rows() as u64)
+}

@@ -1,0 +1,71 @@
+//! Files that a write has made, until the caller takes them over.
+
+use std::sync::{Mutex, PoisonError};
+
+use futures::{StreamExt, stream};
+use iceberg::io::FileIO;
+
+/// Remembers the files of a write that is not finished. No metadata refers to them yet, so that deleting
+/// them can lose nothing.
+pub(super) struct Created {
+    file_io: FileIO,
+    paths: Mutex<Vec<String>>,
+}
+
+impl Created {
+    pub(super) fn new(file_io: FileIO) -> Self {
+        Self { file_io, paths: Mutex::default() }
+    }
+
+    pub(super) fn file_io(&self) -> &FileIO {
+        &self.file_io
+    }
+
+    /// Remembers a file that is about to be made.
+    pub(super) fn add(&self, path: &str) {
+        self.paths.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
+    }
+
+    /// The caller has the files now.
+    pub(super) fn keep(&self) {
+        self.take();
+    }
+
+    /// Deletes every file that is remembered. A file that cannot be deleted is logged and left for orphan
+    /// removal.
+    pub(super) async fn delete(&self) {
+        delete(self.file_io.clone(), self.take()).await;
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.paths.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Created {
+    /// The write was cancelled: what it made goes, if there is still a runtime to do that.
+    fn drop(&mut self) {
+        let paths = self.take();
+        if paths.is_empty() {
+            return;
+        }
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(delete(self.file_io.clone(), paths))),
+            Err(_) => tracing::warn!(files = paths.len(), "a cancelled write left data files behind"),
+        }
+    }
+}
+
+async fn delete(file_io: FileIO, paths: Vec<String>) {
+    let deletions = paths.into_iter().map(|path| {
+        let file_io = file_io.clone();
+        async move {
+            // A file that never came to be is no failure.
+            let gone = matches!(file_io.exists(&path).await, Ok(false));
+            if !gone && let Err(error) = file_io.delete(&path).await {
+                tracing::warn!(file = path, %error, "an unfinished data file could not be deleted");
+            }
+        }
+    });
+    stream::iter(deletions).buffer_unordered(16).collect::<()>().await;
+}

@@ -1,0 +1,201 @@
+//! A row group that is being encoded, each column on whatever thread is free.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow_array::{ArrayRef, RecordBatch};
+use floe_core::{Error, Result};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+
+use super::column::{ColumnEncoder, EncodedColumn};
+use super::context::{Context, array_bytes};
+use super::errors::panicked;
+
+/// Rows that wait to be encoded, over all row groups of a file, and the first failure.
+#[derive(Default)]
+pub(super) struct Backlog {
+    bytes: AtomicU64,
+    changed: Notify,
+    failure: Mutex<Option<Error>>,
+}
+
+impl Backlog {
+    /// Waits until at most `bytes` wait to be encoded. Fails as soon as encoding has failed.
+    pub(super) async fn below(&self, bytes: u64) -> Result<()> {
+        loop {
+            let changed = self.changed.notified();
+            if let Some(error) = lock(&self.failure).clone() {
+                return Err(error);
+            }
+            if self.bytes.load(Ordering::Acquire) <= bytes {
+                return Ok(());
+            }
+            changed.await;
+        }
+    }
+
+    fn fail(&self, error: Error) {
+        lock(&self.failure).get_or_insert(error);
+        self.changed.notify_one();
+    }
+}
+
+/// A row group that takes rows. Each column is an actor: a queue of arrays, and at most one job on the
+/// workers that empties it.
+pub(super) struct OpenGroup {
+    context: Arc<Context>,
+    backlog: Arc<Backlog>,
+    columns: Vec<Arc<Column>>,
+    done: Arc<Notify>,
+    pub(super) rows: u64,
+    /// Held until the encoded row group is written out.
+    permit: OwnedSemaphorePermit,
+}
+
+struct Column {
+    state: Mutex<ColumnState>,
+    encoded_rows: AtomicU64,
+    encoded_bytes: AtomicU64,
+}
+
+struct ColumnState {
+    queue: VecDeque<(ArrayRef, u64)>,
+    /// Absent while a job has it, and in the end.
+    encoder: Option<ColumnEncoder>,
+    ending: bool,
+    result: Option<Result<EncodedColumn>>,
+}
+
+impl OpenGroup {
+    pub(super) fn new(
+        context: Arc<Context>,
+        backlog: Arc<Backlog>,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Self> {
+        let columns = context.encoding.columns()?.into_iter().map(|encoder| {
+            let state =
+                ColumnState { queue: VecDeque::new(), encoder: Some(encoder), ending: false, result: None };
+            Arc::new(Column {
+                state: Mutex::new(state),
+                encoded_rows: AtomicU64::new(0),
+                encoded_bytes: AtomicU64::new(0),
+            })
+        });
+        let columns = columns.collect();
+        Ok(Self { context, backlog, columns, done: Arc::default(), rows: 0, permit })
+    }
+
+    /// Hands rows to the workers.
+    pub(super) fn push(&mut self, batch: &RecordBatch) {
+        self.rows += batch.num_rows() as u64;
+        for (column, array) in self.columns.iter().zip(batch.columns()) {
+            let bytes = array_bytes(array);
+            self.backlog.bytes.fetch_add(bytes, Ordering::AcqRel);
+            let mut state = lock(&column.state);
+            state.queue.push_back((array.clone(), bytes));
+            self.start(column, &mut state);
+        }
+    }
+
+    /// Encoded bytes of all rows pushed, as estimated: what is encoded, and the rest at the same rate or at
+    /// `bytes_per_row`. With it, the bytes that are not encoded yet.
+    pub(super) fn estimate(&self, bytes_per_row: f64) -> (u64, u64) {
+        let each = bytes_per_row / self.columns.len().max(1) as f64;
+        let (mut total, mut waiting) = (0.0, 0.0);
+        for column in &self.columns {
+            let rows = column.encoded_rows.load(Ordering::Acquire);
+            let bytes = column.encoded_bytes.load(Ordering::Acquire) as f64;
+            let rate = if rows > 0 { bytes / rows as f64 } else { each };
+            let rest = self.rows.saturating_sub(rows) as f64 * rate;
+            total += bytes + rest;
+            waiting += rest;
+        }
+        (total as u64, waiting as u64)
+    }
+
+    /// Lets the columns end once their queues are empty, and waits for that.
+    pub(super) async fn end(self) -> Result<EncodedGroup> {
+        for column in &self.columns {
+            let mut state = lock(&column.state);
+            state.ending = true;
+            self.start(column, &mut state);
+        }
+        let mut columns = Vec::with_capacity(self.columns.len());
+        for column in &self.columns {
+            columns.push(loop {
+                let done = self.done.notified();
+                if let Some(result) = lock(&column.state).result.take() {
+                    break result?;
+                }
+                done.await;
+            });
+        }
+        Ok(EncodedGroup { columns, permit: Some(self.permit) })
+    }
+
+    /// Starts a job for the column, unless it has one. The encoder is there only while it has none.
+    fn start(&self, column: &Arc<Column>, state: &mut ColumnState) {
+        let Some(encoder) = state.encoder.take() else { return };
+        let (context, backlog, column) = (self.context.clone(), self.backlog.clone(), column.clone());
+        let done = self.done.clone();
+        self.context.workers.spawn(move || {
+            let work = AssertUnwindSafe(|| run(&context, &backlog, &column, encoder));
+            let result = catch_unwind(work).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+            let result = match result {
+                Ok(None) => return,
+                Ok(Some(encoded)) => Ok(encoded),
+                Err(error) => {
+                    backlog.fail(error.clone());
+                    Err(error)
+                }
+            };
+            lock(&column.state).result = Some(result);
+            done.notify_one();
+        });
+    }
+}
+
+/// Encodes what is queued; gives the encoded column when it has ended, nothing when more may come.
+fn run(
+    context: &Context,
+    backlog: &Backlog,
+    column: &Column,
+    mut encoder: ColumnEncoder,
+) -> Result<Option<EncodedColumn>> {
+    loop {
+        let next = {
+            let mut state = lock(&column.state);
+            match state.queue.pop_front() {
+                Some(next) => next,
+                None if state.ending => break,
+                None => {
+                    state.encoder = Some(encoder);
+                    return Ok(None);
+                }
+            }
+        };
+        if context.cancelled.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let (array, bytes) = next;
+        encoder.write(&array)?;
+        column.encoded_bytes.store(encoder.estimated_bytes(), Ordering::Release);
+        column.encoded_rows.fetch_add(array.len() as u64, Ordering::AcqRel);
+        drop(array);
+        backlog.bytes.fetch_sub(bytes, Ordering::AcqRel);
+        backlog.changed.notify_one();
+    }
+    encoder.close().map(Some)
+}
+
+/// A row group, encoded.
+pub(super) struct EncodedGroup {
+    pub(super) columns: Vec<EncodedColumn>,
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
