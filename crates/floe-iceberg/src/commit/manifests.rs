@@ -48,15 +48,15 @@ pub(super) async fn write_merged(
     if floe_plan::change::partition_type(base.metadata(), spec_id).is_err() {
         return Ok(None);
     }
-    let old = inputs.iter().filter_map(|input| match input {
-        Input::Old(manifest) => Some(*manifest),
-        Input::New(_) => None,
-    });
-    let read: Vec<Vec<LiveFile>> = futures::stream::iter(old)
-        .map(|manifest| base.live_files(manifest))
-        .buffered(MANIFESTS_AT_A_TIME)
-        .try_collect()
-        .await?;
+    let reads: Vec<_> = inputs
+        .iter()
+        .filter_map(|input| match input {
+            Input::Old(manifest) => Some(base.live_files(manifest)),
+            Input::New(_) => None,
+        })
+        .collect();
+    let read: Vec<Vec<LiveFile>> =
+        futures::stream::iter(reads).buffered(MANIFESTS_AT_A_TIME).try_collect().await?;
     if read.iter().flatten().any(|file| file.file_sequence_number.is_none()) {
         return Ok(None);
     }

@@ -123,3 +123,6 @@ async fn run(
     }
     Err(Error::new(ErrorKind::CommitConflict, "the commit was tried too often"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -175,14 +175,16 @@ impl Operation {
             let locations = (0..plans.len()).map(|n| paths::manifest(base.metadata(), self.id, first + n));
             self.started.extend(locations);
             let (table, snapshot_id, started) = (&base.table, self.snapshot_id, &self.started[first..]);
-            let written: Vec<_> = futures::stream::iter(plans.into_iter().zip(started))
+            // A list of futures, not a stream of closures: those would not be `Send` for every lifetime.
+            let writes: Vec<_> = plans
+                .into_iter()
+                .zip(started)
                 .map(|(plan, location)| async move {
                     let file = manifests::write_new(table, location, snapshot_id, &plan, added).await?;
                     Ok::<_, Error>((plan, file))
                 })
-                .buffered(MANIFESTS_AT_A_TIME)
-                .try_collect()
-                .await?;
+                .collect();
+            let written = futures::stream::iter(writes).buffered(MANIFESTS_AT_A_TIME).try_collect().await?;
             self.new = Some(written);
         }
         Ok(self.new.iter().flatten().map(|(_, file)| file.clone()))
@@ -298,6 +300,10 @@ impl Operation {
                 files.extend(added.map(|added| added.file.file_path().to_owned()));
             }
             sweep::delete(&base.table.file_io, files).await;
+        }
+        // The doubt is answered: another commit came first.
+        if error.kind() == ErrorKind::CommitStateUnknown {
+            return error.with_kind(ErrorKind::CommitConflict);
         }
         error
     }

@@ -54,17 +54,18 @@ pub fn plan_merges(manifests: &[ManifestFile], policy: &LayoutPolicy) -> Vec<Slo
 /// one takes what is left over.
 fn pack_from_the_end(members: &[usize], size: impl Fn(usize) -> u64, target: u64) -> Vec<Vec<usize>> {
     let mut bins: Vec<Vec<usize>> = Vec::new();
-    let mut room = 0;
+    // `None` when the last bin is overfull.
+    let mut room: Option<u64> = None;
     for &index in members.iter().rev() {
         let needed = size(index);
         match bins.last_mut() {
-            Some(bin) if needed <= room => {
+            Some(bin) if room.is_some_and(|room| needed <= room) => {
                 bin.push(index);
-                room -= needed;
+                room = room.map(|room| room - needed);
             }
             _ => {
                 bins.push(vec![index]);
-                room = target.saturating_sub(needed);
+                room = target.checked_sub(needed);
             }
         }
     }

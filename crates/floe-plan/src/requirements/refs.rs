@@ -32,7 +32,7 @@ pub fn all(metadata: &TableMetadata) -> Result<BTreeMap<String, SnapshotReferenc
 pub fn branch(metadata: &TableMetadata, name: &str) -> Result<Option<SnapshotReference>> {
     let Some(head) = metadata.snapshot_for_ref(name) else { return Ok(None) };
     let plain = SnapshotReference::new(head.snapshot_id(), SnapshotRetention::branch(None, None, None));
-    if is_exactly(metadata, name, &plain)? {
+    if is_exactly(metadata, name, &plain) {
         return Ok(Some(plain));
     }
     match all(metadata)?.remove(name) {
@@ -43,8 +43,10 @@ pub fn branch(metadata: &TableMetadata, name: &str) -> Result<Option<SnapshotRef
     }
 }
 
-/// Whether the reference called `name` equals `reference`: setting it then changes nothing.
-fn is_exactly(metadata: &TableMetadata, name: &str, reference: &SnapshotReference) -> Result<bool> {
-    let built = metadata.clone().into_builder(None).set_ref(name, reference.clone())?.build()?;
-    Ok(!built.changes.iter().any(|change| matches!(change, TableUpdate::SetSnapshotRef { .. })))
+/// Whether the reference called `name` is certain to equal `reference`: setting it then changes nothing.
+fn is_exactly(metadata: &TableMetadata, name: &str, reference: &SnapshotReference) -> bool {
+    let set = metadata.clone().into_builder(None).set_ref(name, reference.clone());
+    // The builder refuses metadata from a clock ahead of ours.
+    let Ok(built) = set.and_then(|builder| builder.build()) else { return false };
+    !built.changes.iter().any(|change| matches!(change, TableUpdate::SetSnapshotRef { .. }))
 }

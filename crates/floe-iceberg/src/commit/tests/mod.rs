@@ -1,0 +1,5 @@
+//! The loop against a catalog that fails in chosen ways.
+
+mod layout;
+mod outcome;
+mod world;
