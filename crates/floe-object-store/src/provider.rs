@@ -45,6 +45,8 @@ pub struct StoreOptions {
     /// The store is a local file system: a reader keeps its file open, and folders are removed with the
     /// prefix they stand for.
     pub local_files: bool,
+    /// Flush each file and its folder to the device before the write counts as done; local files only.
+    pub sync_files: bool,
 }
 
 impl Default for StoreOptions {
@@ -57,6 +59,7 @@ impl Default for StoreOptions {
             deletes_in_flight: 16,
             deletes_per_request: 1000,
             local_files: false,
+            sync_files: false,
         }
     }
 }

@@ -123,7 +123,8 @@ impl ObjectStoreStorage {
             return Ok(());
         }
         let put = target.store.put(&target.path, bytes.into()).await;
-        put.map(drop).map_err(|e| storage_error(e, "writing", location))
+        put.map_err(|e| storage_error(e, "writing", location))?;
+        flush(&options, &target.path, location).await
     }
 
     /// Deletes one file; one that is not there counts as deleted.
@@ -342,6 +343,20 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
         }),
         Err(_) => Ok(work()),
     }
+}
+
+/// Flushes a written file and its name in the folder to the device, where the options ask for it.
+pub(crate) async fn flush(options: &StoreOptions, path: &Path, location: &str) -> Result<()> {
+    if !(options.local_files && options.sync_files) {
+        return Ok(());
+    }
+    let path = local_path(path);
+    blocking(move || {
+        std::fs::File::open(&path)?.sync_all()?;
+        path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
+    })
+    .await?
+    .map_err(|e| io_error(&e, &format!("flushing {location}")))
 }
 
 /// The local path of an object in a store of local files.

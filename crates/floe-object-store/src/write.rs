@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::error::storage_error;
 use crate::provider::StoreOptions;
+use crate::storage::flush;
 
 /// Pieces below this are copied together, so that many tiny writes do not make many tiny buffers.
 const COPY_BELOW: usize = 16 << 10;
@@ -159,7 +160,7 @@ impl FileWrite for ObjectWriter {
         match self.finish().await {
             Ok(()) => {
                 self.state = State::Closed;
-                Ok(())
+                Ok(flush(&self.options, &self.path, &self.location).await?)
             }
             Err(e) => Err(self.fail(e).await.into()),
         }

@@ -11,16 +11,18 @@ use serde::{Deserialize, Serialize};
 /// The URI schemes of local files.
 pub(crate) const SCHEMES: &[&str] = &["file"];
 
-/// A client for the warehouse at this absolute path.
-pub(crate) fn connect(warehouse: &str) -> Result<ObjectStoreClient> {
-    let storage = ObjectStoreStorage::new(Arc::new(LocalFiles {}));
+/// A client for the warehouse at this absolute path; `sync` flushes each file to the device.
+pub(crate) fn connect(warehouse: &str, sync: bool) -> Result<ObjectStoreClient> {
+    let storage = ObjectStoreStorage::new(Arc::new(LocalFiles { sync }));
     let capabilities = StorageCapabilities { create_if_absent: true, atomic_write: true, bulk_delete: false };
     ObjectStoreClient::new(storage, warehouse, capabilities)
 }
 
 /// The file system of this machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct LocalFiles {}
+pub(crate) struct LocalFiles {
+    sync: bool,
+}
 
 #[typetag::serde(name = "local")]
 impl StoreProvider for LocalFiles {
@@ -44,6 +46,7 @@ impl StoreProvider for LocalFiles {
             deletes_in_flight: 16,
             deletes_per_request: 1,
             local_files: true,
+            sync_files: self.sync,
         }
     }
 }

@@ -11,6 +11,10 @@ pub struct LocalStorageConfig {
     /// The folder of the warehouse: a path, or a `file:` URI (not percent-decoded). A relative path counts
     /// from the working directory. The folder is made by the first write.
     pub warehouse: String,
+    /// Flush each written file to the device before the write counts as done, so that a commit survives a
+    /// crash of the machine and not only of the process. Costs some milliseconds for each file.
+    #[serde(default, rename = "local.sync")]
+    pub sync: bool,
 }
 
 impl LocalStorageConfig {
@@ -57,7 +61,7 @@ mod tests {
     use super::*;
 
     fn path_of(warehouse: &str) -> Result<String> {
-        LocalStorageConfig { warehouse: warehouse.into() }.warehouse_path()
+        LocalStorageConfig { warehouse: warehouse.into(), sync: false }.warehouse_path()
     }
 
     #[test]
