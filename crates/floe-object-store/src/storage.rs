@@ -253,7 +253,7 @@ impl ObjectStoreStorage {
             }
             futures::future::ready(())
         });
-        let (listing, ()) = futures::join!(forward, delete);
+        let (listing, ()) = futures::future::join(forward, delete).await;
         match listing.map(|e| storage_error(e, "listing", prefix)).or(failure) {
             Some(e) => Err(e),
             None => Ok(()),

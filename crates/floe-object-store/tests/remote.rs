@@ -1,6 +1,8 @@
 //! The path that remote stores take, over a store in memory: multipart writes, many deletions by one
 //! request, errors, and what is serialised.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;

@@ -89,9 +89,9 @@ mod tests {
     async fn sleep_advances_the_clock_at_once() {
         let env = SeededEnvironment::new(1);
         let before = env.now_ms();
-        env.sleep(Duration::from_secs(3600)).await;
+        env.sleep(Duration::from_hours(1)).await;
         assert!(env.now_ms() - before >= 3_600_000);
-        assert_eq!(env.slept(), Duration::from_secs(3600));
+        assert_eq!(env.slept(), Duration::from_hours(1));
     }
 
     #[test]

@@ -43,6 +43,7 @@ where
 }
 
 /// The warehouse is an absolute URI without a final slash.
+#[allow(clippy::unused_async)] // as the other properties are
 pub async fn warehouse_is_an_absolute_uri(storage: Storage) {
     let warehouse = storage.warehouse();
     assert!(warehouse.contains("://"), "{warehouse}");
@@ -197,7 +198,7 @@ pub async fn a_large_file_arrives_whole(storage: Storage) {
     let size =
         storage.file_io().new_input(&location).expect("input").metadata().await.expect("metadata").size;
     assert_eq!(size, content.len() as u64);
-    write_pieces(&storage, &location, &[content.clone()]).await;
+    write_pieces(&storage, &location, std::slice::from_ref(&content)).await;
     assert!(read(&storage, &location).await == content, "the content differs when written as one piece");
 }
 
