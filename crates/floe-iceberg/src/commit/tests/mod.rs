@@ -2,4 +2,5 @@
 
 mod layout;
 mod outcome;
+mod speed;
 mod world;
