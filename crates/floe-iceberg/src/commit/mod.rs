@@ -19,6 +19,7 @@ use floe_core::{CatalogClient, CommitOutcome, Environment, Error, ErrorKind, Loa
 use iceberg::spec::Summary;
 use tracing::{debug, warn};
 
+pub use recover::find_token;
 pub use request::{CommitRequest, CommitStrategy};
 
 use crate::base::TableBase;

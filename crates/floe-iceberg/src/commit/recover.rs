@@ -7,7 +7,7 @@ use floe_core::{Action, CatalogClient, Environment, ErrorKind, LoadedTable, Resu
 use floe_plan::backoff::RetryPolicy;
 use floe_plan::summary::COMMIT_TOKEN;
 use iceberg::TableIdent;
-use iceberg::spec::SnapshotRef;
+use iceberg::spec::{SnapshotRef, TableMetadata};
 
 use super::{CommitRequest, Committed};
 use crate::base::TableBase;
@@ -39,7 +39,7 @@ pub(super) async fn reload(
 /// The commit that was made earlier with the token of `request`, if the branch's history has one.
 pub(super) async fn replayed(base: &TableBase, request: &CommitRequest) -> Result<Option<Committed>> {
     let Some(token) = &request.token else { return Ok(None) };
-    let Some(snapshot) = by_token(base, &request.branch, token) else { return Ok(None) };
+    let Some(snapshot) = find_token(base.metadata(), &request.branch, token) else { return Ok(None) };
     // Only files that the earlier commit did not add itself are unused: it may have been given the same ones.
     let mut added = HashSet::new();
     for manifest in base.manifest_files(&snapshot).await?.iter() {
@@ -58,9 +58,8 @@ pub(super) async fn replayed(base: &TableBase, request: &CommitRequest) -> Resul
     }))
 }
 
-/// The snapshot of the branch that carries the token.
-fn by_token(base: &TableBase, branch: &str, token: &str) -> Option<SnapshotRef> {
-    let metadata = base.metadata();
+/// The snapshot in the history of `branch` that was committed with `token`, if there is one.
+pub fn find_token(metadata: &TableMetadata, branch: &str, token: &str) -> Option<SnapshotRef> {
     let mut next = metadata.snapshot_for_ref(branch);
     while let Some(snapshot) = next {
         if snapshot.summary().additional_properties.get(COMMIT_TOKEN).is_some_and(|t| t == token) {

@@ -5,6 +5,7 @@ mod read;
 mod snapshots;
 mod tables;
 mod traced;
+mod write;
 
 use std::fmt;
 use std::sync::Arc;

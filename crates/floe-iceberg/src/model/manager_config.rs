@@ -6,8 +6,8 @@ use floe_core::Result;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::CommitStrategy;
 use super::faults::Faults;
+use crate::commit::CommitStrategy;
 
 /// How an `IcebergTableManager` behaves when neither the call nor the table says otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -12,10 +12,11 @@ mod snapshot_info;
 mod table_config;
 mod write;
 
+pub use crate::commit::CommitStrategy;
 pub use identifier::{is_identifier, parse_identifier};
 pub use manager_config::IcebergTableManagerConfig;
 pub use partition::{PartitionField, PartitionSpec, PartitionTransform};
 pub use schema::{FieldType, SchemaField, TableSchema};
 pub use snapshot_info::SnapshotInfo;
 pub use table_config::TableConfig;
-pub use write::{CommitStrategy, WriteConfig, WriteMode, WriteOutcome};
+pub use write::{WriteConfig, WriteMode, WriteOutcome};

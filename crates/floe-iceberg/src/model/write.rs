@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::faults::Faults;
+use crate::commit::CommitStrategy;
 
 /// What a write does with the rows that are there (FR-005).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -25,17 +26,6 @@ impl WriteMode {
             Self::Append => "append",
         }
     }
-}
-
-/// How an append is committed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CommitStrategy {
-    /// New manifests for the new files; existing manifests stay as they are.
-    #[default]
-    FastAppend,
-    /// Small manifests are merged, as the table's `commit.manifest.*` properties say.
-    MergeCommit,
 }
 
 /// How data is written.
@@ -72,7 +62,7 @@ impl WriteConfig {
 }
 
 /// What a write did.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct WriteOutcome {
     /// The snapshot that holds the rows; the table's current one, if any, when there were no rows.
     pub snapshot_id: Option<i64>,
