@@ -1,6 +1,6 @@
 //! Single values in their binary form (Iceberg spec, "Binary single-value serialization").
 
-use iceberg::spec::{Datum, PrimitiveType};
+use iceberg::spec::{Datum, PrimitiveLiteral, PrimitiveType};
 
 /// The field ids of `file_path` and `pos` in position delete files (Iceberg spec, "Reserved Field IDs").
 pub(crate) const DELETE_FILE_PATH: i32 = 2_147_483_546;
@@ -25,6 +25,23 @@ pub(crate) fn decode(bytes: &[u8], ty: &PrimitiveType) -> Option<Datum> {
         }
         _ => Datum::try_from_bytes(bytes, ty.clone()).ok(),
     }
+}
+
+/// The binary form of a value. `None` for what has none: a number beyond the range of its type.
+pub(crate) fn encode(value: &PrimitiveLiteral) -> Option<Vec<u8>> {
+    use PrimitiveLiteral as P;
+    Some(match value {
+        P::Boolean(v) => vec![u8::from(*v)],
+        P::Int(v) => v.to_le_bytes().to_vec(),
+        P::Long(v) => v.to_le_bytes().to_vec(),
+        P::Float(v) => v.to_le_bytes().to_vec(),
+        P::Double(v) => v.to_le_bytes().to_vec(),
+        P::String(v) => v.clone().into_bytes(),
+        P::Binary(v) => v.clone(),
+        P::Int128(v) => v.to_be_bytes().to_vec(),
+        P::UInt128(v) => v.to_be_bytes().to_vec(),
+        P::AboveMax | P::BelowMin => return None,
+    })
 }
 
 /// The type of a reserved column that has bounds in delete files.

@@ -1,1 +1,26 @@
-//! Scans: from a request over a plan to a stream of record batches.
+//! Reading a table.
+//!
+//! [`plan_scan`] decides which files to read and which deletes apply to them, and gives a [`ScanPlan`], which is a value.
+//! [`execute_scan`] runs a plan and gives a stream of record batches.
+
+mod columns;
+mod constant;
+mod delete_index;
+mod deletes;
+mod execute;
+mod filter;
+mod ids;
+mod input;
+mod metrics;
+mod open;
+mod plan;
+mod project;
+mod request;
+mod row_groups;
+
+pub use execute::execute_scan;
+pub use metrics::{ScanMetrics, ScanSummary};
+pub use plan::plan_scan;
+pub use request::{DEFAULT_BATCH_SIZE, DeleteFile, PlanStats, ScanPlan, ScanRequest, ScanTask};
+
+pub use crate::base::SnapshotSelector;

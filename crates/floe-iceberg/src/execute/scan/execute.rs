@@ -1,0 +1,220 @@
+//! Running a plan: files are opened ahead, each piece is decoded by a task of its own, and batches come through bounded
+//! channels.
+
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_schema::{ArrowError, Schema as ArrowSchema};
+use floe_core::{Error, ErrorKind, Result};
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt, TryStreamExt, future};
+use iceberg::arrow::schema_to_arrow_schema;
+use iceberg::io::FileIO;
+use iceberg::spec::NameMapping;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
+use tokio::sync::mpsc;
+
+use super::columns;
+use super::deletes::Deletes;
+use super::input::parquet_error;
+use super::metrics::{ScanMetrics, add};
+use super::open::{Context, ReadUnit, Unit, open};
+use super::request::{ScanPlan, ScanTask};
+use crate::data::BatchStream;
+
+/// Batches that a task may be ahead of the reader.
+const BATCHES_AHEAD: usize = 2;
+
+/// Runs a plan. Nothing is read before the stream is polled, in a tokio runtime; dropping the stream stops the work. What
+/// the scan did is counted in `metrics`, and is final when the stream has ended.
+///
+/// The Arrow schema of the batches is that of `plan.projection`, each field with its id as `PARQUET:field_id`.
+///
+/// The stream fails with `Corrupted`, `FileNotFound` or another kind of the storage for a data file that cannot be read
+/// (named).
+pub fn execute_scan(file_io: &FileIO, plan: &ScanPlan, metrics: &Arc<ScanMetrics>) -> Result<BatchStream> {
+    let context = Arc::new(context(file_io, plan, metrics).map_err(|e| e.with_table(&plan.table))?);
+    let schema = context.arrow.clone();
+    let workers = available_parallelism().map_or(2, usize::from) + 1;
+    let units = units(context.clone(), plan.tasks.clone(), workers);
+    let batches: BoxStream<'static, Result<RecordBatch>> = if plan.preserve_order {
+        units
+            .map_ok(move |unit| start(context.clone(), unit))
+            .map(future::ready)
+            .buffered(workers)
+            .try_flatten()
+            .boxed()
+    } else {
+        units.map_ok(move |unit| start(context.clone(), unit)).try_flatten_unordered(workers).boxed()
+    };
+    let table = plan.table.clone();
+    let end = End { batches, left: plan.limit, failed: false, metrics: metrics.clone() };
+    let stream = futures::stream::unfold(end, |mut end| async {
+        let item = end.next().await?;
+        Some((item, end))
+    });
+    Ok(BatchStream::new(schema, stream.map_err(move |e| e.with_table(&table)).boxed()))
+}
+
+/// The end of the pipe: stops at the limit and after an error.
+struct End {
+    batches: BoxStream<'static, Result<RecordBatch>>,
+    left: Option<usize>,
+    failed: bool,
+    metrics: Arc<ScanMetrics>,
+}
+
+impl End {
+    async fn next(&mut self) -> Option<Result<RecordBatch>> {
+        if self.failed || self.left == Some(0) {
+            return None;
+        }
+        loop {
+            match self.batches.next().await? {
+                Ok(batch) if batch.num_rows() == 0 => {}
+                Ok(batch) => {
+                    let rows = self.left.map_or(batch.num_rows(), |left| left.min(batch.num_rows()));
+                    self.left = self.left.map(|left| left - rows);
+                    add(&self.metrics.rows, rows as u64);
+                    return Some(Ok(batch.slice(0, rows)));
+                }
+                Err(e) => {
+                    self.failed = true;
+                    return Some(Err(e));
+                }
+            }
+        }
+    }
+}
+
+fn context(file_io: &FileIO, plan: &ScanPlan, metrics: &Arc<ScanMetrics>) -> Result<Context> {
+    let filter =
+        plan.filter.as_ref().map(|f| f.bind(&plan.schema, plan.case_sensitive)).transpose()?;
+    let ids = filter.as_ref().map(|f| f.field_ids()).unwrap_or_default();
+    let filter_columns = columns::holding(&plan.schema, &ids)?;
+    let name_mapping = plan
+        .name_mapping
+        .as_deref()
+        .map(serde_json::from_str::<NameMapping>)
+        .transpose()
+        .map_err(|_| Error::new(ErrorKind::Corrupted, "schema.name-mapping.default is no name mapping"))?;
+    Ok(Context {
+        file_io: file_io.clone(),
+        schema: plan.schema.clone(),
+        arrow: Arc::new(arrow_schema(&plan.projection)?),
+        projection: plan.projection.clone(),
+        filter,
+        filter_arrow: Arc::new(arrow_schema(&filter_columns)?),
+        filter_columns,
+        name_mapping,
+        batch_size: plan.batch_size,
+        deletes: Deletes::default(),
+        metrics: metrics.clone(),
+    })
+}
+
+fn arrow_schema(schema: &iceberg::spec::Schema) -> Result<ArrowSchema> {
+    Ok(schema_to_arrow_schema(schema)?)
+}
+
+/// The pieces of all files, in order; files are opened some ahead.
+fn units(
+    context: Arc<Context>,
+    tasks: Vec<ScanTask>,
+    workers: usize,
+) -> impl Stream<Item = Result<Unit>> + Send + 'static {
+    futures::stream::iter(tasks)
+        .map(move |task| {
+            let opened = tokio::spawn(open(context.clone(), task));
+            async move {
+                let units = opened.await.map_err(|e| {
+                    Error::new(ErrorKind::Internal, "opening a data file failed").with_source(e)
+                })??;
+                Ok::<_, Error>(futures::stream::iter(units.into_iter().map(Ok)))
+            }
+        })
+        .buffered(workers)
+        .try_flatten()
+}
+
+/// Starts a task that decodes the piece, and gives the stream of its batches.
+fn start(context: Arc<Context>, unit: Unit) -> BoxStream<'static, Result<RecordBatch>> {
+    let unit = match unit {
+        Unit::Count(rows) => {
+            let options = RecordBatchOptions::new().with_row_count(Some(rows as usize));
+            let batch = RecordBatch::try_new_with_options(context.arrow.clone(), Vec::new(), &options);
+            return futures::stream::iter([batch.map_err(|e| compute_error(&e))]).boxed();
+        }
+        Unit::Read(unit) => unit,
+    };
+    let (sender, mut receiver) = mpsc::channel(BATCHES_AHEAD);
+    tokio::spawn(async move {
+        let mut batches = match read(&context, *unit) {
+            Ok(batches) => batches,
+            Err(e) => futures::stream::iter([Err(e)]).boxed(),
+        };
+        while let Some(batch) = batches.next().await {
+            let failed = batch.is_err();
+            if sender.send(Some(batch)).await.is_err() || failed {
+                return;
+            }
+        }
+        // Says that this is all. Without it, a task that died would look like one that is done. Nobody may be
+        // listening any more.
+        let _ = sender.send(None).await;
+    });
+    let mut ended = false;
+    futures::stream::poll_fn(move |cx| {
+        if ended {
+            return std::task::Poll::Ready(None);
+        }
+        receiver.poll_recv(cx).map(|message| {
+            let item = match message {
+                Some(item) => item,
+                None => Some(Err(Error::new(ErrorKind::Internal, "decoding a data file stopped short"))),
+            };
+            ended = !matches!(item, Some(Ok(_)));
+            item
+        })
+    })
+    .boxed()
+}
+
+/// The batches of a piece: decoded, without deleted rows, filtered, in the table's columns.
+fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let ReadUnit { input, metadata, row_groups, positions: _, projection, filter, live: _ } = unit;
+    let path: Arc<str> = input.path().into();
+    add(&context.metrics.row_groups_read, row_groups.len() as u64);
+    let mask = ProjectionMask::leaves(metadata.parquet_schema(), projection.leaves.iter().copied());
+    let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(input, metadata)
+        .with_row_groups(row_groups)
+        .with_batch_size(context.batch_size)
+        .with_projection(mask);
+    if let Some(row_filter) = filter.row_filter(builder.parquet_schema()) {
+        builder = builder.with_row_filter(row_filter);
+    }
+    let batches = builder.build().map_err(|e| parquet_error(&path, e))?;
+    let batches = batches.map(move |batch| {
+        let batch = batch.map_err(|e| parquet_error(&path, e))?;
+        let batch = projection.apply(&batch).and_then(|batch| filter.apply(batch));
+        batch.map_err(|e| {
+            let why = compute_error(&e);
+            Error::new(why.kind(), format!("the data file {path} cannot be read: {}", why.message()))
+        })
+    });
+    Ok(batches.boxed())
+}
+
+/// An error of a computation over rows. Its text is kept only where it cannot quote a value.
+pub(super) fn compute_error(error: &ArrowError) -> Error {
+    match error {
+        ArrowError::ExternalError(source) => match source.downcast_ref::<Error>() {
+            Some(error) => error.clone(),
+            None => Error::new(ErrorKind::Internal, "a computation over its rows failed"),
+        },
+        ArrowError::InvalidArgumentError(why) => Error::new(ErrorKind::Corrupted, why.clone()),
+        _ => Error::new(ErrorKind::Corrupted, "its values do not fit the types of the table's columns"),
+    }
+}

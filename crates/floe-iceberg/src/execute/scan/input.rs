@@ -1,0 +1,222 @@
+//! A Parquet file as the `parquet` crate reads it, over the table's file IO.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use floe_core::{Error, ErrorKind, Result};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, TryStreamExt};
+use iceberg::io::{FileIO, FileRead};
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::{AsyncFileReader, MetadataFetch};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+
+use super::metrics::{ScanMetrics, add};
+
+/// How much of the end of a file is read to get its footer: enough for most, so that one request does.
+const TAIL: u64 = 64 * 1024;
+/// Two ranges this close are read as one: a request costs more than the bytes between.
+const MAX_GAP: u64 = 256 * 1024;
+/// Ranges are not joined beyond this size, so that a large read is split into requests that run side by side.
+const MAX_JOINED: u64 = 8 * 1024 * 1024;
+/// How many requests of one file run side by side.
+const REQUESTS_AT_A_TIME: usize = 8;
+
+/// A Parquet file of known size. Clones share what was read of it.
+#[derive(Clone)]
+pub(super) struct ParquetInput {
+    path: Arc<str>,
+    source: Source,
+    metadata: Arc<ParquetMetaData>,
+}
+
+#[derive(Clone)]
+struct Source {
+    size: u64,
+    file: Arc<dyn FileRead>,
+    /// The end of the file, and where it begins.
+    tail: Option<(u64, Bytes)>,
+    metrics: Arc<ScanMetrics>,
+}
+
+impl ParquetInput {
+    /// Opens a file and reads its footer, in one request for most files. `offsets` asks for the offset index too, if
+    /// the file has one.
+    pub(super) async fn open(
+        file_io: &FileIO,
+        path: &str,
+        size: u64,
+        offsets: bool,
+        metrics: Arc<ScanMetrics>,
+    ) -> Result<Self> {
+        let file = async { file_io.new_input(path)?.reader().await }.await;
+        let file = file.map_err(|e| read_error(path, Error::from(e)))?;
+        let mut source = Source { size, file: file.into(), tail: None, metrics };
+        let metadata = source.read_footer(offsets).await.map_err(|e| parquet_error(path, e))?;
+        Ok(Self { path: path.into(), source, metadata: Arc::new(metadata) })
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(super) fn metadata(&self) -> Arc<ParquetMetaData> {
+        self.metadata.clone()
+    }
+}
+
+impl Source {
+    async fn read_footer(&mut self, offsets: bool) -> parquet::errors::Result<ParquetMetaData> {
+        let start = self.size.saturating_sub(TAIL);
+        let tail = self.fetch(start..self.size).await?;
+        self.tail = Some((start, tail));
+        let policy = if offsets { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
+        let size = self.size;
+        ParquetMetaDataReader::new()
+            .with_offset_index_policy(policy)
+            .with_prefetch_hint(Some(TAIL as usize))
+            .load_and_finish(&*self, size)
+            .await
+    }
+
+    async fn fetch(&self, range: Range<u64>) -> parquet::errors::Result<Bytes> {
+        let length = range.end.saturating_sub(range.start);
+        if range.start > range.end || range.end > self.size {
+            return Err(ParquetError::EOF("a range lies behind the end of the file".to_owned()));
+        }
+        let bytes = self.file.read(range).await.map_err(|e| ParquetError::External(Box::new(Error::from(e))))?;
+        if bytes.len() as u64 != length {
+            return Err(ParquetError::EOF("the file is shorter than its manifest says".to_owned()));
+        }
+        add(&self.metrics.bytes_read, length);
+        Ok(bytes)
+    }
+
+    async fn get(&self, range: Range<u64>) -> parquet::errors::Result<Bytes> {
+        match self.in_tail(&range) {
+            Some(bytes) => Ok(bytes),
+            None => self.fetch(range).await,
+        }
+    }
+
+    fn in_tail(&self, range: &Range<u64>) -> Option<Bytes> {
+        let (start, tail) = self.tail.as_ref()?;
+        let from = usize::try_from(range.start.checked_sub(*start)?).ok()?;
+        let to = usize::try_from(range.end.checked_sub(*start)?).ok()?;
+        (from <= to && to <= tail.len()).then(|| tail.slice(from..to))
+    }
+}
+
+impl MetadataFetch for &Source {
+    fn fetch(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
+        self.get(range).boxed()
+    }
+}
+
+impl AsyncFileReader for ParquetInput {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
+        self.source.get(range).boxed()
+    }
+
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<Range<u64>>,
+    ) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
+        async move {
+            let joined = join_ranges(&ranges);
+            let source = &self.source;
+            let fetched: Vec<Bytes> = futures::stream::iter(joined.clone())
+                .map(|range| source.get(range))
+                .buffered(REQUESTS_AT_A_TIME)
+                .try_collect()
+                .await?;
+            let cut = ranges.into_iter().map(|range| {
+                let at = joined.partition_point(|joined| joined.start <= range.start) - 1;
+                let from = (range.start - joined[at].start) as usize;
+                fetched[at].slice(from..from + (range.end - range.start) as usize)
+            });
+            Ok(cut.collect())
+        }
+        .boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        _options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
+        futures::future::ready(Ok(self.metadata.clone())).boxed()
+    }
+}
+
+/// The ranges to read so that every one of `ranges` lies within one of them; in order, each start once.
+fn join_ranges(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
+    let mut sorted = ranges.to_vec();
+    sorted.sort_unstable_by_key(|range| (range.start, range.end));
+    let mut joined: Vec<Range<u64>> = Vec::with_capacity(sorted.len());
+    for range in sorted {
+        match joined.last_mut() {
+            // What overlaps must be joined, whatever its size; what is near, up to a size.
+            Some(last)
+                if range.start <= last.start
+                    || range.start < last.end
+                    || (range.start - last.end <= MAX_GAP && range.end - last.start <= MAX_JOINED) =>
+            {
+                last.end = last.end.max(range.end);
+            }
+            _ => joined.push(range),
+        }
+    }
+    joined
+}
+
+/// Says which file could not be read; keeps the kind of an error of the storage.
+pub(super) fn parquet_error(path: &str, error: ParquetError) -> Error {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(e) = source {
+        if let Some(floe) = e.downcast_ref::<Error>() {
+            return read_error(path, floe.clone());
+        }
+        source = e.source();
+    }
+    let kind = match &error {
+        ParquetError::NYI(_) => ErrorKind::Unsupported,
+        _ => ErrorKind::Corrupted,
+    };
+    Error::new(kind, format!("the data file {path} cannot be read: {error}")).with_source(error)
+}
+
+fn read_error(path: &str, source: Error) -> Error {
+    Error::new(source.kind(), format!("the data file {path} cannot be read: {}", source.message()))
+        .with_source(source)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_range_lies_within_the_joined_range_that_is_looked_up(
+            ranges in prop::collection::vec((0_u64..40_000_000, 0_u64..3_000_000), 0..20)
+        ) {
+            let ranges: Vec<_> = ranges.into_iter().map(|(start, length)| start..start + length).collect();
+            let joined = join_ranges(&ranges);
+            prop_assert!(joined.windows(2).all(|w| w[0].end <= w[1].start && w[0].start < w[1].start));
+            for range in &ranges {
+                let at = joined.partition_point(|joined| joined.start <= range.start) - 1;
+                prop_assert!(joined[at].start <= range.start && range.end <= joined[at].end);
+            }
+        }
+    }
+
+    #[test]
+    fn neighbours_are_joined_and_far_ranges_are_not() {
+        assert_eq!(join_ranges(&[10..20, 0..10, 30..40]), vec![0..40]);
+        let far = 10 * 1024 * 1024;
+        assert_eq!(join_ranges(&[0..10, far..far + 10]), vec![0..10, far..far + 10]);
+    }
+}

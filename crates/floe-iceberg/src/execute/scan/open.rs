@@ -1,0 +1,180 @@
+//! From a data file to pieces of work: its footer, the row groups to read, and how their batches are made.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema as ArrowSchema, SchemaRef as ArrowSchemaRef, TimeUnit};
+use floe_core::{Error, Result};
+use floe_plan::expr::BoundExpr;
+use iceberg::io::FileIO;
+use iceberg::spec::{NameMapping, SchemaRef};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::basic::Type as PhysicalType;
+use parquet::file::metadata::ParquetMetaData;
+
+use super::deletes::{Deletes, LiveRows};
+use super::filter::RowsFilter;
+use super::ids::with_ids;
+use super::input::{ParquetInput, parquet_error};
+use super::metrics::{ScanMetrics, add};
+use super::plan::constant_values;
+use super::project::{Constants, Projection};
+use super::request::ScanTask;
+use super::row_groups;
+
+/// What every file of a scan needs.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) file_io: FileIO,
+    /// The schema that the rows are read in.
+    pub(super) schema: SchemaRef,
+    /// The columns to give, and their Arrow form.
+    pub(super) projection: SchemaRef,
+    pub(super) arrow: ArrowSchemaRef,
+    pub(super) filter: Option<BoundExpr>,
+    /// The columns that the filter reads, and their Arrow form.
+    pub(super) filter_columns: SchemaRef,
+    pub(super) filter_arrow: ArrowSchemaRef,
+    pub(super) name_mapping: Option<NameMapping>,
+    pub(super) batch_size: usize,
+    pub(super) deletes: Deletes,
+    pub(super) metrics: Arc<ScanMetrics>,
+}
+
+/// A piece of a file, decoded by one task.
+pub(super) enum Unit {
+    /// So many rows without columns: nothing has to be read.
+    Count(u64),
+    Read(Box<ReadUnit>),
+}
+
+/// Row groups of a file, with all it takes to read them.
+pub(super) struct ReadUnit {
+    pub(super) input: ParquetInput,
+    pub(super) metadata: ArrowReaderMetadata,
+    pub(super) row_groups: Vec<usize>,
+    /// The position of the first row of each row group in the file.
+    pub(super) positions: Vec<Range<u64>>,
+    pub(super) projection: Projection,
+    pub(super) filter: RowsFilter,
+    pub(super) live: LiveRows,
+}
+
+/// Row groups smaller than this, compressed, share a unit.
+const UNIT_BYTES: i64 = 8 * 1024 * 1024;
+
+/// Opens a data file and splits it.
+pub(super) async fn open(context: Arc<Context>, task: ScanTask) -> Result<Vec<Unit>> {
+    let filter = context.filter.as_ref().filter(|_| !task.all_rows_match);
+    let counts = context.projection.as_struct().fields().is_empty();
+    if counts && filter.is_none() && task.deletes.is_empty() {
+        return Ok(vec![Unit::Count(task.record_count)]);
+    }
+    add(&context.metrics.files_read, 1);
+    let input =
+        ParquetInput::open(&context.file_io, &task.path, task.file_size, false, context.metrics.clone())
+            .await?;
+    let metadata = arrow_metadata(&input, &task.path)?;
+    let fields = with_ids(metadata.schema().fields(), context.name_mapping.as_ref());
+    let constants: Constants = constant_values(&task, &context.schema);
+    let names_file = |e: Error| {
+        Error::new(e.kind(), format!("the data file {} cannot be read: {}", task.path, e.message()))
+    };
+    let footer = metadata.metadata().clone();
+    let mut row_groups: Vec<usize> = (0..footer.num_row_groups()).collect();
+    let mut rows_filter = RowsFilter::None;
+    if let Some(filter) = filter {
+        row_groups.retain(|index| row_groups::may_match(filter, &context.schema, &metadata, &fields, *index));
+        add(&context.metrics.row_groups_pruned, (footer.num_row_groups() - row_groups.len()) as u64);
+        rows_filter = RowsFilter::new(filter, &context, &fields, &constants).map_err(names_file)?;
+        if rows_filter.matches_nothing() {
+            return Ok(Vec::new());
+        }
+    }
+    if row_groups.is_empty() {
+        return Ok(Vec::new());
+    }
+    let projection = Projection::new(
+        &fields,
+        context.projection.as_struct().fields(),
+        context.arrow.clone(),
+        &constants,
+    )
+    .map_err(names_file)?;
+    let live = context.deletes.for_task(&context, &task, &fields, &constants).await?;
+
+    let positions = positions(&footer);
+    let units = group(&footer, &row_groups).into_iter().map(|row_groups| {
+        Unit::Read(Box::new(ReadUnit {
+            input: input.clone(),
+            metadata: metadata.clone(),
+            positions: row_groups.iter().map(|index| positions[*index].clone()).collect(),
+            row_groups,
+            projection: projection.clone(),
+            filter: rows_filter.clone(),
+            live: live.clone(),
+        }))
+    });
+    Ok(units.collect())
+}
+
+/// The Arrow form of the file, taken from its Parquet types alone: what the writer noted besides may be of types that
+/// floe would have to convert.
+pub(super) fn arrow_metadata(input: &ParquetInput, path: &str) -> Result<ArrowReaderMetadata> {
+    let footer = input.metadata();
+    let options = || ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let metadata =
+        ArrowReaderMetadata::try_new(footer.clone(), options()).map_err(|e| parquet_error(path, e))?;
+    let columns = footer.file_metadata().schema_descr().columns();
+    if !columns.iter().any(|column| column.physical_type() == PhysicalType::INT96) {
+        return Ok(metadata);
+    }
+    // INT96 holds nanoseconds of a day, and days: microseconds reach the years that Iceberg allows.
+    let fields = metadata.schema().fields().iter().map(|field| {
+        let int96 = columns.iter().any(|c| {
+            c.physical_type() == PhysicalType::INT96 && c.path().parts() == [field.name().as_str()]
+        });
+        if int96 {
+            let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
+            Arc::new(Field::clone(field).with_data_type(micros))
+        } else {
+            field.clone()
+        }
+    });
+    let schema = ArrowSchema::new_with_metadata(
+        fields.collect::<Vec<_>>(),
+        metadata.schema().metadata().clone(),
+    );
+    ArrowReaderMetadata::try_new(footer, options().with_schema(Arc::new(schema)))
+        .map_err(|e| parquet_error(path, e))
+}
+
+/// The positions of the rows of each row group.
+fn positions(footer: &ParquetMetaData) -> Vec<Range<u64>> {
+    let mut next = 0;
+    let positions = footer.row_groups().iter().map(|group| {
+        let start = next;
+        next += u64::try_from(group.num_rows()).unwrap_or(0);
+        start..next
+    });
+    positions.collect()
+}
+
+fn group(footer: &ParquetMetaData, row_groups: &[usize]) -> Vec<Vec<usize>> {
+    let mut units: Vec<Vec<usize>> = Vec::new();
+    let mut bytes = i64::MAX;
+    for index in row_groups {
+        let size = footer.row_group(*index).compressed_size();
+        match units.last_mut() {
+            Some(unit) if bytes.saturating_add(size) <= UNIT_BYTES => {
+                unit.push(*index);
+                bytes += size;
+            }
+            _ => {
+                units.push(vec![*index]);
+                bytes = size;
+            }
+        }
+    }
+    units
+}

@@ -1,0 +1,271 @@
+//! Which files to read, and which deletes apply to each.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use floe_core::{Error, ErrorKind, Result};
+use futures::{StreamExt, TryStreamExt};
+use iceberg::spec::{
+    DEFAULT_SCHEMA_NAME_MAPPING, ManifestContentType, ManifestFile, PartitionSpec, Schema, Struct, Transform,
+};
+
+use super::columns;
+use super::delete_index::{DeleteIndex, PlannedDelete};
+use super::filter::{FileFilter, Verdict};
+use super::request::{PlanStats, ScanPlan, ScanRequest, ScanTask};
+use crate::base::{Entry, MANIFESTS_AT_A_TIME, Manifest, TableBase, bound};
+
+/// Plans a scan: reads the manifests of the snapshot and leaves out the files that cannot hold a row that matches, first
+/// by whole manifests, then by partition, then by column metrics.
+///
+/// Fails with `Validation` for a column or a filter that does not fit the schema, `SnapshotNotFound`, `Corrupted` or
+/// `FileNotFound` for a damaged or missing manifest (named), `Unsupported` for data files that are no Parquet and for
+/// deletion vectors.
+pub async fn plan_scan(base: &TableBase, request: &ScanRequest) -> Result<ScanPlan> {
+    plan(base, request).await.map_err(|e| e.with_table(&base.table.ident))
+}
+
+async fn plan(base: &TableBase, request: &ScanRequest) -> Result<ScanPlan> {
+    let resolved = base.resolve(&request.at)?;
+    if request.batch_size == 0 {
+        return Err(Error::validation("batch_size must be at least 1"));
+    }
+    let projection = columns::project(&resolved.schema, request.columns.as_deref(), request.case_sensitive)?;
+    let filter = request.filter.as_ref().map(|f| f.bind(&resolved.schema, request.case_sensitive));
+    let filter = Arc::new(FileFilter::new(filter.transpose()?, &resolved.schema));
+
+    let mut plan = ScanPlan {
+        table: base.table.ident.to_string(),
+        snapshot_id: resolved.snapshot.as_ref().map(|s| s.snapshot_id()),
+        schema: resolved.schema.clone(),
+        projection,
+        filter: request.filter.clone(),
+        case_sensitive: request.case_sensitive,
+        limit: request.limit,
+        batch_size: request.batch_size,
+        preserve_order: request.preserve_order,
+        name_mapping: base.metadata().properties().get(DEFAULT_SCHEMA_NAME_MAPPING).cloned(),
+        tasks: Vec::new(),
+        stats: PlanStats::default(),
+    };
+    let Some(snapshot) = resolved.snapshot else {
+        return Ok(plan);
+    };
+    let list = base.manifest_files(&snapshot).await?;
+    let (data, deletes): (Vec<_>, Vec<_>) = list
+        .iter()
+        .filter(|file| file.has_added_files() || file.has_existing_files())
+        .partition(|file| file.content == ManifestContentType::Data);
+    let deletes = read_deletes(base, &deletes).await?;
+
+    let mut manifests = futures::stream::iter(data)
+        .map(|file| {
+            let (filter, deletes, schema) = (filter.clone(), deletes.clone(), resolved.schema.clone());
+            async move {
+                let spec = base.metadata().partition_spec_by_id(file.partition_spec_id);
+                if spec.is_some_and(|spec| !filter.manifest_may_match(spec, &schema, file)) {
+                    return Ok(pruned(file));
+                }
+                let manifest = base.manifest(file).await?;
+                let file = file.clone();
+                // Looking at thousands of files takes a while: not on a thread that serves IO.
+                tokio::task::spawn_blocking(move || plan_manifest(&manifest, &file, &filter, &deletes, &schema))
+                    .await
+                    .map_err(|e| {
+                        Error::new(ErrorKind::Internal, "planning a manifest failed").with_source(e)
+                    })?
+            }
+        })
+        .buffered(MANIFESTS_AT_A_TIME);
+    // Without a filter and deletes, every row of a file counts towards the limit.
+    let enough = request.limit.filter(|_| request.filter.is_none() && deletes.is_empty());
+    while let Some((tasks, stats)) = manifests.try_next().await? {
+        plan.stats += stats;
+        plan.tasks.extend(tasks);
+        if enough.is_some_and(|limit| plan.stats.rows_planned >= limit as u64) {
+            break;
+        }
+    }
+    drop(manifests);
+    if let Some(limit) = enough {
+        keep_enough(&mut plan, limit as u64);
+    }
+    let applied: HashSet<_> = plan.tasks.iter().flat_map(|task| &task.deletes).collect();
+    plan.stats.delete_files = applied.len() as u64;
+    tracing::debug!(
+        table = plan.table,
+        files = plan.stats.files_planned,
+        files_total = plan.stats.files_total,
+        "planned a scan"
+    );
+    Ok(plan)
+}
+
+/// Drops the files behind those that reach the limit.
+fn keep_enough(plan: &mut ScanPlan, limit: u64) {
+    let mut rows = 0;
+    let needed = plan.tasks.iter().position(|task| {
+        rows += task.record_count;
+        rows >= limit
+    });
+    if limit == 0 {
+        plan.tasks.clear();
+    } else if let Some(last) = needed {
+        plan.tasks.truncate(last + 1);
+    }
+    plan.stats.files_planned = plan.tasks.len() as u64;
+    plan.stats.bytes_planned = plan.tasks.iter().map(|task| task.file_size).sum();
+    plan.stats.rows_planned = plan.tasks.iter().map(|task| task.record_count).sum();
+}
+
+async fn read_deletes(base: &TableBase, manifests: &[&ManifestFile]) -> Result<Arc<DeleteIndex>> {
+    let read = futures::stream::iter(manifests.iter().copied())
+        .map(|file| async move {
+            let manifest = base.manifest(file).await?;
+            let mut deletes = Vec::new();
+            for entry in manifest.entries(file) {
+                let entry = entry?;
+                if entry.is_live() {
+                    deletes.push(PlannedDelete::new(&manifest, &entry)?);
+                }
+            }
+            Ok::<_, Error>(deletes)
+        })
+        .buffered(MANIFESTS_AT_A_TIME)
+        .try_collect::<Vec<_>>()
+        .await?;
+    Ok(Arc::new(DeleteIndex::new(read.into_iter().flatten().collect())))
+}
+
+fn pruned(file: &ManifestFile) -> (Vec<ScanTask>, PlanStats) {
+    let files = u64::from(file.added_files_count.unwrap_or(0)) + u64::from(file.existing_files_count.unwrap_or(0));
+    let stats = PlanStats {
+        manifests_total: 1,
+        manifests_pruned: 1,
+        files_total: files,
+        files_pruned_by_partition: files,
+        ..PlanStats::default()
+    };
+    (Vec::new(), stats)
+}
+
+fn plan_manifest(
+    manifest: &Manifest,
+    file: &ManifestFile,
+    filter: &FileFilter,
+    deletes: &DeleteIndex,
+    schema: &Schema,
+) -> Result<(Vec<ScanTask>, PlanStats)> {
+    let mut stats = PlanStats { manifests_total: 1, ..PlanStats::default() };
+    let mut tasks = Vec::new();
+    let partitions = filter.for_partitions(manifest, schema)?;
+    // Files of one partition come together, as a rule.
+    let mut last: Option<(Struct, Verdict)> = None;
+    for entry in manifest.entries(file) {
+        let entry = entry?;
+        if !entry.is_live() {
+            continue;
+        }
+        stats.files_total += 1;
+        stats.bytes_total += entry.file_size();
+        let partition = entry.partition()?;
+        let verdict = match &last {
+            Some((known, verdict)) if *known == partition => *verdict,
+            _ => {
+                let verdict = partitions.verdict(&partition)?;
+                last = Some((partition.clone(), verdict));
+                verdict
+            }
+        };
+        let all_rows_match = match verdict {
+            Verdict::None => {
+                stats.files_pruned_by_partition += 1;
+                continue;
+            }
+            Verdict::All => true,
+            Verdict::Some => match filter.file_verdict(&entry)? {
+                Verdict::None => {
+                    stats.files_pruned_by_metrics += 1;
+                    continue;
+                }
+                verdict => verdict == Verdict::All,
+            },
+        };
+        let task = task(manifest, &entry, &partition, all_rows_match, deletes, schema)?;
+        stats.files_planned += 1;
+        stats.bytes_planned += task.file_size;
+        stats.rows_planned += task.record_count;
+        tasks.push(task);
+    }
+    Ok((tasks, stats))
+}
+
+fn task(
+    manifest: &Manifest,
+    entry: &Entry<'_>,
+    partition: &Struct,
+    all_rows_match: bool,
+    deletes: &DeleteIndex,
+    schema: &Schema,
+) -> Result<ScanTask> {
+    let path = entry.path()?;
+    let format = entry.format()?;
+    if format != iceberg::spec::DataFileFormat::Parquet {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("the data file {path} is {format}; floe reads Parquet data files only"),
+        )
+        .with_hint("rewrite the table's data files as Parquet with the engine that wrote them"));
+    }
+    let spec = manifest.partition_spec();
+    Ok(ScanTask {
+        path: path.to_owned(),
+        file_size: entry.file_size(),
+        record_count: entry.record_count(),
+        spec_id: spec.spec_id(),
+        sequence_number: entry.sequence_number,
+        constants: constants(spec, partition, schema),
+        all_rows_match,
+        deletes: deletes.for_file(path, entry.sequence_number, spec, partition)?,
+    })
+}
+
+fn constants(spec: &PartitionSpec, partition: &Struct, schema: &Schema) -> BTreeMap<i32, Option<Vec<u8>>> {
+    let fields = spec.fields().iter().zip(partition.iter());
+    let identity = fields.filter(|(field, _)| {
+        field.transform == Transform::Identity && schema.field_by_id(field.source_id).is_some()
+    });
+    identity
+        .filter_map(|(field, value)| match value {
+            None => Some((field.source_id, None)),
+            Some(value) => Some((field.source_id, Some(bound::encode(&value.as_primitive_literal()?)?))),
+        })
+        .collect()
+}
+
+impl std::ops::AddAssign for PlanStats {
+    fn add_assign(&mut self, other: Self) {
+        self.manifests_total += other.manifests_total;
+        self.manifests_pruned += other.manifests_pruned;
+        self.files_total += other.files_total;
+        self.bytes_total += other.bytes_total;
+        self.files_pruned_by_partition += other.files_pruned_by_partition;
+        self.files_pruned_by_metrics += other.files_pruned_by_metrics;
+        self.files_planned += other.files_planned;
+        self.bytes_planned += other.bytes_planned;
+        self.rows_planned += other.rows_planned;
+        self.delete_files += other.delete_files;
+    }
+}
+
+/// The values of a task's constants, as values of the columns' present types.
+pub(super) fn constant_values(task: &ScanTask, schema: &Schema) -> HashMap<i32, Option<iceberg::spec::Datum>> {
+    let values = task.constants.iter().filter_map(|(id, bytes)| {
+        let ty = schema.field_by_id(*id)?.field_type.as_primitive_type()?;
+        match bytes {
+            None => Some((*id, None)),
+            Some(bytes) => Some((*id, Some(bound::decode(bytes, ty)?))),
+        }
+    });
+    values.collect()
+}
