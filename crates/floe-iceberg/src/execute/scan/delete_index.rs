@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use floe_core::{Error, ErrorKind, Result};
-use iceberg::spec::{DataContentType, DataFileFormat, Datum, PartitionSpec, PrimitiveType, Struct};
+use iceberg::spec::{DataContentType, DataFileFormat, Datum, Literal, PartitionSpec, PrimitiveLiteral, PrimitiveType, Struct};
 
 use super::request::DeleteFile;
 use crate::base::bound::DELETE_FILE_PATH;
@@ -52,7 +52,7 @@ impl PlannedDelete {
             sequence_number: entry.sequence_number,
             spec_id: manifest.partition_spec().spec_id(),
             unpartitioned: manifest.partition_spec().is_unpartitioned(),
-            partition: entry.partition()?,
+            partition: widened(&entry.partition()?),
             referenced: entry.referenced_data_file()?.map(str::to_owned),
             paths: (
                 entry.lower(DELETE_FILE_PATH, &PrimitiveType::String),
@@ -120,6 +120,7 @@ impl DeleteIndex {
         if self.is_empty() {
             return Ok(Vec::new());
         }
+        let partition = &widened(partition);
         let here = self.by_partition.get(&(spec.spec_id(), partition.clone()));
         let candidates = self.global.iter().chain(here.into_iter().flatten());
         let mut found = Vec::new();
@@ -139,4 +140,16 @@ impl DeleteIndex {
         }
         Ok(found)
     }
+}
+
+/// Partition values in the widest type of their kind: a column may have been promoted between data and deletes.
+fn widened(partition: &Struct) -> Struct {
+    let widen = |value: Option<&Literal>| {
+        value.map(|value| match value {
+            Literal::Primitive(PrimitiveLiteral::Int(v)) => Literal::long(*v),
+            Literal::Primitive(PrimitiveLiteral::Float(v)) => Literal::double(f64::from(v.0)),
+            other => other.clone(),
+        })
+    };
+    partition.iter().map(widen).collect()
 }

@@ -13,6 +13,7 @@ use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::io::FileIO;
 use iceberg::spec::NameMapping;
 use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowPredicate, RowFilter};
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use tokio::sync::mpsc;
 
@@ -110,7 +111,7 @@ fn context(file_io: &FileIO, plan: &ScanPlan, metrics: &Arc<ScanMetrics>) -> Res
         filter_columns,
         name_mapping,
         batch_size: plan.batch_size,
-        deletes: Deletes::default(),
+        deletes: Deletes::new(plan.delete_columns.clone()),
         metrics: metrics.clone(),
     })
 }
@@ -184,7 +185,7 @@ fn start(context: Arc<Context>, unit: Unit) -> BoxStream<'static, Result<RecordB
 
 /// The batches of a piece: decoded, without deleted rows, filtered, in the table's columns.
 fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let ReadUnit { input, metadata, row_groups, positions: _, projection, filter, live: _ } = unit;
+    let ReadUnit { input, metadata, row_groups, positions, projection, filter, deleted } = unit;
     let path: Arc<str> = input.path().into();
     add(&context.metrics.row_groups_read, row_groups.len() as u64);
     let mask = ProjectionMask::leaves(metadata.parquet_schema(), projection.leaves.iter().copied());
@@ -192,8 +193,15 @@ fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'static, Result<R
         .with_row_groups(row_groups)
         .with_batch_size(context.batch_size)
         .with_projection(mask);
-    if let Some(row_filter) = filter.row_filter(builder.parquet_schema()) {
-        builder = builder.with_row_filter(row_filter);
+    if let Some((selection, deleted_rows)) = deleted.selection(&positions) {
+        add(&context.metrics.rows_deleted, deleted_rows);
+        builder = builder.with_row_selection(selection);
+    }
+    let schema = builder.parquet_schema();
+    let predicates: Vec<Box<dyn ArrowPredicate>> =
+        deleted.equality.iter().map(|deletes| deletes.predicate(schema)).chain(filter.predicate(schema)).collect();
+    if !predicates.is_empty() {
+        builder = builder.with_row_filter(RowFilter::new(predicates));
     }
     let batches = builder.build().map_err(|e| parquet_error(&path, e))?;
     let batches = batches.map(move |batch| {

@@ -6,59 +6,119 @@ use arrow_select::filter::filter_record_batch;
 use floe_core::Result;
 use floe_plan::eval::{evaluate, keep};
 use floe_plan::expr::BoundExpr;
-use iceberg::spec::{ManifestFile, PartitionSpec, Schema, Struct};
+use floe_plan::prune::{FileMetrics, ManifestPruner, MetricsPruner, PartitionPruner, StrictMetrics};
+use iceberg::spec::{Datum, ManifestFile, PartitionSpec, PrimitiveType, Struct};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowPredicateFn, RowFilter};
+use parquet::arrow::arrow_reader::{ArrowPredicate, ArrowPredicateFn};
 use parquet::schema::types::SchemaDescriptor;
 
 use super::open::Context;
 use super::project::{Constants, Projection};
-use crate::base::{Entry, Manifest};
+use crate::base::Entry;
 
-/// For which rows of something the filter is true.
+/// For which rows of a file the filter is true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Certainly for none.
-    None,
-    /// Perhaps for some.
+    /// None, as its partition shows.
+    NoneByPartition,
+    /// None, as its column metrics show.
+    NoneByMetrics,
+    /// Perhaps some.
     Some,
-    /// Certainly for all.
+    /// All.
     All,
 }
 
-/// The filter over manifests and files.
+/// The filter over manifests.
 #[derive(Debug)]
-pub(super) struct FileFilter {
+pub(super) struct ManifestFilter {
     filter: Option<BoundExpr>,
 }
 
-/// The filter over the partitions of one manifest.
+/// The filter over the files of one manifest.
 #[derive(Debug)]
-pub(super) struct PartitionFilter {
-    always: bool,
+pub(super) struct FileFilter {
+    pruner: Option<PartitionPruner>,
+    /// What is left of the filter for files of the partition looked at last: files of one partition come together, as a
+    /// rule.
+    last: Option<(Struct, Residual)>,
 }
 
-impl FileFilter {
-    pub(super) fn new(filter: Option<BoundExpr>, _schema: &Schema) -> Self {
+#[derive(Debug)]
+enum Residual {
+    Nothing,
+    All,
+    Some(MetricsPruner, StrictMetrics),
+}
+
+impl ManifestFilter {
+    pub(super) fn new(filter: Option<BoundExpr>) -> Self {
         Self { filter }
     }
 
-    pub(super) fn manifest_may_match(&self, _spec: &PartitionSpec, _schema: &Schema, _file: &ManifestFile) -> bool {
-        true
+    /// False only if no file of the manifest can hold a row that matches.
+    pub(super) fn may_match(&self, spec: &PartitionSpec, file: &ManifestFile) -> bool {
+        let Some(filter) = &self.filter else { return true };
+        ManifestPruner::new(filter, spec).may_match(file.partitions.as_deref())
     }
 
-    pub(super) fn for_partitions(&self, _manifest: &Manifest, _schema: &Schema) -> Result<PartitionFilter> {
-        Ok(PartitionFilter { always: self.filter.is_none() })
-    }
-
-    pub(super) fn file_verdict(&self, _entry: &Entry<'_>) -> Result<Verdict> {
-        Ok(if self.filter.is_none() { Verdict::All } else { Verdict::Some })
+    /// The filter over the files of a manifest with this spec.
+    pub(super) fn for_files(&self, spec: &PartitionSpec) -> FileFilter {
+        let pruner = self.filter.as_ref().map(|filter| PartitionPruner::new(filter, spec));
+        FileFilter { pruner, last: None }
     }
 }
 
-impl PartitionFilter {
-    pub(super) fn verdict(&self, _partition: &Struct) -> Result<Verdict> {
-        Ok(if self.always { Verdict::All } else { Verdict::Some })
+impl FileFilter {
+    pub(super) fn verdict(&mut self, partition: &Struct, entry: &Entry<'_>) -> Verdict {
+        let Some(pruner) = &self.pruner else { return Verdict::All };
+        if self.last.as_ref().is_none_or(|(known, _)| known != partition) {
+            self.last = Some((partition.clone(), Residual::new(pruner, partition)));
+        }
+        match self.last.as_ref().map(|(_, residual)| residual) {
+            Some(Residual::Nothing) => Verdict::NoneByPartition,
+            Some(Residual::Some(metrics, _)) if !metrics.may_match(entry) => Verdict::NoneByMetrics,
+            Some(Residual::Some(_, strict)) if !strict.all_match(entry) => Verdict::Some,
+            _ => Verdict::All,
+        }
+    }
+}
+
+impl Residual {
+    fn new(pruner: &PartitionPruner, partition: &Struct) -> Self {
+        if !pruner.may_match(partition) {
+            return Self::Nothing;
+        }
+        match pruner.residual(partition) {
+            BoundExpr::True => Self::All,
+            residual => Self::Some(MetricsPruner::new(&residual), StrictMetrics::new(&residual)),
+        }
+    }
+}
+
+impl FileMetrics for Entry<'_> {
+    fn record_count(&self) -> u64 {
+        Entry::record_count(self)
+    }
+
+    fn value_count(&self, field_id: i32) -> Option<u64> {
+        Entry::value_count(self, field_id)
+    }
+
+    fn null_count(&self, field_id: i32) -> Option<u64> {
+        Entry::null_count(self, field_id)
+    }
+
+    fn nan_count(&self, field_id: i32) -> Option<u64> {
+        Entry::nan_count(self, field_id)
+    }
+
+    fn lower(&self, field_id: i32, field_type: &PrimitiveType) -> Option<Datum> {
+        Entry::lower(self, field_id, field_type)
+    }
+
+    fn upper(&self, field_id: i32, field_type: &PrimitiveType) -> Option<Datum> {
+        Entry::upper(self, field_id, field_type)
     }
 }
 
@@ -110,7 +170,7 @@ impl RowsFilter {
     }
 
     /// The filter as the Parquet reader applies it while it decodes.
-    pub(super) fn row_filter(&self, schema: &SchemaDescriptor) -> Option<RowFilter> {
+    pub(super) fn predicate(&self, schema: &SchemaDescriptor) -> Option<Box<dyn ArrowPredicate>> {
         let Self::First(filter, columns) = self else { return None };
         let (filter, columns) = (filter.clone(), columns.clone());
         let mask = ProjectionMask::leaves(schema, columns.leaves.iter().copied());
@@ -118,7 +178,7 @@ impl RowsFilter {
             let batch = columns.apply(&batch)?;
             matching(&filter, &batch)
         });
-        Some(RowFilter::new(vec![Box::new(predicate)]))
+        Some(Box::new(predicate))
     }
 
     /// Filters a batch of the table's columns, unless that was done while it was decoded.

@@ -12,10 +12,15 @@ pub(super) fn field_id(field: &Field) -> Option<i32> {
     field.metadata().get(PARQUET_FIELD_ID_META_KEY)?.parse().ok()
 }
 
+/// Whether one of the columns, or of the fields below them, has this id.
+pub(super) fn contains_id(fields: &Fields, id: i32) -> bool {
+    fields.iter().any(|field| has(field, &|field| field_id(field) == Some(id)))
+}
+
 /// The columns with an id on each that has one: as they are, if the file carries ids; else by name, if the table has a
 /// name mapping; else by position, the first column being field 1.
 pub(super) fn with_ids(fields: &Fields, mapping: Option<&NameMapping>) -> Fields {
-    if fields.iter().any(|field| has_ids(field)) {
+    if fields.iter().any(|field| has(field, &|field| field_id(field).is_some())) {
         return fields.clone();
     }
     match mapping {
@@ -27,8 +32,8 @@ pub(super) fn with_ids(fields: &Fields, mapping: Option<&NameMapping>) -> Fields
     }
 }
 
-fn has_ids(field: &Field) -> bool {
-    field_id(field).is_some() || children(field.data_type()).iter().any(|child| has_ids(child))
+fn has(field: &Field, test: &dyn Fn(&Field) -> bool) -> bool {
+    test(field) || children(field.data_type()).iter().any(|child| has(child, test))
 }
 
 fn children(data_type: &DataType) -> Vec<&FieldRef> {

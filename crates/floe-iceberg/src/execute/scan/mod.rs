@@ -7,6 +7,7 @@ mod columns;
 mod constant;
 mod delete_index;
 mod deletes;
+mod equality;
 mod execute;
 mod filter;
 mod ids;

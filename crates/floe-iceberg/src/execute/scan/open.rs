@@ -12,7 +12,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::Type as PhysicalType;
 use parquet::file::metadata::ParquetMetaData;
 
-use super::deletes::{Deletes, LiveRows};
+use super::deletes::{DeletedRows, Deletes};
 use super::filter::RowsFilter;
 use super::ids::with_ids;
 use super::input::{ParquetInput, parquet_error};
@@ -57,7 +57,7 @@ pub(super) struct ReadUnit {
     pub(super) positions: Vec<Range<u64>>,
     pub(super) projection: Projection,
     pub(super) filter: RowsFilter,
-    pub(super) live: LiveRows,
+    pub(super) deleted: DeletedRows,
 }
 
 /// Row groups smaller than this, compressed, share a unit.
@@ -84,7 +84,7 @@ pub(super) async fn open(context: Arc<Context>, task: ScanTask) -> Result<Vec<Un
     let mut row_groups: Vec<usize> = (0..footer.num_row_groups()).collect();
     let mut rows_filter = RowsFilter::None;
     if let Some(filter) = filter {
-        row_groups.retain(|index| row_groups::may_match(filter, &context.schema, &metadata, &fields, *index));
+        row_groups = row_groups::matching(filter, &footer, &fields);
         add(&context.metrics.row_groups_pruned, (footer.num_row_groups() - row_groups.len()) as u64);
         rows_filter = RowsFilter::new(filter, &context, &fields, &constants).map_err(names_file)?;
         if rows_filter.matches_nothing() {
@@ -101,7 +101,11 @@ pub(super) async fn open(context: Arc<Context>, task: ScanTask) -> Result<Vec<Un
         &constants,
     )
     .map_err(names_file)?;
-    let live = context.deletes.for_task(&context, &task, &fields, &constants).await?;
+    let deleted = context.deletes.for_task(&context, &task, &fields, &constants).await?;
+    if deleted.all {
+        add(&context.metrics.rows_deleted, task.record_count);
+        return Ok(Vec::new());
+    }
 
     let positions = positions(&footer);
     let units = group(&footer, &row_groups).into_iter().map(|row_groups| {
@@ -112,7 +116,7 @@ pub(super) async fn open(context: Arc<Context>, task: ScanTask) -> Result<Vec<Un
             row_groups,
             projection: projection.clone(),
             filter: rows_filter.clone(),
-            live: live.clone(),
+            deleted: deleted.clone(),
         }))
     });
     Ok(units.collect())

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use floe_core::{Error, ErrorKind, Result};
 use futures::{StreamExt, TryStreamExt};
 use iceberg::spec::{
-    DEFAULT_SCHEMA_NAME_MAPPING, ManifestContentType, ManifestFile, PartitionSpec, Schema, Struct, Transform,
+    DEFAULT_SCHEMA_NAME_MAPPING, ManifestContentType, ManifestFile, NestedFieldRef, PartitionSpec, Schema,
+    SchemaRef, Struct, Transform,
 };
 
 use super::columns;
 use super::delete_index::{DeleteIndex, PlannedDelete};
-use super::filter::{FileFilter, Verdict};
+use super::filter::{FileFilter, ManifestFilter, Verdict};
 use super::request::{PlanStats, ScanPlan, ScanRequest, ScanTask};
 use crate::base::{Entry, MANIFESTS_AT_A_TIME, Manifest, TableBase, bound};
 
@@ -32,7 +33,7 @@ async fn plan(base: &TableBase, request: &ScanRequest) -> Result<ScanPlan> {
     }
     let projection = columns::project(&resolved.schema, request.columns.as_deref(), request.case_sensitive)?;
     let filter = request.filter.as_ref().map(|f| f.bind(&resolved.schema, request.case_sensitive));
-    let filter = Arc::new(FileFilter::new(filter.transpose()?, &resolved.schema));
+    let filter = ManifestFilter::new(filter.transpose()?);
 
     let mut plan = ScanPlan {
         table: base.table.ident.to_string(),
@@ -45,6 +46,7 @@ async fn plan(base: &TableBase, request: &ScanRequest) -> Result<ScanPlan> {
         batch_size: request.batch_size,
         preserve_order: request.preserve_order,
         name_mapping: base.metadata().properties().get(DEFAULT_SCHEMA_NAME_MAPPING).cloned(),
+        delete_columns: None,
         tasks: Vec::new(),
         stats: PlanStats::default(),
     };
@@ -60,16 +62,16 @@ async fn plan(base: &TableBase, request: &ScanRequest) -> Result<ScanPlan> {
 
     let mut manifests = futures::stream::iter(data)
         .map(|file| {
-            let (filter, deletes, schema) = (filter.clone(), deletes.clone(), resolved.schema.clone());
+            let (filter, deletes, schema) = (&filter, deletes.clone(), resolved.schema.clone());
             async move {
                 let spec = base.metadata().partition_spec_by_id(file.partition_spec_id);
-                if spec.is_some_and(|spec| !filter.manifest_may_match(spec, &schema, file)) {
+                if spec.is_some_and(|spec| !filter.may_match(spec, file)) {
                     return Ok(pruned(file));
                 }
                 let manifest = base.manifest(file).await?;
-                let file = file.clone();
+                let (file, filter) = (file.clone(), filter.for_files(manifest.partition_spec()));
                 // Looking at thousands of files takes a while: not on a thread that serves IO.
-                tokio::task::spawn_blocking(move || plan_manifest(&manifest, &file, &filter, &deletes, &schema))
+                tokio::task::spawn_blocking(move || plan_manifest(&manifest, &file, filter, &deletes, &schema))
                     .await
                     .map_err(|e| {
                         Error::new(ErrorKind::Internal, "planning a manifest failed").with_source(e)
@@ -92,6 +94,8 @@ async fn plan(base: &TableBase, request: &ScanRequest) -> Result<ScanPlan> {
     }
     let applied: HashSet<_> = plan.tasks.iter().flat_map(|task| &task.deletes).collect();
     plan.stats.delete_files = applied.len() as u64;
+    let compared: HashSet<i32> = applied.iter().flat_map(|d| d.equality_ids.iter().flatten().copied()).collect();
+    plan.delete_columns = delete_columns(base, &plan.schema, &compared)?;
     tracing::debug!(
         table = plan.table,
         files = plan.stats.files_planned,
@@ -99,6 +103,30 @@ async fn plan(base: &TableBase, request: &ScanRequest) -> Result<ScanPlan> {
         "planned a scan"
     );
     Ok(plan)
+}
+
+/// The top-level columns that hold the fields that equality deletes compare, from the schema that is read or, for a
+/// column that was dropped since the delete was written, from the newest schema that has it.
+fn delete_columns(base: &TableBase, schema: &SchemaRef, ids: &HashSet<i32>) -> Result<Option<SchemaRef>> {
+    if ids.is_empty() {
+        return Ok(None);
+    }
+    let mut schemas: Vec<&SchemaRef> = base.metadata().schemas_iter().collect();
+    schemas.sort_unstable_by_key(|s| std::cmp::Reverse(s.schema_id()));
+    schemas.insert(0, schema);
+    let mut fields: Vec<NestedFieldRef> = Vec::new();
+    for id in ids {
+        let Some(holder) = schemas.iter().find(|s| s.field_by_id(*id).is_some()) else { continue };
+        for top in columns::holding(holder, &[*id])?.as_struct().fields() {
+            if !fields.iter().any(|field| field.id == top.id) {
+                let mut field = iceberg::spec::NestedField::clone(top);
+                // Names may have been given again: only ids count here.
+                field.name = format!("field_{}", top.id);
+                fields.push(Arc::new(field));
+            }
+        }
+    }
+    Ok(Some(Arc::new(Schema::builder().with_fields(fields).build()?)))
 }
 
 /// Drops the files behind those that reach the limit.
@@ -152,15 +180,12 @@ fn pruned(file: &ManifestFile) -> (Vec<ScanTask>, PlanStats) {
 fn plan_manifest(
     manifest: &Manifest,
     file: &ManifestFile,
-    filter: &FileFilter,
+    mut filter: FileFilter,
     deletes: &DeleteIndex,
     schema: &Schema,
 ) -> Result<(Vec<ScanTask>, PlanStats)> {
     let mut stats = PlanStats { manifests_total: 1, ..PlanStats::default() };
     let mut tasks = Vec::new();
-    let partitions = filter.for_partitions(manifest, schema)?;
-    // Files of one partition come together, as a rule.
-    let mut last: Option<(Struct, Verdict)> = None;
     for entry in manifest.entries(file) {
         let entry = entry?;
         if !entry.is_live() {
@@ -169,27 +194,17 @@ fn plan_manifest(
         stats.files_total += 1;
         stats.bytes_total += entry.file_size();
         let partition = entry.partition()?;
-        let verdict = match &last {
-            Some((known, verdict)) if *known == partition => *verdict,
-            _ => {
-                let verdict = partitions.verdict(&partition)?;
-                last = Some((partition.clone(), verdict));
-                verdict
-            }
-        };
-        let all_rows_match = match verdict {
-            Verdict::None => {
+        let all_rows_match = match filter.verdict(&partition, &entry) {
+            Verdict::NoneByPartition => {
                 stats.files_pruned_by_partition += 1;
                 continue;
             }
+            Verdict::NoneByMetrics => {
+                stats.files_pruned_by_metrics += 1;
+                continue;
+            }
+            Verdict::Some => false,
             Verdict::All => true,
-            Verdict::Some => match filter.file_verdict(&entry)? {
-                Verdict::None => {
-                    stats.files_pruned_by_metrics += 1;
-                    continue;
-                }
-                verdict => verdict == Verdict::All,
-            },
         };
         let task = task(manifest, &entry, &partition, all_rows_match, deletes, schema)?;
         stats.files_planned += 1;

@@ -77,6 +77,8 @@ pub struct ScanPlan {
     pub preserve_order: bool,
     /// The table's `schema.name-mapping.default`, for files without field ids.
     pub name_mapping: Option<String>,
+    /// The columns that equality deletes of the tasks compare, those included that the schema no longer has.
+    pub delete_columns: Option<SchemaRef>,
     /// A data file each, in the order of the manifests.
     pub tasks: Vec<ScanTask>,
     /// What planning looked at, and what it could leave out.
