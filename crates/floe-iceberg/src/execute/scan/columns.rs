@@ -87,15 +87,11 @@ mod tests {
     use super::*;
 
     fn schema() -> SchemaRef {
-        let primitive = |id, name: &str| {
-            Arc::new(NestedField::optional(id, name, Type::Primitive(PrimitiveType::Long)))
-        };
+        let primitive =
+            |id, name: &str| Arc::new(NestedField::optional(id, name, Type::Primitive(PrimitiveType::Long)));
         let inner = Type::Struct(StructType::new(vec![primitive(4, "x"), primitive(5, "y")]));
-        let fields = vec![
-            primitive(1, "Id"),
-            primitive(2, "b"),
-            Arc::new(NestedField::optional(3, "point", inner)),
-        ];
+        let fields =
+            vec![primitive(1, "Id"), primitive(2, "b"), Arc::new(NestedField::optional(3, "point", inner))];
         Arc::new(Schema::builder().with_fields(fields).build().unwrap())
     }
 

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use floe_core::{Error, ErrorKind, Result};
-use iceberg::spec::{DataContentType, DataFileFormat, Datum, Literal, PartitionSpec, PrimitiveLiteral, PrimitiveType, Struct};
+use iceberg::spec::{
+    DataContentType, DataFileFormat, Datum, Literal, PartitionSpec, PrimitiveLiteral, PrimitiveType, Struct,
+};
 
 use super::request::DeleteFile;
 use crate::base::bound::DELETE_FILE_PATH;
@@ -132,7 +134,10 @@ impl DeleteIndex {
                 };
                 return Err(Error::new(
                     ErrorKind::Unsupported,
-                    format!("{what}, {}, applies to the data file {path}; floe does not read it", delete.file.path),
+                    format!(
+                        "{what}, {}, applies to the data file {path}; floe does not read it",
+                        delete.file.path
+                    ),
                 )
                 .with_hint("compact the table with the engine that wrote the deletes"));
             }

@@ -114,7 +114,8 @@ impl Deletes {
             }
             let mut set = EqualitySet::new(ids.to_vec(), columns.clone())?;
             for file in &files {
-                for batch in read_columns(context, file, &columns, ids, context.name_mapping.as_ref()).await? {
+                for batch in read_columns(context, file, &columns, ids, context.name_mapping.as_ref()).await?
+                {
                     set.insert(&batch)?;
                 }
             }
@@ -212,12 +213,11 @@ async fn read_columns(
             format!("the delete file {path} does not have the column with field id {id}"),
         ));
     }
-    let unreadable = |e: Error| {
-        Error::new(e.kind(), format!("the delete file {path} cannot be read: {}", e.message()))
-    };
+    let unreadable =
+        |e: Error| Error::new(e.kind(), format!("the delete file {path} cannot be read: {}", e.message()));
     let arrow = Arc::new(schema_to_arrow_schema(schema)?);
-    let projection =
-        Projection::new(&fields, schema.as_struct().fields(), arrow, &Constants::new()).map_err(unreadable)?;
+    let projection = Projection::new(&fields, schema.as_struct().fields(), arrow, &Constants::new())
+        .map_err(unreadable)?;
     let mask = ProjectionMask::leaves(metadata.parquet_schema(), projection.leaves.iter().copied());
     let batches = ParquetRecordBatchStreamBuilder::new_with_metadata(input, metadata)
         .with_batch_size(context.batch_size)
@@ -245,7 +245,10 @@ mod tests {
     fn deleted_positions_are_skipped_in_the_row_groups_that_hold_them() {
         assert_eq!(selected(&[0, 1, 5], &[0..3]), Some(vec![(false, 2), (true, 1)]));
         assert_eq!(selected(&[0, 1, 5], &[3..6]), Some(vec![(true, 2), (false, 1)]));
-        assert_eq!(selected(&[2, 9], &[0..3, 6..10]), Some(vec![(true, 2), (false, 1), (true, 3), (false, 1)]));
+        assert_eq!(
+            selected(&[2, 9], &[0..3, 6..10]),
+            Some(vec![(true, 2), (false, 1), (true, 3), (false, 1)])
+        );
     }
 
     #[test]

@@ -91,16 +91,13 @@ impl End {
 }
 
 fn context(file_io: &FileIO, plan: &ScanPlan, metrics: &Arc<ScanMetrics>) -> Result<Context> {
-    let filter =
-        plan.filter.as_ref().map(|f| f.bind(&plan.schema, plan.case_sensitive)).transpose()?;
+    let filter = plan.filter.as_ref().map(|f| f.bind(&plan.schema, plan.case_sensitive)).transpose()?;
     let ids = filter.as_ref().map(|f| f.field_ids()).unwrap_or_default();
     let filter_columns = columns::holding(&plan.schema, &ids)?;
-    let name_mapping = plan
-        .name_mapping
-        .as_deref()
-        .map(serde_json::from_str::<NameMapping>)
-        .transpose()
-        .map_err(|_| Error::new(ErrorKind::Corrupted, "schema.name-mapping.default is no name mapping"))?;
+    let name_mapping =
+        plan.name_mapping.as_deref().map(serde_json::from_str::<NameMapping>).transpose().map_err(|_| {
+            Error::new(ErrorKind::Corrupted, "schema.name-mapping.default is no name mapping")
+        })?;
     Ok(Context {
         file_io: file_io.clone(),
         schema: plan.schema.clone(),
@@ -198,8 +195,12 @@ fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'static, Result<R
         builder = builder.with_row_selection(selection);
     }
     let schema = builder.parquet_schema();
-    let predicates: Vec<Box<dyn ArrowPredicate>> =
-        deleted.equality.iter().map(|deletes| deletes.predicate(schema)).chain(filter.predicate(schema)).collect();
+    let predicates: Vec<Box<dyn ArrowPredicate>> = deleted
+        .equality
+        .iter()
+        .map(|deletes| deletes.predicate(schema))
+        .chain(filter.predicate(schema))
+        .collect();
     if !predicates.is_empty() {
         builder = builder.with_row_filter(RowFilter::new(predicates));
     }

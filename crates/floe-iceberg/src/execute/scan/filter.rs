@@ -156,9 +156,10 @@ impl RowsFilter {
             return Ok(if matches { Self::None } else { Self::Nothing });
         }
         let given = ids.iter().all(|id| context.projection.field_by_id(*id).is_some());
-        let others = context.projection.as_struct().fields().iter().any(|top| {
-            !context.filter_columns.as_struct().fields().iter().any(|column| column.id == top.id)
-        });
+        let others =
+            context.projection.as_struct().fields().iter().any(|top| {
+                !context.filter_columns.as_struct().fields().iter().any(|column| column.id == top.id)
+            });
         if given && !others {
             return Ok(Self::After(filter.clone()));
         }

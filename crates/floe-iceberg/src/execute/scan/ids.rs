@@ -66,10 +66,8 @@ fn map_to(field: &FieldRef, mapped: Option<&MappedField>) -> FieldRef {
         DataType::LargeList(item) => Some(DataType::LargeList(map_to(item, named("element")))),
         DataType::Map(entries, sorted) => match entries.data_type() {
             DataType::Struct(pair) if pair.len() == 2 => {
-                let pair = Fields::from(vec![
-                    map_to(&pair[0], named("key")),
-                    map_to(&pair[1], named("value")),
-                ]);
+                let pair =
+                    Fields::from(vec![map_to(&pair[0], named("key")), map_to(&pair[1], named("value"))]);
                 let entries = Field::clone(entries).with_data_type(DataType::Struct(pair));
                 Some(DataType::Map(Arc::new(entries), *sorted))
             }

@@ -86,7 +86,8 @@ impl Source {
         if range.start > range.end || range.end > self.size {
             return Err(ParquetError::EOF("a range lies behind the end of the file".to_owned()));
         }
-        let bytes = self.file.read(range).await.map_err(|e| ParquetError::External(Box::new(Error::from(e))))?;
+        let bytes =
+            self.file.read(range).await.map_err(|e| ParquetError::External(Box::new(Error::from(e))))?;
         if bytes.len() as u64 != length {
             return Err(ParquetError::EOF("the file is shorter than its manifest says".to_owned()));
         }

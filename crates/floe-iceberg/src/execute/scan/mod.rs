@@ -10,6 +10,8 @@ mod deletes;
 mod equality;
 mod execute;
 mod filter;
+#[cfg(test)]
+mod fixture;
 mod ids;
 mod input;
 mod metrics;
@@ -18,6 +20,8 @@ mod plan;
 mod project;
 mod request;
 mod row_groups;
+#[cfg(test)]
+mod tests;
 
 pub use execute::execute_scan;
 pub use metrics::{ScanMetrics, ScanSummary};

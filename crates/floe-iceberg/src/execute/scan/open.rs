@@ -94,13 +94,9 @@ pub(super) async fn open(context: Arc<Context>, task: ScanTask) -> Result<Vec<Un
     if row_groups.is_empty() {
         return Ok(Vec::new());
     }
-    let projection = Projection::new(
-        &fields,
-        context.projection.as_struct().fields(),
-        context.arrow.clone(),
-        &constants,
-    )
-    .map_err(names_file)?;
+    let projection =
+        Projection::new(&fields, context.projection.as_struct().fields(), context.arrow.clone(), &constants)
+            .map_err(names_file)?;
     let deleted = context.deletes.for_task(&context, &task, &fields, &constants).await?;
     if deleted.all {
         add(&context.metrics.rows_deleted, task.record_count);
@@ -135,9 +131,9 @@ pub(super) fn arrow_metadata(input: &ParquetInput, path: &str) -> Result<ArrowRe
     }
     // INT96 holds nanoseconds of a day, and days: microseconds reach the years that Iceberg allows.
     let fields = metadata.schema().fields().iter().map(|field| {
-        let int96 = columns.iter().any(|c| {
-            c.physical_type() == PhysicalType::INT96 && c.path().parts() == [field.name().as_str()]
-        });
+        let int96 = columns
+            .iter()
+            .any(|c| c.physical_type() == PhysicalType::INT96 && c.path().parts() == [field.name().as_str()]);
         if int96 {
             let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
             Arc::new(Field::clone(field).with_data_type(micros))
@@ -145,10 +141,8 @@ pub(super) fn arrow_metadata(input: &ParquetInput, path: &str) -> Result<ArrowRe
             field.clone()
         }
     });
-    let schema = ArrowSchema::new_with_metadata(
-        fields.collect::<Vec<_>>(),
-        metadata.schema().metadata().clone(),
-    );
+    let schema =
+        ArrowSchema::new_with_metadata(fields.collect::<Vec<_>>(), metadata.schema().metadata().clone());
     ArrowReaderMetadata::try_new(footer, options().with_schema(Arc::new(schema)))
         .map_err(|e| parquet_error(path, e))
 }

@@ -71,11 +71,11 @@ async fn plan(base: &TableBase, request: &ScanRequest) -> Result<ScanPlan> {
                 let manifest = base.manifest(file).await?;
                 let (file, filter) = (file.clone(), filter.for_files(manifest.partition_spec()));
                 // Looking at thousands of files takes a while: not on a thread that serves IO.
-                tokio::task::spawn_blocking(move || plan_manifest(&manifest, &file, filter, &deletes, &schema))
-                    .await
-                    .map_err(|e| {
-                        Error::new(ErrorKind::Internal, "planning a manifest failed").with_source(e)
-                    })?
+                tokio::task::spawn_blocking(move || {
+                    plan_manifest(&manifest, &file, filter, &deletes, &schema)
+                })
+                .await
+                .map_err(|e| Error::new(ErrorKind::Internal, "planning a manifest failed").with_source(e))?
             }
         })
         .buffered(MANIFESTS_AT_A_TIME);
@@ -94,7 +94,8 @@ async fn plan(base: &TableBase, request: &ScanRequest) -> Result<ScanPlan> {
     }
     let applied: HashSet<_> = plan.tasks.iter().flat_map(|task| &task.deletes).collect();
     plan.stats.delete_files = applied.len() as u64;
-    let compared: HashSet<i32> = applied.iter().flat_map(|d| d.equality_ids.iter().flatten().copied()).collect();
+    let compared: HashSet<i32> =
+        applied.iter().flat_map(|d| d.equality_ids.iter().flatten().copied()).collect();
     plan.delete_columns = delete_columns(base, &plan.schema, &compared)?;
     tracing::debug!(
         table = plan.table,
@@ -166,7 +167,8 @@ async fn read_deletes(base: &TableBase, manifests: &[&ManifestFile]) -> Result<A
 }
 
 fn pruned(file: &ManifestFile) -> (Vec<ScanTask>, PlanStats) {
-    let files = u64::from(file.added_files_count.unwrap_or(0)) + u64::from(file.existing_files_count.unwrap_or(0));
+    let files =
+        u64::from(file.added_files_count.unwrap_or(0)) + u64::from(file.existing_files_count.unwrap_or(0));
     let stats = PlanStats {
         manifests_total: 1,
         manifests_pruned: 1,
@@ -274,7 +276,10 @@ impl std::ops::AddAssign for PlanStats {
 }
 
 /// The values of a task's constants, as values of the columns' present types.
-pub(super) fn constant_values(task: &ScanTask, schema: &Schema) -> HashMap<i32, Option<iceberg::spec::Datum>> {
+pub(super) fn constant_values(
+    task: &ScanTask,
+    schema: &Schema,
+) -> HashMap<i32, Option<iceberg::spec::Datum>> {
     let values = task.constants.iter().filter_map(|(id, bytes)| {
         let ty = schema.field_by_id(*id)?.field_type.as_primitive_type()?;
         match bytes {

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{
-    Array, ArrayRef, ListArray, MapArray, RecordBatch,
-    RecordBatchOptions, StructArray, make_array,
+    Array, ArrayRef, ListArray, MapArray, RecordBatch, RecordBatchOptions, StructArray, make_array,
 };
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, SchemaRef, TimeUnit};
@@ -60,8 +59,7 @@ impl Projection {
         let mut next_leaf = 0;
         let mut read: Vec<FieldRef> = Vec::new();
         for file_field in file_fields {
-            let target =
-                field_id(file_field).and_then(|id| fields.iter().find(|field| field.id == id));
+            let target = field_id(file_field).and_then(|id| fields.iter().find(|field| field.id == id));
             let target = target.map(|field| &*field.field_type);
             if let Some(selected) = select(file_field, target, &mut next_leaf, &mut leaves) {
                 read.push(selected);
