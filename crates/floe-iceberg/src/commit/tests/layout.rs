@@ -242,26 +242,34 @@ async fn partition_summaries_hold_every_value_of_every_type() {
     }
 }
 
+/// Commits one file for each value, checks that each comes back with its value, and gives the summary.
 async fn partition_summary(
     kind: PrimitiveType,
     values: &[PrimitiveLiteral],
     null: bool,
 ) -> iceberg::spec::FieldSummary {
     let schema = Schema::builder()
-        .with_fields([NestedField::optional(1, "p", Type::Primitive(kind)).into()])
+        .with_fields([NestedField::optional(1, "p", Type::Primitive(kind.clone())).into()])
         .build()
         .unwrap();
     let spec =
         UnboundPartitionSpec::builder().add_partition_field(1, "p", Transform::Identity).unwrap().build();
     let world = World::with(FormatVersion::V2, schema, spec, &[]);
     let values = values.iter().map(|value| Some(Literal::Primitive(value.clone())));
-    let files = values
-        .chain(null.then_some(None))
-        .enumerate()
-        .map(|(number, value)| data_file(world.location(&number.to_string()), Struct::from_iter([value])));
+    let values: Vec<Option<Literal>> = values.chain(null.then_some(None)).collect();
+    let files = values.iter().enumerate().map(|(number, value)| {
+        data_file(world.location(&number.to_string()), Struct::from_iter([value.clone()]))
+    });
     let request = CommitRequest::new(ChangeSet::append(0, files.collect()));
     world.commit_on(world.base(), request).await.unwrap();
-    world.manifests().await[0].partitions.clone().unwrap()[0].clone()
+    let manifest = world.manifests().await[0].clone();
+    let live = world.live().await;
+    let again = world.base().live_files(&manifest).await.unwrap();
+    for (number, value) in values.iter().enumerate() {
+        assert_eq!(live[&number.to_string()].data_file.partition().fields()[0], *value, "{kind}");
+        assert_eq!(again[number].data_file.partition().fields()[0], *value, "{kind}");
+    }
+    manifest.partitions.unwrap()[0].clone()
 }
 
 fn float(value: f32) -> PrimitiveLiteral {
