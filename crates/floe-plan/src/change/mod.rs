@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 
-use floe_core::{Error, Result};
-use iceberg::spec::{DataContentType, DataFile, FormatVersion, Operation, StructType, TableMetadata};
+use floe_core::{Error, ErrorKind, Result};
+use iceberg::spec::{
+    DataContentType, DataFile, FormatVersion, Operation, PrimitiveType, StructType, TableMetadata, Type,
+};
 use serde::{Deserialize, Serialize};
 
 /// The kind of a snapshot (Iceberg spec, "Snapshots", `operation`).
@@ -87,7 +89,7 @@ impl ChangeSet {
     /// fit the partition values, no file comes twice, and files are of a kind that the operation and the
     /// table's format version allow.
     ///
-    /// Fails with `Validation`.
+    /// Fails with `Validation`, or `Unsupported` for a partition type that cannot be written.
     pub fn check(&self, metadata: &TableMetadata) -> Result<()> {
         let mut paths = HashSet::with_capacity(self.added.len());
         let mut types: Vec<(i32, StructType)> = Vec::new();
@@ -107,7 +109,9 @@ impl ChangeSet {
                 }
             }
             if !types.iter().any(|(id, _)| id == spec_id) {
-                types.push((*spec_id, partition_type(metadata, *spec_id)?));
+                let of = partition_type(metadata, *spec_id)?;
+                check_writable(&of, *spec_id)?;
+                types.push((*spec_id, of));
             }
             let fits = types.iter().any(|(id, of)| id == spec_id && partition_fits(file, of));
             if !fits {
@@ -130,6 +134,24 @@ pub fn partition_type(metadata: &TableMetadata, spec_id: i32) -> Result<StructTy
     })
 }
 
+/// The iceberg crate's manifest writer cannot encode UUIDs as partition values.
+///
+/// Fails with `Unsupported`.
+pub fn check_writable(partition_type: &StructType, spec_id: i32) -> Result<()> {
+    let uuid = Type::Primitive(PrimitiveType::Uuid);
+    match partition_type.fields().iter().find(|field| *field.field_type == uuid) {
+        None => Ok(()),
+        Some(field) => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "partition spec {spec_id} has UUIDs as values of '{}', which cannot be written",
+                field.name
+            ),
+        )
+        .with_hint("partition by bucket[N] of the column instead")),
+    }
+}
+
 fn partition_fits(file: &DataFile, of: &StructType) -> bool {
     let values = file.partition().fields();
     values.len() == of.fields().len()
@@ -148,7 +170,7 @@ fn refused(file: &DataFile, why: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use floe_core::ErrorKind;
+    use iceberg::spec::NestedField;
 
     use super::*;
     use crate::test_table::{data_file, delete_file, metadata};
@@ -171,6 +193,16 @@ mod tests {
         }
         let unknown = ChangeSet::append(9, vec![data_file("a", None)]);
         assert!(unknown.check(&metadata).unwrap_err().to_string().contains("spec 9"));
+    }
+
+    #[test]
+    fn uuids_as_partition_values_are_refused_by_name() {
+        let field = |kind| NestedField::optional(1000, "device", Type::Primitive(kind)).into();
+        let uuid = StructType::new(vec![field(PrimitiveType::Uuid)]);
+        let error = check_writable(&uuid, 3).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("device"));
+        check_writable(&StructType::new(vec![field(PrimitiveType::Int)]), 3).unwrap();
     }
 
     #[test]
