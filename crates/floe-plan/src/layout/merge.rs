@@ -69,7 +69,9 @@ fn pack_from_the_end(members: &[usize], size: impl Fn(usize) -> u64, target: u64
             }
         }
     }
-    bins.iter_mut().for_each(|bin| bin.reverse());
+    for bin in &mut bins {
+        bin.reverse();
+    }
     bins.reverse();
     bins
 }
