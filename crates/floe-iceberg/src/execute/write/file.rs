@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use floe_core::{Error, ErrorKind, Result};
@@ -44,16 +44,50 @@ impl Partition {
 pub(super) struct EndedGroup {
     pub(super) group: OpenGroup,
     pub(super) estimate: u64,
+    /// What the encoders' own estimate was multiplied by.
+    pub(super) scale: f64,
+}
+
+/// Estimated and true sizes of the row groups that are encoded.
+#[derive(Default)]
+pub(super) struct Sizes(Mutex<SizesSoFar>);
+
+#[derive(Default, Clone, Copy)]
+struct SizesSoFar {
+    excess: i64,
+    counted: f64,
+    encoded: f64,
+}
+
+impl Sizes {
+    fn add(&self, group: u64, scale: f64, encoded: u64) {
+        let mut sizes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sizes.excess += encoded as i64 - group as i64;
+        sizes.counted += group as f64 / scale;
+        sizes.encoded += encoded as f64;
+    }
+
+    /// By how much the row groups are larger than estimated, in all.
+    pub(super) fn excess(&self) -> i64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).excess
+    }
+
+    /// How large a row group becomes for each byte that its encoders count. Kept near 1: a dictionary that is
+    /// given up makes the next row group unlike the last.
+    pub(super) fn scale(&self) -> f64 {
+        let sizes = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if sizes.counted > 0.0 { (sizes.encoded / sizes.counted).clamp(0.8, 1.1) } else { 1.0 }
+    }
 }
 
 /// Writes the row groups that come through `groups` as one file, in that order. Encoding, putting together
-/// and storing overlap. `correction` gathers by how much row groups differ from their estimates.
+/// and storing overlap. `sizes` learn how large row groups became.
 pub(super) async fn write_file(
     context: Arc<Context>,
     partition: Arc<Partition>,
     path: String,
     mut groups: mpsc::Receiver<EndedGroup>,
-    correction: Arc<AtomicI64>,
+    sizes: [Arc<Sizes>; 2],
 ) -> Result<DataFile> {
     let (part_sender, mut parts) = mpsc::channel::<Bytes>(2);
     let (group_sender, group_receiver) = mpsc::channel(1);
@@ -62,10 +96,10 @@ pub(super) async fn write_file(
         tokio::task::spawn_blocking(move || assemble(&context, group_receiver, Parts::new(part_sender)))
     };
     let feed = async move {
-        while let Some(EndedGroup { group, estimate }) = groups.recv().await {
+        while let Some(EndedGroup { group, estimate, scale }) = groups.recv().await {
             let encoded = group.end().await?;
             let bytes: u64 = encoded.columns.iter().map(EncodedColumn::bytes).sum();
-            correction.fetch_add(bytes as i64 - estimate as i64, Ordering::AcqRel);
+            sizes.iter().for_each(|sizes| sizes.add(estimate, scale, bytes));
             if group_sender.send(encoded).await.is_err() {
                 break;
             }
@@ -88,9 +122,10 @@ pub(super) async fn write_file(
 /// A whole file, in memory, from rows that fit one row group.
 pub(super) fn small_file(context: &Context, columns: Vec<EncodedColumn>) -> Result<(Bytes, Assembled)> {
     let capacity = columns.iter().map(EncodedColumn::bytes).sum::<u64>() as usize;
-    let mut assembler = Assembler::new(context, Vec::with_capacity(capacity + (16 << 10)))?;
+    let mut content = Vec::with_capacity(capacity + (16 << 10));
+    let mut assembler = Assembler::new(context, &mut content)?;
     assembler.append(columns)?;
-    let (content, assembled) = assembler.finish()?;
+    let assembled = assembler.finish()?;
     Ok((content.into(), assembled))
 }
 
@@ -108,7 +143,7 @@ fn assemble(context: &Context, mut groups: mpsc::Receiver<EncodedGroup>, parts: 
         assembler.append(group.columns)?;
         drop(permit);
     }
-    Ok(assembler.finish()?.1)
+    assembler.finish()
 }
 
 struct Assembler<W: Write + Send> {
@@ -137,11 +172,10 @@ impl<W: Write + Send> Assembler<W> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<(W, Assembled)> {
+    fn finish(mut self) -> Result<Assembled> {
         let metadata = self.writer.finish().map_err(parquet_error)?;
         let bytes = self.writer.bytes_written() as u64;
-        let out = self.writer.into_inner().map_err(parquet_error)?;
-        Ok((out, Assembled { metadata, metrics: self.metrics, bytes }))
+        Ok(Assembled { metadata, metrics: self.metrics, bytes })
     }
 }
 

@@ -78,15 +78,15 @@ mod tests {
         let text = String::from_utf8(text).unwrap();
         for part in [
             "message table {",
-            "REQUIRED FIXED_LEN_BYTE_ARRAY [1] (16) u (UUID);",
-            "REQUIRED FIXED_LEN_BYTE_ARRAY [3] (16) element (UUID);",
-            "group [4] m (MAP)",
+            "REQUIRED FIXED_LEN_BYTE_ARRAY (16) u [1] (UUID);",
+            "REQUIRED FIXED_LEN_BYTE_ARRAY (16) element [3] (UUID);",
+            "group m [4] (MAP)",
             "REPEATED group key_value {",
-            "BYTE_ARRAY [5] key (STRING);",
-            "[6] (16) value (UUID);",
-            "INT64 [7] t (TIME(MICROS,false));",
-            "INT64 [8] z (TIMESTAMP(MICROS,true));",
-            "INT32 [9] d (DECIMAL(9,2));",
+            "BYTE_ARRAY key [5] (STRING);",
+            "(16) value [6] (UUID);",
+            "INT64 t [7] (TIME(MICROS,false));",
+            "INT64 z [8] (TIMESTAMP(MICROS,true));",
+            "INT32 d [9] (DECIMAL(9,2));",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }

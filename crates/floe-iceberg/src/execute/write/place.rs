@@ -83,6 +83,6 @@ mod tests {
             ("write.object-storage.partitioned-paths", "false"),
         ]);
         let path = flat.next("p=1");
-        assert!(!path.contains("p=1") && path.split('/').count() == 8, "{path}");
+        assert!(!path.contains("p=1") && path.split('/').count() == 9, "{path}");
     }
 }

@@ -1,7 +1,6 @@
 //! Writing rows, in their order, as files of the target size.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use arrow_array::RecordBatch;
 use floe_core::{Error, ErrorKind, Result};
@@ -12,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::context::{Context, batch_bytes};
 use super::errors::{join_error, stopped};
-use super::file::{EndedGroup, Partition, write_file};
+use super::file::{EndedGroup, Partition, Sizes, write_file};
 use super::group::{Backlog, OpenGroup};
 
 /// Rows are handed to the encoders in slices of at most so many.
@@ -32,19 +31,21 @@ pub(super) struct RollingWriter {
     file: Option<OpenFile>,
     finished: Vec<FileTask>,
     bytes_per_row: Option<f64>,
+    sizes: Arc<Sizes>,
 }
 
 struct OpenFile {
     groups: mpsc::Sender<EndedGroup>,
+    /// Sum of the estimates of the row groups that are ended.
     ended: u64,
     ended_groups: u64,
-    correction: Arc<AtomicI64>,
+    sizes: Arc<Sizes>,
     task: FileTask,
 }
 
 impl OpenFile {
     fn ended_bytes(&self) -> u64 {
-        self.ended.saturating_add_signed(self.correction.load(Ordering::Acquire))
+        self.ended.saturating_add_signed(self.sizes.excess())
     }
 }
 
@@ -60,6 +61,7 @@ impl RollingWriter {
             file: None,
             finished: Vec::new(),
             bytes_per_row: None,
+            sizes: Arc::default(),
         }
     }
 
@@ -109,7 +111,7 @@ impl RollingWriter {
         at.group_rows = group.rows;
         let mut patience = self.backlog_bytes / 2;
         loop {
-            let (bytes, waiting) = group.estimate(at.bytes_per_row);
+            let (bytes, waiting) = self.estimate(group, raw_per_row);
             at.group_bytes = bytes;
             let observed = FileProgress { bytes_per_row: (bytes as f64 / group.rows as f64).max(0.01), ..at };
             let cut = next_cut(limits, &observed);
@@ -127,18 +129,27 @@ impl RollingWriter {
 
     /// Estimated encoded bytes of the open row group.
     pub(super) fn open_bytes(&self) -> u64 {
-        self.group.as_ref().map_or(0, |group| group.estimate(self.bytes_per_row.unwrap_or(1.0)).0)
+        self.group.as_ref().map_or(0, |group| self.estimate(group, 1.0).0)
+    }
+
+    /// Estimated encoded bytes of a row group, and those of them that are not encoded yet. The encoders count
+    /// pages and dictionaries that are not compressed yet as they are: how much that was too high is learned
+    /// from the row groups before.
+    fn estimate(&self, group: &OpenGroup, raw_per_row: f64) -> (u64, u64) {
+        let scale = self.sizes.scale();
+        let (bytes, waiting) = group.estimate(self.bytes_per_row.unwrap_or(raw_per_row) / scale);
+        ((bytes as f64 * scale) as u64, (waiting as f64 * scale) as u64)
     }
 
     /// Ends the open row group, if there is one.
     pub(super) async fn end_group(&mut self) -> Result<()> {
         let Some(group) = self.group.take() else { return Ok(()) };
-        let (estimate, _) = group.estimate(self.bytes_per_row.unwrap_or(1.0));
+        let (estimate, _) = self.estimate(&group, 1.0);
         self.bytes_per_row = Some((estimate as f64 / group.rows as f64).max(0.01));
-        let file = self.file.get_or_insert_with(|| open_file(&self.context, &self.partition));
+        let file = self.file.get_or_insert_with(|| open_file(&self.context, &self.partition, &self.sizes));
         file.ended += estimate;
         file.ended_groups += 1;
-        if file.groups.send(EndedGroup { group, estimate }).await.is_ok() {
+        if file.groups.send(EndedGroup { group, estimate, scale: self.sizes.scale() }).await.is_ok() {
             return Ok(());
         }
         // The file's task is gone: its result says why.
@@ -173,13 +184,14 @@ impl RollingWriter {
     }
 }
 
-fn open_file(context: &Arc<Context>, partition: &Arc<Partition>) -> OpenFile {
+fn open_file(context: &Arc<Context>, partition: &Arc<Partition>, before: &Arc<Sizes>) -> OpenFile {
     let (groups, receiver) = mpsc::channel(1);
-    let correction = Arc::new(AtomicI64::new(0));
     let path = context.place.next(&partition.folder);
-    let file = write_file(context.clone(), partition.clone(), path, receiver, correction.clone());
+    let sizes = Arc::new(Sizes::default());
+    let all = before.clone();
+    let file = write_file(context.clone(), partition.clone(), path, receiver, [sizes.clone(), all]);
     let task = FileTask::Running(tokio::spawn(file));
-    OpenFile { groups, ended: 0, ended_groups: 0, correction, task }
+    OpenFile { groups, ended: 0, ended_groups: 0, sizes, task }
 }
 
 /// A file that is being written. Dropping it stops that.

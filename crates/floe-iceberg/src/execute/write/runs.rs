@@ -291,8 +291,8 @@ impl Cursor {
 
 #[cfg(test)]
 mod tests {
+    use arrow_array::Int64Array;
     use arrow_array::types::Int64Type;
-    use arrow_array::{Array, Int64Array};
     use proptest::prelude::*;
 
     use super::*;
