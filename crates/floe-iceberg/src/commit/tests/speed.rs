@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
+use floe_plan::layout::NewManifest;
 use floe_plan::requirements::refs;
 use iceberg::spec::FormatVersion;
 
 use super::world::World;
+use crate::commit::operation::Operation;
 
 #[tokio::test]
 #[ignore = "prints timings and asserts none"]
@@ -37,6 +39,22 @@ async fn commits_of_one_file() {
         drop(manifests.clone());
     }
     println!("clone: {:?}", started.elapsed() / 20);
+    let base = world.base();
+    let started = Instant::now();
+    for number in 0..20 {
+        let request = world.request(&[&format!("x{number}")]);
+        let mut operation = Operation::new(request, &base, &world.env).unwrap();
+        operation.propose(&base, 1, &world.env).await.unwrap();
+    }
+    println!("all but the catalog: {:?}", started.elapsed() / 20);
+    let plan = NewManifest { spec_id: 0, content: iceberg::spec::ManifestContentType::Data, files: vec![0] };
+    let added = world.request(&["y"]).change.added;
+    let started = Instant::now();
+    for number in 0..20 {
+        let location = world.location(&format!("m{number}.avro"));
+        crate::commit::manifests::write_new(&table, &location, 1, &plan, &added).await.unwrap();
+    }
+    println!("manifest of one file: {:?}", started.elapsed() / 20);
 }
 
 #[tokio::test]
