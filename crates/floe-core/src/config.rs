@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use serde::de::DeserializeOwned;
+use serde::de::value::MapDeserializer;
+use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
+use serde::forward_to_deserialize_any;
 
 use crate::{Error, PluginDescriptor, Result, SecretRef, SecretString};
 
@@ -163,7 +165,11 @@ impl Properties {
     /// Fetches every secret reference (`env:NAME`, `file:/path`).
     pub fn resolve(&self) -> Result<BTreeMap<String, SecretString>> {
         let resolve = |(key, value): (&String, &String)| {
-            let reference: SecretRef = value.parse().unwrap_or_else(|e| match e {});
+            // A warehouse is no secret, and `file:/data` is one.
+            let reference: SecretRef = match key.as_str() {
+                WAREHOUSE => SecretRef::Literal(value.clone()),
+                _ => value.parse().unwrap_or_else(|e| match e {}),
+            };
             reference.resolve().map(|v| (key.clone(), v)).map_err(|e| e.context(format!("property '{key}'")))
         };
         self.0.iter().map(resolve).collect()
@@ -213,14 +219,90 @@ impl PluginConfig {
     /// Reads the plugin's own typed configuration out of the properties. Numbers and booleans are written as
     /// text. Keys the type does not know are for the other plugin of the pair: see [`unknown_keys`].
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
-        let fields = self.properties.iter().map(|(k, v)| (k.clone(), scalar(v.expose())));
-        serde_json::from_value(serde_json::Value::Object(fields.collect())).map_err(|e| {
-            Error::validation(format!(
-                "the configuration of catalog '{}' is not valid: {}",
-                self.name,
-                safe(&e)
-            ))
+        let fields =
+            self.properties.iter().map(|(key, value)| (key.as_str(), Text { key, value: value.expose() }));
+        T::deserialize(MapDeserializer::new(fields)).map_err(|e: serde::de::value::Error| {
+            Error::validation(format!("the configuration of catalog '{}' is not valid: {e}", self.name))
         })
+    }
+}
+
+/// The text of a property, read as the type that its field has. Errors name the key, not the text.
+struct Text<'a> {
+    key: &'a str,
+    value: &'a str,
+}
+
+impl Text<'_> {
+    fn parsed<T: std::str::FromStr>(&self, expected: &str) -> Result<T, serde::de::value::Error> {
+        self.value
+            .parse()
+            .map_err(|_| serde::de::Error::custom(format!("property '{}' must be {expected}", self.key)))
+    }
+}
+
+macro_rules! parse_number {
+    ($($method:ident $visit:ident $type:ty),*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+            visitor.$visit(self.parsed::<$type>("a number that fits")?)
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Text<'_> {
+    type Error = serde::de::value::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_str(self.value)
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_bool(self.parsed("true or false")?)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        if !variants.contains(&self.value) {
+            let message = format!("property '{}' must be one of: {}", self.key, variants.join(", "));
+            return Err(serde::de::Error::custom(message));
+        }
+        self.value.into_deserializer().deserialize_enum(name, variants, visitor)
+    }
+
+    parse_number!(
+        deserialize_i8 visit_i8 i8, deserialize_i16 visit_i16 i16, deserialize_i32 visit_i32 i32,
+        deserialize_i64 visit_i64 i64, deserialize_u8 visit_u8 u8, deserialize_u16 visit_u16 u16,
+        deserialize_u32 visit_u32 u32, deserialize_u64 visit_u64 u64, deserialize_f32 visit_f32 f32,
+        deserialize_f64 visit_f64 f64
+    );
+
+    forward_to_deserialize_any! {
+        i128 u128 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier
+        ignored_any
+    }
+}
+
+impl<'de> IntoDeserializer<'de> for Text<'_> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
     }
 }
 
@@ -243,30 +325,6 @@ pub fn unknown_keys<'a>(keys: impl Iterator<Item = &'a str>, plugins: &[&PluginD
             })
     };
     keys.filter(|key| !known(key)).map(str::to_owned).collect()
-}
-
-/// `serde_json` names the offending value in a type error; keep only what was expected.
-fn safe(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match (text.strip_prefix("invalid type:"), text.strip_prefix("invalid value:")) {
-        (None, None) => text,
-        _ => match text.split_once(", expected ") {
-            Some((_, expected)) => format!("a value has the wrong type, expected {expected}"),
-            None => "a value has the wrong type".to_owned(),
-        },
-    }
-}
-
-fn scalar(text: &str) -> serde_json::Value {
-    match text {
-        "true" => true.into(),
-        "false" => false.into(),
-        _ => match text.parse::<i64>() {
-            // Keep `007` and `+1` as text: only what prints back the same is a number.
-            Ok(number) if number.to_string() == text => number.into(),
-            _ => text.into(),
-        },
-    }
 }
 
 fn flatten(prefix: &str, table: toml::Table, out: &mut Properties) -> Result<()> {
@@ -334,6 +392,13 @@ mod tests {
         let config = PluginConfig::new("c", &properties).expect("resolves");
         let error = config.parse::<Typed>().expect_err("no number");
         assert!(!format!("{error} {error:?} {config:?} {properties:?}").contains("hunter2"), "{error:?}");
+    }
+
+    #[test]
+    fn a_warehouse_is_never_a_secret_reference() {
+        let properties = Properties::default().with(WAREHOUSE, "file:/no/such/folder");
+        let config = PluginConfig::new("c", &properties).expect("resolves");
+        assert_eq!(config.get(WAREHOUSE), Some("file:/no/such/folder"));
     }
 
     #[test]
