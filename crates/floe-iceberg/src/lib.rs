@@ -11,4 +11,4 @@ pub mod execute;
 mod manager;
 pub mod model;
 
-pub use manager::IcebergTableManager;
+pub use manager::{IcebergTableManager, Scan};

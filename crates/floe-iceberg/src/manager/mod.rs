@@ -13,6 +13,8 @@ use std::sync::Arc;
 use floe_core::{CatalogClient, Environment, Result, StorageClient, SystemEnvironment};
 use tokio::sync::OnceCell;
 
+pub use read::Scan;
+
 use crate::base::ManifestCache;
 use crate::model::IcebergTableManagerConfig;
 

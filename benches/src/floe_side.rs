@@ -1,0 +1,142 @@
+//! floe through its public API.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use floe::data::BatchStream;
+use floe::execute::scan::ScanRequest;
+use floe::model::{
+    FieldType, PartitionField, PartitionSpec, PartitionTransform, SchemaField, TableConfig, TableSchema,
+    WriteConfig,
+};
+use floe::plan::expr::Expr;
+use floe::{Error, IcebergTableManager};
+use futures::{StreamExt, stream};
+use iceberg::TableIdent;
+
+use crate::data::{batch, read_input, schema};
+
+/// Commits of the case `commits`, and rows of each.
+pub(crate) const COMMITS: usize = 100;
+const COMMIT_ROWS: usize = 10;
+
+/// Appends the data set to a new table.
+pub(crate) fn append(folder: &Path, partitioned: bool) -> Result<f64> {
+    runtime()?.block_on(async {
+        let name = if partitioned { "partitioned" } else { "plain" };
+        let (manager, table) = create(folder, name, partitioned).await?;
+        let input = read_input(folder, 0)?.map(|batch| batch.map_err(|e| Error::validation(e.to_string())));
+        let start = Instant::now();
+        let data = BatchStream::new(schema(), stream::iter(input).boxed());
+        let outcome = manager.write_data(&table, data, &WriteConfig::default()).await?;
+        let seconds = start.elapsed().as_secs_f64();
+        eprintln!("floe {name}: {} rows, {} files, {} bytes", outcome.rows, outcome.files, outcome.bytes);
+        Ok(seconds)
+    })
+}
+
+/// Reads every row and column of the table that `append` made.
+pub(crate) fn scan(folder: &Path) -> Result<f64> {
+    runtime()?.block_on(async {
+        let manager = floe::embedded(folder.join("warehouse")).await?;
+        let start = Instant::now();
+        let mut scan = manager.scan(&ident("plain")?, &ScanRequest::default()).await?;
+        let mut rows = 0;
+        while let Some(batch) = scan.data.stream.next().await {
+            rows += batch?.num_rows();
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        eprintln!("floe scan: {rows} rows");
+        Ok(seconds)
+    })
+}
+
+/// Small commits one after the other; seconds of each on average.
+pub(crate) fn commits(folder: &Path) -> Result<f64> {
+    runtime()?.block_on(async {
+        let (manager, table) = create(folder, "commits", false).await?;
+        let small = |first| {
+            Ok::<_, anyhow::Error>(BatchStream::from_batches(schema(), vec![batch(first, COMMIT_ROWS)?]))
+        };
+        manager.write_data(&table, small(0)?, &WriteConfig::default()).await?;
+        let start = Instant::now();
+        for commit in 0..COMMITS {
+            manager.write_data(&table, small(commit * COMMIT_ROWS)?, &WriteConfig::default()).await?;
+        }
+        let average = start.elapsed().as_secs_f64() / COMMITS as f64;
+        for commit in COMMITS..950 {
+            manager.write_data(&table, small(commit * COMMIT_ROWS)?, &WriteConfig::default()).await?;
+        }
+        let start = Instant::now();
+        for commit in 0..50 {
+            manager.write_data(&table, small(commit * COMMIT_ROWS)?, &WriteConfig::default()).await?;
+        }
+        eprintln!("floe commits 951 to 1000: {:.4} s each", start.elapsed().as_secs_f64() / 50.0);
+        Ok(average)
+    })
+}
+
+/// Plans a point query over the table that [`make_many_files`] made.
+pub(crate) fn plan(folder: &Path) -> Result<f64> {
+    runtime()?.block_on(async {
+        let manager = floe::embedded(folder.join("warehouse")).await?;
+        let filter = Expr::parse("id = 1234567")?;
+        let request = ScanRequest { filter: Some(filter), ..ScanRequest::default() };
+        let start = Instant::now();
+        let plan = manager.plan_scan(&ident("many_files")?, &request).await?;
+        let seconds = start.elapsed().as_secs_f64();
+        eprintln!("floe plan: {} of {} files", plan.tasks.len(), plan.stats.files_total);
+        Ok(seconds)
+    })
+}
+
+/// A table of 50,000 files, committed by metadata alone: the files themselves are not there.
+pub(crate) fn make_many_files(folder: &Path) -> Result<()> {
+    crate::many_files::make(folder)
+}
+
+pub(crate) async fn create(
+    folder: &Path,
+    name: &str,
+    partitioned: bool,
+) -> Result<(IcebergTableManager, TableIdent)> {
+    let manager = floe::embedded(folder.join("warehouse")).await?;
+    let types = [
+        ("id", FieldType::Long),
+        ("ts", FieldType::Timestamp),
+        ("category", FieldType::String),
+        ("value", FieldType::Double),
+        ("text", FieldType::String),
+        ("part", FieldType::Int),
+    ];
+    let fields = types.into_iter().zip(1..).map(|((n, t), id)| SchemaField::new(id, n, t, false)).collect();
+    let mut config = TableConfig::new("bench", name, TableSchema { fields });
+    if partitioned {
+        let field = PartitionField {
+            source_field_id: 6,
+            partition_field_id: 1000,
+            name: "part".into(),
+            transform: PartitionTransform::Identity,
+            num_buckets: None,
+            width: None,
+        };
+        config.partition_spec = Some(PartitionSpec { fields: vec![field] });
+    }
+    let table = config.ident()?;
+    manager.ensure_namespace(table.namespace()).await?;
+    if manager.table_exists(&table).await? {
+        manager.drop_table(&table).await?;
+        std::fs::remove_dir_all(folder.join("warehouse/bench").join(name)).context("old table")?;
+    }
+    manager.create_table(&config, false).await?;
+    Ok((manager, table))
+}
+
+pub(crate) fn ident(name: &str) -> Result<TableIdent> {
+    Ok(TableIdent::from_strs(["bench", name])?)
+}
+
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Runtime::new()?)
+}
