@@ -1,0 +1,226 @@
+//! Carrying out a mapping for one batch.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{
+    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray,
+    Float32Array, Float64Array, Int32Array, Int64Array, LargeBinaryArray, ListArray, MapArray, RecordBatch,
+    RecordBatchOptions, StringArray, StructArray, new_null_array,
+};
+use arrow_cast::CastOptions;
+use arrow_schema::{DataType, Field};
+use arrow_select::take::take;
+use floe_core::{Error, ErrorKind, Result};
+use iceberg::spec::{Literal, PrimitiveLiteral};
+
+use super::check::check_columns;
+use super::{ColumnMapping, Conversion, FieldMapping, Source};
+
+/// Gives `batch` the table's Arrow schema: columns in the table's order, with its types and field ids.
+///
+/// # Errors
+/// [`ErrorKind::SchemaMismatch`] when the batch does not have the schema that the mapping was made for, when a
+/// value does not fit (a timestamp out of the finer unit's range), or when a required column holds NULL.
+pub fn apply(mapping: &ColumnMapping, batch: &RecordBatch) -> Result<RecordBatch> {
+    if batch.num_columns() != mapping.source_columns {
+        return Err(mismatch(format!(
+            "a batch has {} columns, the first one had {}",
+            batch.num_columns(),
+            mapping.source_columns
+        )));
+    }
+    let rows = batch.num_rows();
+    let columns = convert_fields(&mapping.fields, batch.columns(), rows)?;
+    check_columns(mapping.target.fields(), &columns)?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(mapping.target.clone(), columns, &options).map_err(arrow)
+}
+
+fn convert_fields(fields: &[FieldMapping], columns: &[ArrayRef], rows: usize) -> Result<Vec<ArrayRef>> {
+    fields
+        .iter()
+        .map(|field| match &field.source {
+            Source::Null => Ok(new_null_array(field.target.data_type(), rows)),
+            Source::Default(value) => constant(value, &field.target, &field.name, rows),
+            Source::Column { index, conversion } => {
+                let column = columns
+                    .get(*index)
+                    .ok_or_else(|| mismatch(format!("{}: a batch lacks this column", field.name)))?;
+                convert(conversion, column, &field.target, &field.name)
+            }
+        })
+        .collect()
+}
+
+fn convert(conversion: &Conversion, array: &ArrayRef, target: &Field, name: &str) -> Result<ArrayRef> {
+    match (conversion, target.data_type()) {
+        (Conversion::Keep, to) if array.data_type() == to => Ok(array.clone()),
+        (Conversion::Keep, to) => {
+            Err(mismatch(format!("{name}: a batch has {} where {to} was announced", array.data_type())))
+        }
+        (Conversion::Cast, to) => {
+            let options = CastOptions { safe: false, ..CastOptions::default() };
+            arrow_cast::cast_with_options(array, to, &options)
+                // The cast's own message may quote the value.
+                .map_err(|_| mismatch(format!("{name}: a value of {} does not fit {to}", array.data_type())))
+        }
+        (Conversion::ExactCast, to) => exact_cast(array, to, name),
+        (Conversion::Struct(fields), DataType::Struct(to)) => {
+            let from = array.as_struct_opt().ok_or_else(|| unexpected(array, name))?;
+            let columns = convert_fields(fields, from.columns(), from.len())?;
+            check_nested(to, &columns, from.nulls(), name)?;
+            let out = if to.is_empty() {
+                StructArray::new_empty_fields(from.len(), from.nulls().cloned())
+            } else {
+                StructArray::try_new(to.clone(), columns, from.nulls().cloned()).map_err(arrow)?
+            };
+            Ok(Arc::new(out))
+        }
+        (Conversion::List(element), DataType::List(to)) => {
+            let from = as_list(array, name)?;
+            // Only the elements that the offsets reach: a slice shares its parent's elements.
+            let (values, offsets) = trimmed(from.values(), from.offsets());
+            let values = convert(element, &values, to, name)?;
+            check_columns(std::slice::from_ref(to), std::slice::from_ref(&values))
+                .map_err(|error| error.context(name))?;
+            let out =
+                ListArray::try_new(to.clone(), offsets, values, from.nulls().cloned()).map_err(arrow)?;
+            Ok(Arc::new(out))
+        }
+        (Conversion::Map(key, value), DataType::Map(entries, sorted)) => {
+            let from = array.as_map_opt().ok_or_else(|| unexpected(array, name))?;
+            let DataType::Struct(to) = entries.data_type() else { return Err(unexpected(array, name)) };
+            let (keys, offsets) = trimmed(from.keys(), from.offsets());
+            let (values, _) = trimmed(from.values(), from.offsets());
+            let columns = vec![convert(key, &keys, &to[0], name)?, convert(value, &values, &to[1], name)?];
+            check_columns(to, &columns).map_err(|error| error.context(name))?;
+            let inner = StructArray::try_new(to.clone(), columns, None).map_err(arrow)?;
+            MapArray::try_new(entries.clone(), offsets, inner, from.nulls().cloned(), *sorted)
+                .map(|out| Arc::new(out) as ArrayRef)
+                .map_err(arrow)
+        }
+        _ => Err(unexpected(array, name)),
+    }
+}
+
+/// A cast to a coarser unit that must not lose anything.
+fn exact_cast(array: &ArrayRef, to: &DataType, name: &str) -> Result<ArrayRef> {
+    let plain = match array.data_type() {
+        DataType::Dictionary(_, values) => arrow_cast::cast(array, values).map_err(arrow)?,
+        DataType::RunEndEncoded(_, values) => arrow_cast::cast(array, values.data_type()).map_err(arrow)?,
+        _ => array.clone(),
+    };
+    let out = arrow_cast::cast(&plain, to).map_err(arrow)?;
+    let back = arrow_cast::cast(&out, plain.data_type()).map_err(arrow)?;
+    if back.as_ref() == plain.as_ref() {
+        return Ok(out);
+    }
+    Err(mismatch(format!("{name}: values of {} are finer than {to} can hold", plain.data_type()))
+        .with_hint("round them to microseconds first"))
+}
+
+/// Required fields inside a struct may be NULL only where the struct is.
+fn check_nested(
+    fields: &arrow_schema::Fields,
+    columns: &[ArrayRef],
+    outer: Option<&arrow_buffer::NullBuffer>,
+    name: &str,
+) -> Result<()> {
+    for (field, column) in fields.iter().zip(columns) {
+        let Some(nulls) = column.logical_nulls().filter(|_| !field.is_nullable()) else { continue };
+        let bad = match outer {
+            None => nulls.null_count(),
+            Some(outer) => nulls.iter().zip(outer.iter()).filter(|(valid, outer)| *outer && !valid).count(),
+        };
+        if bad > 0 {
+            return Err(super::check::null_fault(&format!("{name}.{}", field.name()), bad));
+        }
+    }
+    Ok(())
+}
+
+fn as_list(array: &ArrayRef, name: &str) -> Result<ListArray> {
+    if let Some(list) = array.as_list_opt::<i32>() {
+        return Ok(list.clone());
+    }
+    let element = match array.data_type() {
+        DataType::LargeList(e)
+        | DataType::FixedSizeList(e, _)
+        | DataType::ListView(e)
+        | DataType::LargeListView(e) => e.clone(),
+        _ => return Err(unexpected(array, name)),
+    };
+    let list = arrow_cast::cast(array, &DataType::List(element)).map_err(arrow)?;
+    Ok(list.as_list::<i32>().clone())
+}
+
+fn trimmed(
+    values: &ArrayRef,
+    offsets: &arrow_buffer::OffsetBuffer<i32>,
+) -> (ArrayRef, arrow_buffer::OffsetBuffer<i32>) {
+    let (first, last) = (offsets[0], offsets[offsets.len() - 1]);
+    if first == 0 && last as usize == values.len() {
+        return (values.clone(), offsets.clone());
+    }
+    let moved: Vec<i32> = offsets.iter().map(|o| o - first).collect();
+    (values.slice(first as usize, (last - first) as usize), arrow_buffer::OffsetBuffer::new(moved.into()))
+}
+
+/// A column with the same value in every row.
+fn constant(value: &Literal, target: &Field, name: &str, rows: usize) -> Result<ArrayRef> {
+    let unsupported = || {
+        Error::new(ErrorKind::Unsupported, format!("{name}: a default of this type cannot be filled in"))
+            .with_hint("give the column in the data")
+    };
+    let Literal::Primitive(value) = value else { return Err(unsupported()) };
+    let one: ArrayRef = match value {
+        PrimitiveLiteral::Boolean(v) => Arc::new(BooleanArray::from(vec![*v])),
+        PrimitiveLiteral::Int(v) => match target.data_type() {
+            DataType::Date32 => Arc::new(Date32Array::from(vec![*v])),
+            _ => Arc::new(Int32Array::from(vec![*v])),
+        },
+        PrimitiveLiteral::Long(v) => Arc::new(Int64Array::from(vec![*v])),
+        PrimitiveLiteral::Float(v) => Arc::new(Float32Array::from(vec![v.into_inner()])),
+        PrimitiveLiteral::Double(v) => Arc::new(Float64Array::from(vec![v.into_inner()])),
+        PrimitiveLiteral::String(v) => Arc::new(StringArray::from(vec![v.as_str()])),
+        PrimitiveLiteral::Binary(v) => match target.data_type() {
+            DataType::FixedSizeBinary(_) => {
+                Arc::new(FixedSizeBinaryArray::try_from_iter([v].into_iter()).map_err(arrow)?)
+            }
+            DataType::Binary => Arc::new(BinaryArray::from(vec![v.as_slice()])),
+            _ => Arc::new(LargeBinaryArray::from(vec![v.as_slice()])),
+        },
+        PrimitiveLiteral::UInt128(v) => {
+            Arc::new(FixedSizeBinaryArray::try_from_iter([v.to_be_bytes()].into_iter()).map_err(arrow)?)
+        }
+        PrimitiveLiteral::Int128(v) => match target.data_type() {
+            DataType::Decimal128(precision, scale) => Arc::new(
+                Decimal128Array::from(vec![*v])
+                    .with_precision_and_scale(*precision, *scale)
+                    .map_err(arrow)?,
+            ),
+            _ => return Err(unsupported()),
+        },
+        PrimitiveLiteral::AboveMax | PrimitiveLiteral::BelowMin => return Err(unsupported()),
+    };
+    let one = if one.data_type() == target.data_type() {
+        one
+    } else {
+        // Longs as times and timestamps: the same number, another meaning.
+        arrow_cast::cast(&one, target.data_type()).map_err(arrow)?
+    };
+    take(&one, &Int32Array::from(vec![0; rows]), None).map_err(arrow)
+}
+
+fn unexpected(array: &ArrayRef, name: &str) -> Error {
+    mismatch(format!("{name}: a batch has type {}, which was not announced", array.data_type()))
+}
+
+fn mismatch(message: String) -> Error {
+    Error::new(ErrorKind::SchemaMismatch, message)
+}
+
+fn arrow(error: arrow_schema::ArrowError) -> Error {
+    Error::new(ErrorKind::Internal, "fitting a batch to the table's schema failed").with_source(error)
+}
