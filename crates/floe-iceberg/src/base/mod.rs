@@ -7,6 +7,8 @@ mod files;
 mod manifest;
 mod manifest_list;
 mod selector;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -104,6 +104,7 @@ fn context(file_io: &FileIO, plan: &ScanPlan, metrics: &Arc<ScanMetrics>) -> Res
         arrow: Arc::new(arrow_schema(&plan.projection)?),
         projection: plan.projection.clone(),
         filter,
+        selectivity: Arc::default(),
         filter_arrow: Arc::new(arrow_schema(&filter_columns)?),
         filter_columns,
         name_mapping,
@@ -184,6 +185,7 @@ fn start(context: Arc<Context>, unit: Unit) -> BoxStream<'static, Result<RecordB
 fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let ReadUnit { input, metadata, row_groups, positions, projection, filter, deleted } = unit;
     let path: Arc<str> = input.path().into();
+    let filter = filter.settle();
     add(&context.metrics.row_groups_read, row_groups.len() as u64);
     let mask = ProjectionMask::leaves(metadata.parquet_schema(), projection.leaves.iter().copied());
     let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(input, metadata)

@@ -1,5 +1,8 @@
 //! The filter of a scan: over manifests, files and rows.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_schema::{ArrowError, Fields};
 use arrow_select::filter::filter_record_batch;
@@ -12,6 +15,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowPredicate, ArrowPredicateFn};
 use parquet::schema::types::SchemaDescriptor;
 
+use super::metrics::add;
 use super::open::Context;
 use super::project::{Constants, Projection};
 use crate::base::Entry;
@@ -129,10 +133,41 @@ pub(super) enum RowsFilter {
     None,
     /// No row matches.
     Nothing,
-    /// The columns of the filter are read first, and the others only where it is true: worth it when there are others.
-    First(BoundExpr, Projection),
+    /// The columns of the filter are read first, and the others only where it is true: worth it when there are others,
+    /// and few rows match.
+    First(First),
     /// All columns are read, and then filtered.
     After(BoundExpr),
+}
+
+/// What it takes to filter while decoding.
+#[derive(Debug, Clone)]
+pub(super) struct First {
+    filter: BoundExpr,
+    columns: Projection,
+    /// Whether the scan gives all columns of the filter, so that it can be filtered afterwards too.
+    given: bool,
+    seen: Arc<Selectivity>,
+}
+
+/// How many rows a filter was asked about in a scan, and for how many it was true.
+#[derive(Debug, Default)]
+pub(super) struct Selectivity {
+    asked: AtomicU64,
+    matched: AtomicU64,
+}
+
+impl Selectivity {
+    fn saw(&self, asked: usize, matched: usize) {
+        add(&self.asked, asked as u64);
+        add(&self.matched, matched as u64);
+    }
+
+    /// So many rows match that picking them one by one costs more than decoding all.
+    fn is_poor(&self) -> bool {
+        let asked = self.asked.load(Ordering::Relaxed);
+        asked > 100_000 && self.matched.load(Ordering::Relaxed) > asked / 20
+    }
 }
 
 impl RowsFilter {
@@ -163,7 +198,16 @@ impl RowsFilter {
         if given && !others {
             return Ok(Self::After(filter.clone()));
         }
-        Ok(Self::First(filter.clone(), columns))
+        let seen = context.selectivity.clone();
+        Ok(Self::First(First { filter: filter.clone(), columns, given, seen }))
+    }
+
+    /// How to filter the next piece, by what the scan saw so far.
+    pub(super) fn settle(self) -> Self {
+        match self {
+            Self::First(first) if first.given && first.seen.is_poor() => Self::After(first.filter),
+            other => other,
+        }
     }
 
     pub(super) fn matches_nothing(&self) -> bool {
@@ -172,12 +216,14 @@ impl RowsFilter {
 
     /// The filter as the Parquet reader applies it while it decodes.
     pub(super) fn predicate(&self, schema: &SchemaDescriptor) -> Option<Box<dyn ArrowPredicate>> {
-        let Self::First(filter, columns) = self else { return None };
-        let (filter, columns) = (filter.clone(), columns.clone());
+        let Self::First(First { filter, columns, seen, .. }) = self else { return None };
+        let (filter, columns, seen) = (filter.clone(), columns.clone(), seen.clone());
         let mask = ProjectionMask::leaves(schema, columns.leaves.iter().copied());
         let predicate = ArrowPredicateFn::new(mask, move |batch| {
             let batch = columns.apply(&batch)?;
-            matching(&filter, &batch)
+            let matching = matching(&filter, &batch)?;
+            seen.saw(batch.num_rows(), matching.true_count());
+            Ok(matching)
         });
         Some(Box::new(predicate))
     }

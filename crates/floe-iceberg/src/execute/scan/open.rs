@@ -13,7 +13,7 @@ use parquet::basic::Type as PhysicalType;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::deletes::{DeletedRows, Deletes};
-use super::filter::RowsFilter;
+use super::filter::{RowsFilter, Selectivity};
 use super::ids::with_ids;
 use super::input::{ParquetInput, parquet_error};
 use super::metrics::{ScanMetrics, add};
@@ -32,6 +32,7 @@ pub(super) struct Context {
     pub(super) projection: SchemaRef,
     pub(super) arrow: ArrowSchemaRef,
     pub(super) filter: Option<BoundExpr>,
+    pub(super) selectivity: Arc<Selectivity>,
     /// The columns that the filter reads, and their Arrow form.
     pub(super) filter_columns: SchemaRef,
     pub(super) filter_arrow: ArrowSchemaRef,
