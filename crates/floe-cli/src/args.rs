@@ -1,0 +1,477 @@
+//! The grammar of the command line: `floe [--warehouse DIR | --catalog NAME] [--json] COMMAND NAMESPACE.TABLE …`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::partition::PartitionTerm;
+use crate::values::{KeyValue, TableName};
+
+/// Everything on the command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "floe",
+    version,
+    about = "Apache Iceberg tables from the command line: create, append, scan, travel in time",
+    long_about = "Apache Iceberg tables from the command line: create, append, scan, travel in time.\n\n\
+        Without configuration, tables live in one folder, the warehouse (./warehouse), beside a SQLite catalog \
+        that PyIceberg opens too. Other catalogs are named in floe.toml.",
+    after_long_help = AFTER_HELP,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    max_term_width = 110
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  floe quickstart
+  floe create trips.flights --from flights.parquet --partition 'month(time_hour)'
+  floe append trips.flights january.csv february.csv
+  floe scan trips.flights --filter \"origin = 'JFK' and dep_delay > 60\" --columns carrier,dest --limit 20
+  floe scan trips.flights --at 2024-05-01 --format parquet --out flights.parquet
+
+Where the tables are, first match wins:
+  --warehouse DIR or --catalog NAME, FLOE_WAREHOUSE, FLOE_CATALOG, the default catalog of floe.toml
+  (in this folder or one above it, laid over ~/.config/floe/floe.toml), ./warehouse
+
+Exit codes:
+  0 done                      5 conflict with another writer
+  1 defect, please report     6 unknown whether the change took effect: look before trying again
+  2 mend the input            7 credentials or permission are missing
+  3 not found                 8 try again later
+  4 already exists            9 table, disk or environment needs repair
+                            130 interrupted";
+
+/// Options that every command takes, before its name or after it.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalArgs {
+    /// The folder that holds the tables and their catalog [env: FLOE_WAREHOUSE]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) warehouse: Option<PathBuf>,
+
+    /// A catalog from floe.toml [env: FLOE_CATALOG]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) catalog: Option<String>,
+
+    /// Print one JSON object on standard output; errors as one JSON object on standard error
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// No progress bars, notes or statistics
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+
+    /// Log to standard error: -v operations, -vv details; FLOE_LOG takes a filter such as floe=debug
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Set up a warehouse, and check that it can be written
+    #[command(after_help = "Examples:\n  floe init\n  floe --warehouse /data/lake init")]
+    Init,
+
+    /// Create an empty table, with the schema of a file or a given one
+    #[command(after_help = CREATE_EXAMPLES)]
+    Create(CreateArgs),
+
+    /// Append files, folders or standard input to a table, in one snapshot
+    #[command(after_help = APPEND_EXAMPLES)]
+    Append(AppendArgs),
+
+    /// Read a table: filter, choose columns, travel in time, export
+    #[command(after_help = SCAN_EXAMPLES)]
+    Scan(ScanArgs),
+
+    /// Show a table's schema, partitioning, properties and size
+    #[command(after_help = "Examples:\n  floe describe trips.flights\n  floe describe trips.flights --json")]
+    Describe(TableArgs),
+
+    /// List a table's snapshots, newest first
+    #[command(after_help = "Examples:\n  floe snapshots trips.flights")]
+    Snapshots(TableArgs),
+
+    /// List the data files of a snapshot
+    #[command(
+        after_help = "Examples:\n  floe files trips.flights\n  floe files trips.flights --at 2024-05-01T12:00:00Z"
+    )]
+    Files(FilesArgs),
+
+    /// List namespaces and tables
+    #[command(after_help = "Examples:\n  floe list\n  floe list trips")]
+    List(ListArgs),
+
+    /// Drop a table from the catalog; its files stay
+    #[command(after_help = "Examples:\n  floe drop trips.flights\n  floe drop trips.flights --if-exists")]
+    Drop(DropArgs),
+
+    /// Show the catalog and storage plugins of this binary
+    #[command(after_help = "Examples:\n  floe plugins\n  floe plugins --json")]
+    Plugins,
+
+    /// Walk through floe with real data: 336,776 flights
+    #[command(after_help = "Examples:\n  floe quickstart\n  floe quickstart --warehouse /tmp/lake")]
+    Quickstart,
+
+    /// Print a completion script for a shell
+    #[command(
+        after_help = "Examples:\n  floe completions bash > ~/.local/share/bash-completion/completions/floe\n  \
+            floe completions zsh > ~/.zfunc/_floe"
+    )]
+    Completions(CompletionsArgs),
+}
+
+const CREATE_EXAMPLES: &str = "\
+Partition terms:
+  col, identity(col), year(col), month(col), day(col), hour(col), bucket(16, col), truncate(8, col)
+
+Schema file: JSON as Iceberg metadata has it, or shorter, without ids:
+  {\"fields\": [{\"name\": \"id\", \"type\": \"long\", \"required\": true}, {\"name\": \"at\", \"type\": \"timestamptz\"}]}
+
+Types are taken from Parquet and Arrow files. In CSV and JSON they are inferred from the first rows: boolean,
+long, double, date, timestamp, timestamptz, string; numbers with leading zeros stay strings.
+
+Examples:
+  floe create trips.flights --from flights.parquet --partition 'month(time_hour)'
+  floe create trips.flights --from flights.csv --null NA --partition 'bucket(16, tailnum)' --partition origin
+  floe create web.events --schema events.json --property write.parquet.compression-codec=zstd";
+
+const APPEND_EXAMPLES: &str = "\
+Formats are known by extension (.parquet .csv .tsv .json .ndjson .jsonl .arrow .arrows .feather .ipc, the text ones
+also with .gz or .zst) or else by content. Folders are read with everything below them, in the order of their names, without
+hidden files and those that start with '_'. Schemas of all inputs are checked before anything is written.
+
+CSV has a header line, and is read with the types of the table. An empty field is NULL, unless --null says what is.
+
+Examples:
+  floe append trips.flights january.parquet february.parquet
+  floe append trips.flights exports/ --strategy merge_commit --snapshot-property job=nightly
+  zcat flights.csv.gz | floe append trips.flights - --input-format csv";
+
+const SCAN_EXAMPLES: &str = "\
+Filters: = != < <= > >=, AND OR NOT, IN (…), BETWEEN … AND …, LIKE 'abc%', IS NULL, IS NOT NULL, IS NAN.
+
+--at takes a snapshot id; else a number is milliseconds since 1970; else a time in UTC (2024-05-01,
+'2024-05-01 12:00:00') or with an offset (2024-05-01T12:00:00+02:00); else a branch or tag.
+
+--format json prints one JSON object for each row; --json prints one object for the whole command, with the rows
+in `data`.
+
+Examples:
+  floe scan trips.flights --limit 10
+  floe scan trips.flights --filter \"origin = 'JFK' and dep_delay > 60\" --columns carrier,dest,dep_delay
+  floe scan trips.flights --at main --format csv > flights.csv
+  floe scan trips.flights --out flights.parquet";
+
+/// `create NS.T --from FILE | --schema FILE`.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("source").required(true).args(["from", "schema"])))]
+pub(crate) struct CreateArgs {
+    /// The table
+    #[arg(value_name = "NAMESPACE.TABLE")]
+    pub(crate) table: TableName,
+
+    /// Take the schema of this file ('-': standard input); its rows are not read into the table
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: Option<PathBuf>,
+
+    /// Take the schema from this JSON file
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) schema: Option<PathBuf>,
+
+    /// Partition by this term; may be given more than once
+    #[arg(long, value_name = "TERM")]
+    pub(crate) partition: Vec<PartitionTerm>,
+
+    /// Set a table property; may be given more than once
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) property: Vec<KeyValue>,
+
+    /// Leave a table that is there already as it is
+    #[arg(long)]
+    pub(crate) if_not_exists: bool,
+
+    /// Keep the table's files here, not in the warehouse
+    #[arg(long, value_name = "URI")]
+    pub(crate) location: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+}
+
+/// How inputs are read.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Input options")]
+pub(crate) struct InputArgs {
+    /// The format of the input, whatever its extension says
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) input_format: Option<InputFormat>,
+
+    /// CSV: the text that stands for NULL, in place of the empty field; may be given more than once
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) null: Vec<String>,
+
+    /// CSV: the character between fields [default: ',', in .tsv files a tab]
+    #[arg(long, value_name = "CHAR", value_parser = crate::values::delimiter)]
+    pub(crate) delimiter: Option<u8>,
+
+    /// CSV and JSON: rows to infer a schema from
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) infer_rows: u32,
+}
+
+/// `append NS.T FILE…`.
+#[derive(Debug, Args)]
+pub(crate) struct AppendArgs {
+    /// The table
+    #[arg(value_name = "NAMESPACE.TABLE")]
+    pub(crate) table: TableName,
+
+    /// Files and folders; '-' is standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// How the commit treats the table's manifests
+    #[arg(long, value_enum, value_name = "STRATEGY")]
+    pub(crate) strategy: Option<Strategy>,
+
+    /// Set a property in the summary of the snapshot; may be given more than once
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) snapshot_property: Vec<KeyValue>,
+
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+}
+
+/// `scan NS.T`.
+#[derive(Debug, Args)]
+pub(crate) struct ScanArgs {
+    /// The table
+    #[arg(value_name = "NAMESPACE.TABLE")]
+    pub(crate) table: TableName,
+
+    /// The columns to read, in this order [default: all]
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(crate) columns: Option<Vec<String>>,
+
+    /// Keep the rows for which this is true
+    #[arg(long, value_name = "EXPRESSION")]
+    pub(crate) filter: Option<String>,
+
+    /// Read the table as it was: snapshot id, time, branch or tag
+    #[arg(long, value_name = "SNAPSHOT|TIMESTAMP|REF")]
+    pub(crate) at: Option<String>,
+
+    /// Stop after this many rows
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+
+    /// How rows are printed [default: by the extension of --out, else table]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) format: Option<OutputFormat>,
+
+    /// Write the rows to this file, whole or not at all
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// CSV: the text that NULL is written as [default: nothing]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) null: Option<String>,
+}
+
+/// One table.
+#[derive(Debug, Args)]
+pub(crate) struct TableArgs {
+    /// The table
+    #[arg(value_name = "NAMESPACE.TABLE")]
+    pub(crate) table: TableName,
+}
+
+/// `files NS.T [--at …]`.
+#[derive(Debug, Args)]
+pub(crate) struct FilesArgs {
+    /// The table
+    #[arg(value_name = "NAMESPACE.TABLE")]
+    pub(crate) table: TableName,
+
+    /// The files as they were: snapshot id, time, branch or tag
+    #[arg(long, value_name = "SNAPSHOT|TIMESTAMP|REF")]
+    pub(crate) at: Option<String>,
+}
+
+/// `list [NS]`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// List this namespace only
+    #[arg(value_name = "NAMESPACE")]
+    pub(crate) namespace: Option<String>,
+}
+
+/// `drop NS.T`.
+#[derive(Debug, Args)]
+pub(crate) struct DropArgs {
+    /// The table
+    #[arg(value_name = "NAMESPACE.TABLE")]
+    pub(crate) table: TableName,
+
+    /// No error when there is no such table
+    #[arg(long)]
+    pub(crate) if_exists: bool,
+}
+
+/// `completions SHELL`.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// How a commit treats the manifests that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Strategy {
+    /// One more manifest: the fastest commit
+    #[value(name = "fast_append", alias = "fast-append")]
+    FastAppend,
+    /// Merge small manifests, as the commit.manifest.* properties say
+    #[value(name = "merge_commit", alias = "merge-commit")]
+    MergeCommit,
+}
+
+/// A format rows are read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InputFormat {
+    /// Apache Parquet
+    Parquet,
+    /// Comma-separated values with a header line
+    Csv,
+    /// One JSON object a line
+    #[value(alias = "ndjson", alias = "jsonl")]
+    Json,
+    /// Arrow IPC, file or stream
+    Arrow,
+}
+
+/// A format rows are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// Aligned columns for people
+    Table,
+    /// Comma-separated values with a header line
+    Csv,
+    /// One JSON object a line
+    #[value(alias = "ndjson", alias = "jsonl")]
+    Json,
+    /// Arrow IPC: a stream; a file when --out ends in .arrow, .feather or .ipc
+    Arrow,
+    /// Apache Parquet
+    Parquet,
+}
+
+impl Command {
+    /// The name on the command line.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::Create(_) => "create",
+            Self::Append(_) => "append",
+            Self::Scan(_) => "scan",
+            Self::Describe(_) => "describe",
+            Self::Snapshots(_) => "snapshots",
+            Self::Files(_) => "files",
+            Self::List(_) => "list",
+            Self::Drop(_) => "drop",
+            Self::Plugins => "plugins",
+            Self::Quickstart => "quickstart",
+            Self::Completions(_) => "completions",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_example_in_the_help_parses() {
+        let mut command = Cli::command();
+        command.build();
+        let mut texts = vec![AFTER_HELP.to_owned()];
+        texts.extend(command.get_subcommands().filter_map(|c| c.get_after_help().map(|h| h.to_string())));
+        let mut seen = 0;
+        for line in texts.iter().flat_map(|t| t.lines()).filter(|l| l.starts_with("  ")) {
+            // A pipe leads into the command, a redirection ends it.
+            let line = line.rsplit('|').next().unwrap_or(line).split(" > ").next().unwrap_or(line).trim();
+            if !line.starts_with("floe ") || line.contains('…') {
+                continue;
+            }
+            // A filter holds ` > ` too: those lines are whole.
+            let whole = texts
+                .iter()
+                .flat_map(|t| t.lines())
+                .find(|l| l.contains(line))
+                .map_or(line, |l| if l.contains('"') { l.trim() } else { line });
+            let words = shell_words(whole);
+            Cli::try_parse_from(&words).unwrap_or_else(|e| panic!("{whole}: {e}"));
+            seen += 1;
+        }
+        assert!(seen >= 20, "{seen} examples");
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(|h| h.to_string()).unwrap_or_default();
+            assert!(help.contains(&format!("floe {}", command.get_name())) || help.contains("init"), "{help}");
+        }
+    }
+
+    #[test]
+    fn global_options_go_before_and_after_the_command() {
+        for line in ["--warehouse w --json list", "list --warehouse w --json", "--json list --warehouse w"] {
+            let cli = Cli::try_parse_from(["floe"].into_iter().chain(line.split(' '))).unwrap();
+            assert_eq!(cli.global.warehouse.as_deref(), Some(std::path::Path::new("w")), "{line}");
+            assert!(cli.global.json, "{line}");
+        }
+    }
+
+    /// Words as a shell would split them: spaces, single and double quotes.
+    fn shell_words(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut quote, mut any) = (Vec::new(), String::new(), None, false);
+        for c in line.chars() {
+            match (quote, c) {
+                (Some(q), c) if c == q => quote = None,
+                (None, '\'' | '"') => (quote, any) = (Some(c), true),
+                (None, ' ') => {
+                    if any || !word.is_empty() {
+                        words.push(std::mem::take(&mut word));
+                    }
+                    any = false;
+                }
+                (_, c) => word.push(c),
+            }
+        }
+        if any || !word.is_empty() {
+            words.push(word);
+        }
+        words
+    }
+}

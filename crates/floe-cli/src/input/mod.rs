@@ -1,0 +1,51 @@
+//! Inputs: which files, in which format, with which schema; and their rows as a stream of record batches.
+//!
+//! Reading goes in three steps, so that bad input fails before anything is written: [`discover`] finds the files
+//! and their formats, [`Source::infer_schema`] or [`Source::schema_for`] reads their schemas, [`stream`] reads
+//! the rows with bounded memory.
+
+mod csv;
+mod discover;
+mod head;
+mod infer;
+mod json;
+mod normalise;
+mod parquet;
+mod ipc;
+mod sniff;
+mod source;
+mod stream;
+mod text;
+
+pub(crate) use discover::discover;
+pub(crate) use source::{Batches, Source};
+pub(crate) use stream::stream;
+
+use crate::args::{InputArgs, InputFormat};
+
+/// How inputs are read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ReadOptions {
+    /// The format of every input; by extension or content when absent.
+    pub(crate) format: Option<InputFormat>,
+    /// Texts that stand for NULL in CSV; the empty field when there are none.
+    pub(crate) nulls: Vec<String>,
+    /// The character between CSV fields.
+    pub(crate) delimiter: Option<u8>,
+    /// Rows that a schema is inferred from.
+    pub(crate) infer_rows: usize,
+}
+
+impl From<&InputArgs> for ReadOptions {
+    fn from(args: &InputArgs) -> Self {
+        Self {
+            format: args.input_format,
+            nulls: args.null.clone(),
+            delimiter: args.delimiter,
+            infer_rows: args.infer_rows as usize,
+        }
+    }
+}
+
+/// Rows in a batch that a reader makes: enough for fast kernels, small enough for wide rows.
+const BATCH_ROWS: usize = 16_384;

@@ -1,0 +1,150 @@
+//! Arrow types that Iceberg does not have, as those it has.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, TimestampNanosecondType};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_cast::{CastOptions, cast_with_options};
+use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
+use floe::{Error, ErrorKind, Result};
+
+/// The time zone in which Iceberg keeps instants.
+pub(super) const UTC: &str = "+00:00";
+
+/// `schema` with types that Iceberg has: dictionaries and views are plain, small integers are int, times and
+/// timestamps count microseconds, instants are in UTC. Metadata (field ids of another table) is left behind.
+pub(super) fn normal_schema(schema: &Schema, label: &str) -> Result<SchemaRef> {
+    let fields = schema.fields().iter().map(|field| normal_field(field, label, field.name()));
+    Ok(Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?)))
+}
+
+/// `batch` with the types of `schema`, which is [`normal_schema`] of its own.
+pub(super) fn normalise(batch: &RecordBatch, schema: &SchemaRef, label: &str) -> Result<RecordBatch> {
+    let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| {
+        cast(column, field.data_type()).map_err(|what| {
+            Error::new(ErrorKind::SchemaMismatch, format!("{label}: column '{}' {what}", field.name()))
+        })
+    });
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(|e| {
+        Error::new(ErrorKind::Corrupted, format!("{label}: a batch does not have the schema of its file"))
+            .with_source(e)
+    })
+}
+
+fn cast(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, String> {
+    if column.data_type() == to {
+        return Ok(column.clone());
+    }
+    if let (DataType::Timestamp(TimeUnit::Nanosecond, _), DataType::Timestamp(TimeUnit::Microsecond, _)) =
+        (column.data_type(), to)
+    {
+        // Nulls may hide anything beneath them.
+        let fine = |i: usize, v: &i64| column.is_valid(i) && v % 1000 != 0;
+        let values = column.as_primitive::<TimestampNanosecondType>().values();
+        if values.iter().enumerate().any(|(i, v)| fine(i, v)) {
+            return Err("has timestamps finer than microseconds, which the table cannot hold".into());
+        }
+    }
+    if let (DataType::Time64(TimeUnit::Nanosecond), DataType::Time64(TimeUnit::Microsecond)) =
+        (column.data_type(), to)
+    {
+        let raw = arrow_cast::cast(column, &DataType::Int64).map_err(|_| "cannot be read".to_owned())?;
+        let raw = raw.as_primitive::<Int64Type>();
+        if raw.iter().flatten().any(|v| v % 1000 != 0) {
+            return Err("has times finer than microseconds, which the table cannot hold".into());
+        }
+    }
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    cast_with_options(column, to, &options)
+        .map_err(|_| format!("has values that do not fit {to}, as which {} is read", column.data_type()))
+}
+
+fn normal_field(field: &FieldRef, label: &str, path: &str) -> Result<FieldRef> {
+    let data_type = normal_type(field.data_type(), label, path)?;
+    Ok(Arc::new(Field::new(field.name(), data_type, field.is_nullable())))
+}
+
+fn normal_type(data_type: &DataType, label: &str, path: &str) -> Result<DataType> {
+    let below = |field: &FieldRef| normal_field(field, label, &format!("{path}.{}", field.name()));
+    Ok(match data_type {
+        DataType::Boolean
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::Float32
+        | DataType::Float64
+        | DataType::Date32
+        | DataType::Utf8
+        | DataType::FixedSizeBinary(_) => data_type.clone(),
+        DataType::Null | DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+        DataType::Int8 | DataType::Int16 | DataType::UInt8 | DataType::UInt16 => DataType::Int32,
+        DataType::UInt32 | DataType::UInt64 => DataType::Int64,
+        DataType::Float16 => DataType::Float32,
+        DataType::Date64 => DataType::Date32,
+        DataType::Time32(_) | DataType::Time64(_) => DataType::Time64(TimeUnit::Microsecond),
+        DataType::Timestamp(_, None) => DataType::Timestamp(TimeUnit::Microsecond, None),
+        DataType::Timestamp(_, Some(_)) => DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => DataType::LargeBinary,
+        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) if *s >= 0 => {
+            DataType::Decimal128(*p, *s)
+        }
+        DataType::Dictionary(_, values) => normal_type(values, label, path)?,
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(below).collect::<Result<_>>()?),
+        DataType::List(element) | DataType::LargeList(element) | DataType::FixedSizeList(element, _) => {
+            DataType::List(below(element)?)
+        }
+        DataType::Map(entries, sorted) => DataType::Map(below(entries)?, *sorted),
+        other => {
+            return Err(Error::new(
+                ErrorKind::SchemaMismatch,
+                format!("{label}: column '{path}' has the type {other}, which Iceberg does not have"),
+            ));
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::types::Int32Type;
+    use arrow_array::{DictionaryArray, StringArray, TimestampNanosecondArray, UInt64Array};
+
+    use super::*;
+
+    fn through(column: ArrayRef) -> Result<ArrayRef> {
+        let batch = RecordBatch::try_from_iter([("c", column)]).unwrap();
+        let schema = normal_schema(&batch.schema(), "f")?;
+        Ok(normalise(&batch, &schema, "f")?.column(0).clone())
+    }
+
+    #[test]
+    fn dictionaries_become_plain() {
+        let column: DictionaryArray<Int32Type> = ["a", "b", "a"].into_iter().collect();
+        let plain = through(Arc::new(column)).unwrap();
+        assert_eq!(plain.as_string::<i32>(), &StringArray::from(vec!["a", "b", "a"]));
+    }
+
+    #[test]
+    fn nanoseconds_become_microseconds_only_without_loss() {
+        let whole = TimestampNanosecondArray::from(vec![Some(5_000), None]).with_timezone("Europe/Paris");
+        let column = through(Arc::new(whole)).unwrap();
+        assert_eq!(column.data_type(), &DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())));
+        let fine = through(Arc::new(TimestampNanosecondArray::from(vec![5_001]))).unwrap_err();
+        assert_eq!(fine.kind(), ErrorKind::SchemaMismatch);
+    }
+
+    #[test]
+    fn unsigned_numbers_beyond_long_are_refused_without_showing_them() {
+        assert!(through(Arc::new(UInt64Array::from(vec![7]))).is_ok());
+        let error = through(Arc::new(UInt64Array::from(vec![u64::MAX]))).unwrap_err();
+        assert!(!format!("{error:?}").contains("18446744073709551615"), "{error:?}");
+    }
+
+    #[test]
+    fn types_iceberg_does_not_have_are_named() {
+        let column = arrow_array::DurationSecondArray::from(vec![1]);
+        let error = through(Arc::new(column)).unwrap_err().to_string();
+        assert!(error.contains("'c'") && error.contains("Duration"), "{error}");
+    }
+}

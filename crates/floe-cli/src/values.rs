@@ -1,0 +1,125 @@
+//! Small values of the command line: table names, `key=value` pairs, the CSV delimiter.
+
+use std::fmt;
+use std::str::FromStr;
+
+use iceberg::{NamespaceIdent, TableIdent};
+
+/// `NAMESPACE.TABLE`; the namespace may have several parts: `a.b.table`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TableName {
+    pub(crate) namespace: Vec<String>,
+    pub(crate) name: String,
+}
+
+impl TableName {
+    /// The namespace with its parts joined by dots.
+    pub(crate) fn namespace_text(&self) -> String {
+        self.namespace.join(".")
+    }
+
+    /// The namespace as the catalog takes it.
+    pub(crate) fn namespace_ident(&self) -> NamespaceIdent {
+        // The parser admits no empty namespace; the fall-back keeps this free of panics.
+        NamespaceIdent::from_vec(self.namespace.clone())
+            .unwrap_or_else(|_| NamespaceIdent::new(self.namespace_text()))
+    }
+
+    /// The identifier as the catalog takes it.
+    pub(crate) fn ident(&self) -> TableIdent {
+        TableIdent::new(self.namespace_ident(), self.name.clone())
+    }
+}
+
+impl FromStr for TableName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut namespace: Vec<String> = text.split('.').map(str::to_owned).collect();
+        let name = namespace.pop().unwrap_or_default();
+        if namespace.is_empty() {
+            return Err("a table is named NAMESPACE.TABLE, with a dot between".into());
+        }
+        if name.is_empty() || namespace.iter().any(String::is_empty) {
+            return Err("a part of the name is empty: a table is named NAMESPACE.TABLE".into());
+        }
+        if text.chars().any(|c| c.is_control() || c == '/' || c == '\\') {
+            return Err("a table name has no slashes or control characters".into());
+        }
+        Ok(Self { namespace, name })
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.namespace_text(), self.name)
+    }
+}
+
+/// `KEY=VALUE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeyValue {
+    pub(crate) key: String,
+    pub(crate) value: String,
+}
+
+impl FromStr for KeyValue {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            Some((key, value)) if !key.trim().is_empty() => {
+                Ok(Self { key: key.trim().to_owned(), value: value.to_owned() })
+            }
+            _ => Err("a property is written KEY=VALUE".into()),
+        }
+    }
+}
+
+/// One ASCII character, or `\t`.
+pub(crate) fn delimiter(text: &str) -> Result<u8, String> {
+    match text {
+        "\\t" | "tab" => Ok(b'\t'),
+        _ => match text.as_bytes() {
+            [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => Ok(*byte),
+            _ => Err("the delimiter is one ASCII character, or \\t".into()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_dot_parts_namespace_and_table() {
+        let name: TableName = "a.b.t".parse().unwrap();
+        assert_eq!((name.namespace_text().as_str(), name.name.as_str()), ("a.b", "t"));
+        assert_eq!(name.to_string(), "a.b.t");
+        assert_eq!(name.ident().namespace().as_ref().len(), 2);
+    }
+
+    #[test]
+    fn half_names_are_refused() {
+        for text in ["t", ".t", "a.", "a..t", "", "a/b.t"] {
+            assert!(text.parse::<TableName>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_property_keeps_equal_signs_in_its_value() {
+        let pair: KeyValue = "k=a=b".parse().unwrap();
+        assert_eq!((pair.key.as_str(), pair.value.as_str()), ("k", "a=b"));
+        assert!("k".parse::<KeyValue>().is_err());
+        assert!("=v".parse::<KeyValue>().is_err());
+    }
+
+    #[test]
+    fn a_delimiter_is_one_byte() {
+        assert_eq!(delimiter(";"), Ok(b';'));
+        assert_eq!(delimiter("\\t"), Ok(b'\t'));
+        for text in ["", ";;", "\"", "é"] {
+            assert!(delimiter(text).is_err(), "{text}");
+        }
+    }
+}
