@@ -9,6 +9,8 @@ use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use floe::{Error, ErrorKind, Result};
 
+use crate::schema_from::{EXTENSION, UUID};
+
 /// The time zone in which Iceberg keeps instants.
 pub(super) const UTC: &str = "+00:00";
 
@@ -64,7 +66,11 @@ fn cast(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, String> {
 
 fn normal_field(field: &FieldRef, label: &str, path: &str) -> Result<FieldRef> {
     let data_type = normal_type(field.data_type(), label, path)?;
-    Ok(Arc::new(Field::new(field.name(), data_type, field.is_nullable())))
+    let mut normal = Field::new(field.name(), data_type, field.is_nullable());
+    if field.metadata().get(EXTENSION).is_some_and(|name| name == UUID) {
+        normal.set_metadata([(EXTENSION.to_owned(), UUID.to_owned())].into());
+    }
+    Ok(Arc::new(normal))
 }
 
 fn normal_type(data_type: &DataType, label: &str, path: &str) -> Result<DataType> {

@@ -3,17 +3,26 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
-use arrow_schema::SchemaRef;
+use arrow_schema::{Field, Schema, SchemaRef};
 use floe::{Error, ErrorKind, Result};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::basic::LogicalType;
 
 use super::normalise::{normal_schema, normalise};
 use super::source::{Batches, Seekable};
 use super::BATCH_ROWS;
+use crate::schema_from::{EXTENSION, UUID};
 
 /// The schema in the footer, with types as Iceberg has them.
 pub(super) fn schema(file: &Seekable, label: &str) -> Result<SchemaRef> {
-    normal_schema(builder(file, label)?.schema(), label)
+    let builder = builder(file, label)?;
+    let columns = builder.parquet_schema().root_schema().get_fields();
+    let fields = builder.schema().fields().iter().zip(columns).map(|(field, column)| {
+        let uuid = matches!(column.get_basic_info().logical_type_ref(), Some(LogicalType::Uuid));
+        let metadata = uuid.then(|| (EXTENSION.to_owned(), UUID.to_owned()));
+        Field::clone(field).with_metadata(metadata.into_iter().collect())
+    });
+    normal_schema(&Schema::new(fields.collect::<Vec<_>>()), label)
 }
 
 /// The number of rows that the footer states.

@@ -1,0 +1,29 @@
+//! Rows to people and files: aligned tables, CSV, JSON, Arrow and Parquet.
+
+mod delimited;
+mod object;
+mod columnar;
+mod sink;
+mod table;
+mod target;
+
+pub(crate) use object::ObjectFrame;
+pub(crate) use sink::{Sink, SinkOptions, Written, write_rows};
+pub(crate) use target::{Target, stdout, stdout_is_closed};
+pub(crate) use table::{Layout, plain_table};
+
+use std::path::Path;
+
+use crate::args::OutputFormat;
+
+/// The format that the extension of an output file stands for.
+pub(crate) fn by_extension(path: &Path) -> Option<OutputFormat> {
+    match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+        "csv" => Some(OutputFormat::Csv),
+        "json" | "ndjson" | "jsonl" => Some(OutputFormat::Json),
+        "arrow" | "arrows" | "feather" | "ipc" => Some(OutputFormat::Arrow),
+        "parquet" | "pq" => Some(OutputFormat::Parquet),
+        "txt" => Some(OutputFormat::Table),
+        _ => None,
+    }
+}

@@ -1,0 +1,216 @@
+//! Aligned columns for people.
+
+use std::io::Write;
+
+use arrow_array::{Array, RecordBatch};
+use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use arrow_schema::{DataType, SchemaRef};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, TableComponent, Width};
+use floe::Result;
+
+use super::sink::{Out, Sink, arrow_error};
+
+/// How a table is laid out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// Columns of the terminal; none when the output is no terminal, and nothing is cut.
+    pub(crate) width: Option<u16>,
+}
+
+/// Rows in a block. Blocks are aligned one by one, so that a long table needs no more memory than a short one.
+const BLOCK_ROWS: usize = 2_000;
+/// Characters that a value is cut to on a terminal.
+const MAX_VALUE: usize = 60;
+
+/// A table of rows, written in blocks of aligned columns.
+pub(super) struct Table {
+    out: Out,
+    names: Vec<String>,
+    numeric: Vec<bool>,
+    layout: Layout,
+    rows: Vec<Vec<String>>,
+    /// Widths of the first block, which later blocks keep at least.
+    widths: Option<Vec<u16>>,
+}
+
+impl Table {
+    pub(super) fn new(schema: &SchemaRef, out: Out, layout: Layout) -> Self {
+        let names = schema.fields().iter().map(|f| f.name().clone()).collect();
+        let numeric = schema.fields().iter().map(|f| is_numeric(f.data_type())).collect();
+        Self { out, names, numeric, layout, rows: Vec::new(), widths: None }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let rows = std::mem::take(&mut self.rows);
+        let mut table = plain_table(&self.names, self.layout);
+        for row in rows {
+            table.add_row(row.into_iter().zip(&self.numeric).map(|(text, numeric)| {
+                let right = if *numeric { CellAlignment::Right } else { CellAlignment::Left };
+                Cell::new(text).set_alignment(right)
+            }));
+        }
+        for (i, numeric) in self.numeric.iter().enumerate() {
+            if let (true, Some(column)) = (*numeric, table.column_mut(i)) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        if let Some(widths) = &self.widths {
+            for (i, width) in widths.iter().enumerate() {
+                if let Some(column) = table.column_mut(i) {
+                    column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(*width)));
+                }
+            }
+        }
+        let text = table.to_string();
+        let skip = if self.widths.is_some() { 2 } else { 0 };
+        for line in text.lines().skip(skip) {
+            writeln!(self.out, "{}", line.trim_end())?;
+        }
+        if self.widths.is_none() {
+            self.widths = Some(table.column_max_content_widths());
+        }
+        Ok(())
+    }
+}
+
+impl Sink for Table {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let options = FormatOptions::new().with_null("NULL");
+        let formatters: Vec<_> = batch
+            .columns()
+            .iter()
+            .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
+            .collect::<std::result::Result<_, _>>()
+            .map_err(arrow_error)?;
+        for row in 0..batch.num_rows() {
+            let values = formatters.iter().zip(batch.columns()).map(|(formatter, column)| {
+                if column.is_null(row) {
+                    return "NULL".to_owned();
+                }
+                one_line(&formatter.value(row).to_string(), self.layout.width.is_some())
+            });
+            self.rows.push(values.collect());
+            if self.rows.len() >= BLOCK_ROWS {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<Out> {
+        if self.widths.is_none() || !self.rows.is_empty() {
+            self.flush()?;
+        }
+        Ok(self.out)
+    }
+}
+
+/// An empty table with a header line, in the style of all of floe's tables.
+pub(crate) fn plain_table<S: AsRef<str>>(header: &[S], layout: Layout) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::NOTHING);
+    table.set_style(TableComponent::HeaderLines, '─');
+    table.set_style(TableComponent::MiddleHeaderIntersections, ' ');
+    table.set_style(TableComponent::VerticalLines, ' ');
+    table.set_header(header.iter().map(|name| Cell::new(name.as_ref())));
+    if let Some(width) = layout.width {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    } else {
+        table.set_content_arrangement(ContentArrangement::Disabled);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 1));
+    }
+    table
+}
+
+/// Line breaks and control characters would tear the table apart, and could steer the terminal.
+fn one_line(text: &str, cut: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (i, c) in text.chars().enumerate() {
+        if cut && i >= MAX_VALUE {
+            out.push('…');
+            break;
+        }
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn is_numeric(data_type: &DataType) -> bool {
+    data_type.is_numeric()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use arrow_array::{Int64Array, StringArray};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn render(rows: usize) -> Vec<String> {
+        let ids: Int64Array = (0..rows as i64).map(|i| (i != 1).then_some(i)).collect();
+        let names: StringArray = (0..rows).map(|i| Some(format!("a\nb{i}"))).collect();
+        let batch = RecordBatch::try_from_iter([
+            ("id", Arc::new(ids) as arrow_array::ArrayRef),
+            ("name", Arc::new(names)),
+        ])
+        .unwrap();
+        let out = Shared::default();
+        let mut table = Box::new(Table::new(&batch.schema(), Box::new(out.clone()), Layout::default()));
+        table.write(&batch).unwrap();
+        table.finish().unwrap();
+        let bytes = out.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn numbers_stand_right_and_null_is_shown() {
+        let lines = render(12);
+        assert_eq!(lines.len(), 14, "{lines:#?}");
+        assert!(lines[0].starts_with("id") || lines[0].trim_start().starts_with("id"), "{lines:#?}");
+        assert!(lines[3].starts_with("NULL"), "{lines:#?}");
+        assert!(lines[2].starts_with("   0"), "{lines:#?}");
+        assert!(lines[13].starts_with("  11"), "{lines:#?}");
+        assert!(lines[2].contains("a\\nb0"), "{lines:#?}");
+    }
+
+    #[test]
+    fn long_tables_have_one_header() {
+        let lines = render(BLOCK_ROWS * 2 + 5);
+        assert_eq!(lines.len(), BLOCK_ROWS * 2 + 5 + 2);
+        assert_eq!(lines.iter().filter(|l| l.contains("name")).count(), 1);
+    }
+
+    #[test]
+    fn an_empty_table_shows_its_header() {
+        assert_eq!(render(0).len(), 2);
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        assert_eq!(one_line("a\u{1b}[2J", false), "a\\u{1b}[2J");
+        assert_eq!(one_line(&"x".repeat(100), true).chars().count(), MAX_VALUE + 1);
+        assert_eq!(one_line(&"x".repeat(100), false).len(), 100);
+    }
+}
