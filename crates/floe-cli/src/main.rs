@@ -4,6 +4,7 @@
 mod args;
 mod commands;
 mod exit;
+mod flights;
 mod input;
 mod logging;
 mod output;

@@ -6,7 +6,7 @@ use floe::Result;
 use serde_json::{Map, Value};
 
 use crate::args::GlobalArgs;
-use crate::output::{Layout, stdout};
+use crate::output::{Layout, Target, stdout};
 use crate::progress::Progress;
 
 /// How to talk to the user.
@@ -74,6 +74,11 @@ impl Ui {
     /// How tables on standard output are laid out: cut to the width of a terminal, whole elsewhere.
     pub(crate) fn layout(&self) -> Layout {
         Layout { width: std::io::stdout().is_terminal().then(terminal_width) }
+    }
+
+    /// How rows in `target` are laid out.
+    pub(crate) fn layout_of(&self, target: &Target) -> Layout {
+        if target.is_terminal() { self.layout() } else { Layout::default() }
     }
 }
 

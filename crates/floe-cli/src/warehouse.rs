@@ -15,6 +15,8 @@ const DEFAULT_WAREHOUSE: &str = "warehouse";
 /// A catalog that can be opened.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Location {
+    /// The option that chooses it again, with a space before it; empty when none is needed.
+    option: String,
     /// The catalog's name.
     pub(crate) name: String,
     /// Its properties.
@@ -39,7 +41,9 @@ impl Location {
             return Err(Error::validation("--warehouse and --catalog cannot be given together"));
         }
         if let Some(warehouse) = &global.warehouse {
-            return Self::embedded(folder, &warehouse.to_string_lossy());
+            let mut location = Self::embedded(folder, &warehouse.to_string_lossy())?;
+            location.option = format!(" --warehouse {}", quoted(&warehouse.to_string_lossy()));
+            return Ok(location);
         }
         let named = match (&global.catalog, variable("FLOE_WAREHOUSE")) {
             (Some(name), _) => Some(name.as_str()),
@@ -51,7 +55,8 @@ impl Location {
             return Self::embedded(folder, DEFAULT_WAREHOUSE);
         }
         let (name, properties) = config.catalog(named)?;
-        Ok(Self { name: name.to_owned(), properties: properties.clone() })
+        let option = global.catalog.as_ref().map(|name| format!(" --catalog {}", quoted(name)));
+        Ok(Self { option: option.unwrap_or_default(), name: name.to_owned(), properties: properties.clone() })
     }
 
     fn embedded(folder: &Path, warehouse: &str) -> Result<Self> {
@@ -59,12 +64,17 @@ impl Location {
             return Err(Error::validation("the warehouse folder has an empty name"));
         }
         let properties = Properties::default().with(TYPE, "local").with(WAREHOUSE, absolute(folder, warehouse));
-        Ok(Self { name: EMBEDDED_CATALOG.to_owned(), properties })
+        Ok(Self { option: String::new(), name: EMBEDDED_CATALOG.to_owned(), properties })
     }
 
     /// The warehouse as configured, for messages.
     pub(crate) fn warehouse(&self) -> &str {
         self.properties.get(WAREHOUSE).unwrap_or("")
+    }
+
+    /// The option that chooses this catalog again, for examples: ` --warehouse DIR`, or nothing.
+    pub(crate) fn option(&self) -> &str {
+        &self.option
     }
 
     /// Opens the catalog to read, or to change tables that are there.
@@ -86,6 +96,12 @@ impl Location {
         }
         self.open().await
     }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:".contains(c);
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 /// Configuration files and the environment, one laid over the other.

@@ -51,7 +51,7 @@ pub(super) async fn run(command: &str, args: TableArgs, location: &Location, ui:
     let mut columns = plain_table(&["ID", "COLUMN", "TYPE", "NULL", "DOC"], ui.layout());
     for field in schema.as_struct().fields() {
         columns.add_row([
-            &field.id.to_string(),
+            field.id.to_string().as_str(),
             &field.name,
             &field.field_type.to_string(),
             if field.required { "no" } else { "yes" },

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Cursor, Read};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, RecordBatch};
+use arrow_array::RecordBatch;
 use arrow_json::ReaderBuilder;
 use arrow_json::reader::{Decoder, infer_json_schema};
 use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef};
@@ -136,7 +136,7 @@ impl Lines {
                 return Ok(column.clone());
             }
             text::parse(column.as_string::<i32>(), field.data_type())
-                .map_err(|row| unparsed(&self.label, self.line + row, field))
+                .map_err(|row| unparsed(&self.label, self.line + line_of_row(&chunk, row), field))
         });
         let columns = columns.collect::<Result<Vec<_>>>()?;
         self.line += rows;
@@ -171,6 +171,13 @@ impl Lines {
         }
         malformed(&self.label)
     }
+}
+
+/// The line of a row, counted from 0: lines without text are no rows.
+fn line_of_row(chunk: &[u8], row: usize) -> usize {
+    let lines = chunk.split(|b| *b == b'\n').enumerate();
+    let mut rows = lines.filter(|(_, line)| !line.iter().all(u8::is_ascii_whitespace));
+    rows.nth(row).map_or(row, |(line, _)| line)
 }
 
 /// Decodes whole rows; the error quotes values and is for this module only.
@@ -237,6 +244,7 @@ fn empty(label: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use arrow_array::Array;
     use arrow_schema::TimeUnit;
 
     use super::*;
@@ -287,7 +295,8 @@ mod tests {
         for (bytes, expected) in [
             ("{\"id\":1}\n{\"id\":\"hunter2\"}\n", "line 2: the value of column 'id' is no long"),
             ("{\"id\":1}\n{\"id\":2,\"raw\":\"hunter2\"}\n", "line 2: the value of column 'raw' is no binary"),
-            ("{\"id\":1}\n{\"id\":1,\n\"raw\":\"hunter2\"}\n", "line 2: this is not one JSON object"),
+            ("{\"id\":1}\n\n{\"id\":2,\"raw\":\"hunter2\"}\n", "line 3: the value of column 'raw' is no binary"),
+            ("{\"id\":1}\n{\"id\":\"hunter2\n", "line 2: this is not one JSON object"),
         ] {
             let error = read_all(bytes.as_bytes()).unwrap_err();
             assert!(error.to_string().contains(expected), "{error}");

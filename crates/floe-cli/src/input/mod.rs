@@ -16,10 +16,12 @@ mod sniff;
 mod source;
 mod stream;
 mod text;
+mod unify;
 
 pub(crate) use discover::discover;
 pub(crate) use source::{Batches, Source};
 pub(crate) use stream::stream;
+pub(crate) use unify::{adapter, unify};
 
 use crate::args::{InputArgs, InputFormat};
 

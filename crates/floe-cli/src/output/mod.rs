@@ -10,7 +10,7 @@ mod target;
 pub(crate) use object::ObjectFrame;
 pub(crate) use sink::{Sink, SinkOptions, Written, write_rows};
 pub(crate) use target::{Target, stdout, stdout_is_closed};
-pub(crate) use table::{Layout, plain_table};
+pub(crate) use table::{Layout, Right, plain_table};
 
 use std::path::Path;
 

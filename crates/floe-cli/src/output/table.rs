@@ -124,6 +124,22 @@ pub(crate) fn plain_table<S: AsRef<str>>(header: &[S], layout: Layout) -> comfy_
     table
 }
 
+/// Puts columns of numbers to the right.
+pub(crate) trait Right {
+    /// Aligns these columns, counted from 0, to the right.
+    fn right(&mut self, columns: &[usize]);
+}
+
+impl Right for comfy_table::Table {
+    fn right(&mut self, columns: &[usize]) {
+        for column in columns {
+            if let Some(column) = self.column_mut(*column) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+    }
+}
+
 /// Line breaks and control characters would tear the table apart, and could steer the terminal.
 fn one_line(text: &str, cut: bool) -> String {
     let mut out = String::with_capacity(text.len());
