@@ -11,7 +11,7 @@ use futures::StreamExt;
 use serde_json::json;
 
 use super::create::{create, partition_spec};
-use super::scan::{pruning, scan};
+use super::scan::pruning;
 use crate::args::OutputFormat;
 use crate::flights::{self, Half};
 use crate::output::{Right, SinkOptions, Target, plain_table, write_rows};
@@ -166,25 +166,25 @@ async fn show_late(manager: &IcebergTableManager, table: &TableName, ui: &Ui) ->
         ..ScanRequest::default()
     };
     if !ui.json {
-        let first = scan(manager, &table.ident(), ScanRequest { limit: Some(5), ..request.clone() }).await?;
+        let first = manager.scan(&table.ident(), &ScanRequest { limit: Some(5), ..request.clone() }).await?;
         let target = Target::open(None)?;
         let options = SinkOptions { layout: ui.layout_of(&target), ..SinkOptions::default() };
         let out = target.writer()?;
-        let (_, out) = write_rows(first.rows, OutputFormat::Table, out, options, |_| ())
+        let (_, out) = write_rows(first.data, OutputFormat::Table, out, options, |_| ())
             .await
             .map_err(|e| target.blame(e))?;
         target.commit(out)?;
     }
-    let all = scan(manager, &table.ident(), request).await?;
+    let all = manager.scan(&table.ident(), &request).await?;
     let stats = all.stats;
-    let rows = all.rows.collect().await?.iter().map(|b| b.num_rows() as u64).sum();
+    let rows = all.data.collect().await?.iter().map(|b| b.num_rows() as u64).sum();
     Ok((rows, stats))
 }
 
 /// Counts the rows of a snapshot.
 async fn count(manager: &IcebergTableManager, table: &TableName, at: SnapshotSelector) -> Result<u64> {
     let request = ScanRequest { columns: Some(Vec::new()), at, ..ScanRequest::default() };
-    let mut rows = scan(manager, &table.ident(), request).await?.rows;
+    let mut rows = manager.scan(&table.ident(), &request).await?.data;
     let mut count = 0;
     while let Some(batch) = rows.stream.next().await {
         count += batch?.num_rows() as u64;

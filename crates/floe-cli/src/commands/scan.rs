@@ -3,11 +3,9 @@
 use std::path::Path;
 use std::time::Instant;
 
-use floe::data::BatchStream;
 use floe::execute::scan::{PlanStats, ScanRequest};
 use floe::plan::expr::Expr;
-use floe::{Error, IcebergTableManager, Result};
-use iceberg::TableIdent;
+use floe::{Error, Result};
 use serde_json::{Map, json};
 
 use super::at;
@@ -33,7 +31,7 @@ pub(super) async fn run(command: &str, args: ScanArgs, location: &Location, ui: 
         preserve_order: true,
         ..ScanRequest::default()
     };
-    let scan = scan(&manager, &ident, request).await?;
+    let scan = manager.scan(&ident, &request).await?;
 
     let target = Target::open(args.out.as_deref()).map_err(|e| e.with_table(&args.table))?;
     if target.is_terminal() && !ui.json && matches!(format, OutputFormat::Arrow | OutputFormat::Parquet) {
@@ -42,7 +40,7 @@ pub(super) async fn run(command: &str, args: ScanArgs, location: &Location, ui: 
             .with_table(&args.table));
     }
     let in_object = ui.json && args.out.is_none();
-    let columns: Vec<&str> = scan.rows.schema.fields().iter().map(|f| f.name().as_str()).collect();
+    let columns: Vec<&str> = scan.data.schema.fields().iter().map(|f| f.name().as_str()).collect();
     let frame = Report::new(command)
         .with("table", args.table.to_string())
         .with("snapshot_id", scan.snapshot_id)
@@ -61,7 +59,7 @@ pub(super) async fn run(command: &str, args: ScanArgs, location: &Location, ui: 
         }
     };
     let out = target.writer()?;
-    let written = write_rows(scan.rows, format, out, options, progress).await;
+    let written = write_rows(scan.data, format, out, options, progress).await;
     if let Some(bar) = &bar {
         bar.done();
     }
@@ -92,19 +90,6 @@ pub(super) async fn run(command: &str, args: ScanArgs, location: &Location, ui: 
         pruning(&scan.stats)
     ));
     Ok(())
-}
-
-/// A scan that is about to be read.
-pub(super) struct Scan {
-    pub(super) snapshot_id: Option<i64>,
-    pub(super) stats: PlanStats,
-    pub(super) rows: BatchStream,
-}
-
-/// Plans a scan and starts it.
-pub(super) async fn scan(manager: &IcebergTableManager, table: &TableIdent, request: ScanRequest) -> Result<Scan> {
-    let scan = manager.scan(table, &request).await?;
-    Ok(Scan { snapshot_id: scan.plan.snapshot_id, stats: scan.plan.stats, rows: scan.rows })
 }
 
 /// What a scan could leave out, in one line.
