@@ -1,5 +1,5 @@
 //! Running the binary in folders of its own.
-#![allow(dead_code, clippy::unwrap_used, clippy::missing_panics_doc)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
