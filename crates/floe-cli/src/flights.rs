@@ -1,8 +1,9 @@
 //! The real data that the binary carries: flights that left New York City in 2013; see `data/README.md`.
 
+use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
-use arrow_array::RecordBatch;
+
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use floe::data::BatchStream;
@@ -10,11 +11,15 @@ use floe::{Error, ErrorKind, Result};
 use futures::StreamExt;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 
+use crate::input::{normal_schema, normalise};
+
 /// Rows in both halves together.
 pub(crate) const ROWS: u64 = 336_776;
 
 static FLIGHTS: &[u8] = include_bytes!("../data/flights.parquet");
 
+/// What messages call the file.
+const NAME: &str = "flights.parquet";
 /// The column that says when a flight was to leave.
 const TIME: &str = "time_hour";
 /// 2013-07-01T00:00:00Z in microseconds since 1970.
@@ -31,16 +36,17 @@ pub(crate) enum Half {
 
 /// The columns.
 pub(crate) fn schema() -> Result<SchemaRef> {
-    Ok(builder()?.schema().clone())
+    normal_schema(builder()?.schema(), NAME)
 }
 
 /// The flights of half a year, in order of time.
 pub(crate) fn half(half: Half) -> Result<BatchStream> {
     let builder = builder()?;
-    let schema = builder.schema().clone();
+    let schema = normal_schema(builder.schema(), NAME)?;
+    let normal = schema.clone();
     let reader = builder.with_batch_size(16_384).build().map_err(damaged)?;
     let batches = reader.filter_map(move |batch| match batch {
-        Ok(batch) => part(&batch, half).transpose(),
+        Ok(batch) => normalise(&batch, &normal, NAME).and_then(|batch| part(&batch, half)).transpose(),
         Err(e) => Some(Err(Error::new(ErrorKind::Internal, "the flights cannot be read").with_source(e))),
     });
     Ok(BatchStream::new(schema, futures::stream::iter(batches).boxed()))

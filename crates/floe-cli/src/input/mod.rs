@@ -19,6 +19,7 @@ mod text;
 mod unify;
 
 pub(crate) use discover::discover;
+pub(crate) use normalise::{normal_schema, normalise};
 pub(crate) use source::{Batches, Source};
 pub(crate) use stream::stream;
 pub(crate) use unify::{adapter, unify};

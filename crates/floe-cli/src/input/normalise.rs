@@ -16,13 +16,13 @@ pub(super) const UTC: &str = "+00:00";
 
 /// `schema` with types that Iceberg has: dictionaries and views are plain, small integers are int, times and
 /// timestamps count microseconds, instants are in UTC. Metadata (field ids of another table) is left behind.
-pub(super) fn normal_schema(schema: &Schema, label: &str) -> Result<SchemaRef> {
+pub(crate) fn normal_schema(schema: &Schema, label: &str) -> Result<SchemaRef> {
     let fields = schema.fields().iter().map(|field| normal_field(field, label, field.name()));
     Ok(Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?)))
 }
 
 /// `batch` with the types of `schema`, which is [`normal_schema`] of its own.
-pub(super) fn normalise(batch: &RecordBatch, schema: &SchemaRef, label: &str) -> Result<RecordBatch> {
+pub(crate) fn normalise(batch: &RecordBatch, schema: &SchemaRef, label: &str) -> Result<RecordBatch> {
     let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| {
         cast(column, field.data_type()).map_err(|what| {
             Error::new(ErrorKind::SchemaMismatch, format!("{label}: column '{}' {what}", field.name()))

@@ -8,7 +8,7 @@ mod table;
 mod target;
 
 pub(crate) use object::ObjectFrame;
-pub(crate) use sink::{Sink, SinkOptions, Written, write_rows};
+pub(crate) use sink::{SinkOptions, write_rows};
 pub(crate) use target::{Target, stdout, stdout_is_closed};
 pub(crate) use table::{Layout, Right, plain_table};
 
