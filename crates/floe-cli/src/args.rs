@@ -440,7 +440,10 @@ mod tests {
     fn every_command_has_an_example() {
         for command in Cli::command().get_subcommands() {
             let help = command.get_after_help().map(|h| h.to_string()).unwrap_or_default();
-            assert!(help.contains(&format!("floe {}", command.get_name())) || help.contains("init"), "{help}");
+            assert!(
+                help.contains(&format!("floe {}", command.get_name())) || help.contains("init"),
+                "{help}"
+            );
         }
     }
 

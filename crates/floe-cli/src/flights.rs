@@ -66,7 +66,8 @@ fn part(batch: &RecordBatch, half: Half) -> Result<Option<RecordBatch>> {
 
 fn builder() -> Result<ParquetRecordBatchReaderBuilder<Bytes>> {
     let options = ArrowReaderOptions::new();
-    ParquetRecordBatchReaderBuilder::try_new_with_options(Bytes::from_static(FLIGHTS), options).map_err(damaged)
+    ParquetRecordBatchReaderBuilder::try_new_with_options(Bytes::from_static(FLIGHTS), options)
+        .map_err(damaged)
 }
 
 fn damaged(error: parquet::errors::ParquetError) -> Error {

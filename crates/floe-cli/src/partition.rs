@@ -129,9 +129,8 @@ impl Parser<'_> {
             return Ok(name);
         }
         let rest = &self.text[self.at..];
-        let end = rest
-            .find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '-')))
-            .unwrap_or(rest.len());
+        let end =
+            rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '-'))).unwrap_or(rest.len());
         if end == 0 {
             return Err(self.expected(what));
         }

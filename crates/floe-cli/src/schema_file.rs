@@ -8,15 +8,14 @@ use serde_json::{Map, Value, json};
 
 /// Reads a schema: as Iceberg metadata has it, the same without ids, or floe's own data model.
 pub(crate) fn read(path: &Path) -> Result<TableSchema> {
-    let text = std::fs::read_to_string(path).map_err(|e| {
-        Error::from(e).context(path.display())
-    })?;
+    let text = std::fs::read_to_string(path).map_err(|e| Error::from(e).context(path.display()))?;
     parse(&text).map_err(|e| e.context(path.display()))
 }
 
 fn parse(text: &str) -> Result<TableSchema> {
     let invalid = |what: String| {
-        Error::validation(what).with_hint(r#"a schema is written {"fields": [{"name": "id", "type": "long"}, …]}"#)
+        Error::validation(what)
+            .with_hint(r#"a schema is written {"fields": [{"name": "id", "type": "long"}, …]}"#)
     };
     let mut value: Value =
         serde_json::from_str(text).map_err(|e| invalid(format!("this is not valid JSON: {e}")))?;
@@ -51,7 +50,9 @@ fn complete_field(field: &mut Value, next: &mut i64) -> Result<(), String> {
         return Err(format!("field '{name}' has no type"));
     }
     for key in fields.keys() {
-        if !["id", "name", "type", "required", "doc", "initial-default", "write-default"].contains(&key.as_str()) {
+        if !["id", "name", "type", "required", "doc", "initial-default", "write-default"]
+            .contains(&key.as_str())
+        {
             return Err(format!("field '{name}' has the unknown key '{key}'"));
         }
     }
@@ -71,7 +72,8 @@ fn complete_type(value: &mut Value, next: &mut i64) -> Result<(), String> {
     };
     match nested.get("type").and_then(Value::as_str) {
         Some("struct") => {
-            let fields = nested.get_mut("fields").and_then(Value::as_array_mut).ok_or("a struct has no fields")?;
+            let fields =
+                nested.get_mut("fields").and_then(Value::as_array_mut).ok_or("a struct has no fields")?;
             for field in fields.iter_mut() {
                 complete_field(field, next)?;
             }

@@ -34,9 +34,8 @@ impl Location {
     }
 
     fn choose(global: &GlobalArgs, env: &[(String, String)], folder: &Path) -> Result<Self> {
-        let variable = |name: &str| {
-            env.iter().find(|(k, v)| k == name && !v.is_empty()).map(|(_, v)| v.as_str())
-        };
+        let variable =
+            |name: &str| env.iter().find(|(k, v)| k == name && !v.is_empty()).map(|(_, v)| v.as_str());
         if global.warehouse.is_some() && global.catalog.is_some() {
             return Err(Error::validation("--warehouse and --catalog cannot be given together"));
         }
@@ -63,7 +62,8 @@ impl Location {
         if warehouse.is_empty() {
             return Err(Error::validation("the warehouse folder has an empty name"));
         }
-        let properties = Properties::default().with(TYPE, "local").with(WAREHOUSE, absolute(folder, warehouse));
+        let properties =
+            Properties::default().with(TYPE, "local").with(WAREHOUSE, absolute(folder, warehouse));
         Ok(Self { option: String::new(), name: EMBEDDED_CATALOG.to_owned(), properties })
     }
 
@@ -173,7 +173,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         let none = Location::choose(&global(None, None), &[], root).unwrap();
-        assert_eq!((none.name.as_str(), none.warehouse()), ("default", root.join("warehouse").to_str().unwrap()));
+        assert_eq!(
+            (none.name.as_str(), none.warehouse()),
+            ("default", root.join("warehouse").to_str().unwrap())
+        );
 
         let text = "default-catalog = 'a'\n[catalogs.a]\ntype='local'\nwarehouse='x'\n[catalogs.b]\ntype='local'\nwarehouse='/y'";
         fs::write(root.join("floe.toml"), text).unwrap();

@@ -107,7 +107,9 @@ fn a_missing_table_namespace_or_warehouse_is_told() {
     floe.file("a.csv", "id\n1\n");
     let error = floe.line("append t.nope a.csv --json").fails("no_such_table", 3);
     assert_eq!(error["table"], "t.nope");
-    for command in ["append nope.t a.csv", "scan nope.t", "describe nope.t", "snapshots nope.t", "files nope.t"] {
+    for command in
+        ["append nope.t a.csv", "scan nope.t", "describe nope.t", "snapshots nope.t", "files nope.t"]
+    {
         let run = floe.line(&format!("{command} --json"));
         assert_eq!(run.code, 3, "{command}: {}", run.stderr);
     }
@@ -170,10 +172,12 @@ fn damaged_metadata_is_told() {
     let floe = Floe::with_table();
     floe.file("a.csv", "id\n1\n");
     floe.line("append t.t a.csv").ok();
-    let (metadata, manifests): (Vec<_>, Vec<_>) =
-        floe.files().into_iter().map(|(p, _)| p).filter(|p| p.parent().unwrap().ends_with("metadata")).partition(
-            |p| p.to_string_lossy().ends_with(".json"),
-        );
+    let (metadata, manifests): (Vec<_>, Vec<_>) = floe
+        .files()
+        .into_iter()
+        .map(|(p, _)| p)
+        .filter(|p| p.parent().unwrap().ends_with("metadata"))
+        .partition(|p| p.to_string_lossy().ends_with(".json"));
     for path in manifests {
         let good = std::fs::read(&path).unwrap();
         std::fs::write(&path, b"Obj\x01 not really").unwrap();
@@ -196,7 +200,8 @@ fn a_catalog_file_that_is_missing_or_no_catalog_is_told() {
     let floe = Floe::with_table();
     let catalog = floe.warehouse().join("catalog.db");
     let good = std::fs::read(&catalog).unwrap();
-    std::fs::write(&catalog, "this is no database, but it is long enough to look like one".repeat(20)).unwrap();
+    std::fs::write(&catalog, "this is no database, but it is long enough to look like one".repeat(20))
+        .unwrap();
     floe.line("scan t.t --json").fails("corrupted", 9);
     std::fs::remove_file(&catalog).unwrap();
     floe.line("scan t.t --json").fails("file_not_found", 3);

@@ -69,8 +69,12 @@ fn a_table_made_from_a_file_has_its_types_and_takes_its_rows() {
         let table = format!("t.from_{extension}");
         floe.run(&["create", &table, "--from", &out]).ok();
         let described = floe.run(&["describe", &table, "--json"]).json();
-        let types: Vec<&str> =
-            described["schema"]["fields"].as_array().unwrap().iter().map(|f| f["type"].as_str().unwrap()).collect();
+        let types: Vec<&str> = described["schema"]["fields"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|f| f["type"].as_str().unwrap())
+            .collect();
         assert_eq!(&types[..6], ["boolean", "int", "long", "float", "double", "decimal(9,2)"]);
         assert_eq!(&types[6..11], ["date", "time", "timestamp", "timestamptz", "string"]);
         floe.run(&["append", &table, &out]).ok();
@@ -116,7 +120,9 @@ fn standard_input_is_read_in_every_format() {
     floe.file("a.csv", "id,name\n1,a\n2,\n");
     floe.line("append t.t a.csv").ok();
     let expected = data(&floe, "t.t");
-    for (format, named) in [("csv", false), ("csv", true), ("json", false), ("arrow", false), ("parquet", false)] {
+    for (format, named) in
+        [("csv", false), ("csv", true), ("json", false), ("arrow", false), ("parquet", false)]
+    {
         let bytes = floe.run(&["scan", "t.t", "--format", format]).ok().stdout;
         let table = format!("t.{format}_{named}");
         floe.run(&["create", &table, "--schema", "schema.json"]).ok();
@@ -144,7 +150,20 @@ fn compressed_text_and_other_delimiters_are_read() {
     floe.line("append t.t a.csv.gz b.json.zst c.tsv").ok();
     floe.file("d.csv", "id;name\n4;NA\n");
     floe.run(&["append", "t.t", "d.csv", "--delimiter", ";", "--null", "NA"]).ok();
-    let rows = floe.run(&["scan", "t.t", "--filter", "id >= 3", "--format", "csv", "--columns", "id,name", "--null", "NULL"]).ok();
+    let rows = floe
+        .run(&[
+            "scan",
+            "t.t",
+            "--filter",
+            "id >= 3",
+            "--format",
+            "csv",
+            "--columns",
+            "id,name",
+            "--null",
+            "NULL",
+        ])
+        .ok();
     let mut lines = rows.lines();
     lines.sort();
     assert_eq!(lines, ["3,\"x,y\"", "4,NULL", "id,name"]);
@@ -156,10 +175,15 @@ fn scans_filter_project_and_limit() {
     let rows: String = (0..1000).map(|i| format!("{i},n{i}\n")).collect();
     floe.file("a.csv", format!("id,name\n{rows}"));
     floe.line("append t.t a.csv").ok();
-    let scan = floe.run(&["scan", "t.t", "--filter", "id >= 10 and id < 13", "--columns", "name, id", "--json"]).json();
+    let scan = floe
+        .run(&["scan", "t.t", "--filter", "id >= 10 and id < 13", "--columns", "name, id", "--json"])
+        .json();
     assert_eq!(scan["columns"], json!(["name", "id"]));
     assert_eq!(scan["rows"], 3);
-    assert_eq!(scan["data"], json!([{"name": "n10", "id": 10}, {"name": "n11", "id": 11}, {"name": "n12", "id": 12}]));
+    assert_eq!(
+        scan["data"],
+        json!([{"name": "n10", "id": 10}, {"name": "n11", "id": 11}, {"name": "n12", "id": 12}])
+    );
     assert_eq!(scan["files"], 1);
     assert!(scan["bytes"].as_u64().unwrap() > 0 && scan["snapshot_id"].is_i64());
     assert_eq!(floe.line("scan t.t --limit 7 --json").json()["rows"], 7);
@@ -180,14 +204,16 @@ fn tables_are_read_as_they_were() {
     floe.file("a.csv", "id\n1\n");
     let first = floe.line("append t.t a.csv --json").json()["snapshot_id"].as_i64().unwrap();
     let between = first_time(&floe);
-    let second = floe
-        .line("append t.t a.csv --strategy merge_commit --snapshot-property job=nightly --json")
-        .json();
+    let second =
+        floe.line("append t.t a.csv --strategy merge_commit --snapshot-property job=nightly --json").json();
     assert_eq!(second["rows"], 1);
     let snapshots = floe.line("snapshots t.t --json").json();
     let list = snapshots["snapshots"].as_array().unwrap();
     assert_eq!(list.len(), 2);
-    assert_eq!((&list[0]["snapshot_id"], &list[0]["summary"]["job"]), (&second["snapshot_id"], &"nightly".into()));
+    assert_eq!(
+        (&list[0]["snapshot_id"], &list[0]["summary"]["job"]),
+        (&second["snapshot_id"], &"nightly".into())
+    );
     let rows = |at: &str| floe.run(&["scan", "t.t", "--at", at, "--json"]).json()["rows"].as_u64().unwrap();
     assert_eq!(rows(&first.to_string()), 1);
     assert_eq!(rows(&between.to_string()), 1, "milliseconds since 1970");
@@ -195,7 +221,10 @@ fn tables_are_read_as_they_were() {
     assert_eq!(rows("2999-01-01"), 2);
     assert_eq!(rows("2999-01-01 10:00:00"), 2);
     let files = floe.run(&["files", "t.t", "--at", &first.to_string(), "--json"]).json();
-    assert_eq!((&files["files"], &files["rows"], &files["snapshot_id"]), (&1.into(), &1.into(), &first.into()));
+    assert_eq!(
+        (&files["files"], &files["rows"], &files["snapshot_id"]),
+        (&1.into(), &1.into(), &first.into())
+    );
     assert_eq!(floe.line("files t.t --json").json()["files"], 2);
 }
 

@@ -71,9 +71,8 @@ fn every_partition_transform_makes_a_table() {
     ];
     for (i, (term, transform, name)) in terms.iter().enumerate() {
         let table = format!("t.t{i}");
-        let made = floe
-            .run(&["create", &table, "--schema", "schema.json", "--partition", term, "--json"])
-            .json();
+        let made =
+            floe.run(&["create", &table, "--schema", "schema.json", "--partition", term, "--json"]).json();
         assert_eq!(made["partition"][0]["transform"], *transform, "{term}");
         assert_eq!(made["partition"][0]["name"], *name, "{term}");
     }
@@ -89,7 +88,10 @@ fn create_takes_properties_and_leaves_what_is_there() {
     let described = floe.line("describe a.b.t --json").json();
     assert_eq!(described["properties"]["k"], "v");
     assert_eq!(described["properties"]["x"], "y=z");
-    assert_eq!((&described["rows"], &described["files"], &described["bytes"]), (&0.into(), &0.into(), &0.into()));
+    assert_eq!(
+        (&described["rows"], &described["files"], &described["bytes"]),
+        (&0.into(), &0.into(), &0.into())
+    );
     assert!(described["snapshot_id"].is_null());
     assert_eq!(described["schema"]["fields"][0]["required"], true);
 }
@@ -108,7 +110,8 @@ fn drop_forgets_a_table_and_keeps_its_files() {
 fn plugins_tell_their_configuration() {
     let floe = Floe::new();
     let plugins = floe.line("plugins --json").json();
-    let local: Vec<_> = plugins["plugins"].as_array().unwrap().iter().filter(|p| p["name"] == "local").collect();
+    let local: Vec<_> =
+        plugins["plugins"].as_array().unwrap().iter().filter(|p| p["name"] == "local").collect();
     assert_eq!(local.len(), 2, "a catalog and a storage: {plugins}");
     for plugin in local {
         assert!(plugin["config_schema"]["properties"].is_object(), "{plugin}");
@@ -135,8 +138,18 @@ fn help_shows_examples_and_exit_codes() {
         assert!(help.contains(part), "{part}:\n{help}");
     }
     for command in [
-        "init", "create", "append", "scan", "describe", "snapshots", "files", "list", "drop", "plugins",
-        "quickstart", "completions",
+        "init",
+        "create",
+        "append",
+        "scan",
+        "describe",
+        "snapshots",
+        "files",
+        "list",
+        "drop",
+        "plugins",
+        "quickstart",
+        "completions",
     ] {
         let help = floe.run(&[command, "--help"]).ok().text();
         assert!(help.contains(&format!("floe {command}")) || command == "init", "{command}:\n{help}");
@@ -182,13 +195,8 @@ fn a_reader_that_goes_away_is_no_error() {
         vec!["scan", "t.t", "--json"],
         vec!["completions", "bash"],
     ] {
-        let mut child = floe
-            .command()
-            .args(&words)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            floe.command().args(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut start = [0_u8; 16];
         child.stdout.take().unwrap().read_exact(&mut start).unwrap();
         let mut stderr = String::new();

@@ -61,7 +61,12 @@ fn describe(table: &str, outcome: &WriteOutcome, seconds: f64) -> String {
 }
 
 /// The rows of all inputs. Every schema is checked against the table's before a row is read.
-fn rows(sources: Vec<Source>, table: &Schema, options: ReadOptions, progress: Progress) -> Result<BatchStream> {
+fn rows(
+    sources: Vec<Source>,
+    table: &Schema,
+    options: ReadOptions,
+    progress: Progress,
+) -> Result<BatchStream> {
     let schemas = sources
         .iter()
         .map(|source| Ok((source.label(), source.schema_for(table, &options)?)))

@@ -1,8 +1,6 @@
 //! `floe create`.
 
-use floe::model::{
-    PartitionField, PartitionSpec, PartitionTransform, SchemaField, TableConfig, TableSchema,
-};
+use floe::model::{PartitionField, PartitionSpec, PartitionTransform, SchemaField, TableConfig, TableSchema};
 use floe::{Error, IcebergTableManager, LoadedTable, Result};
 use iceberg::spec::Transform;
 

@@ -95,7 +95,11 @@ pub(super) fn schema_json(schema: &Schema) -> Result<Value> {
 /// The partition terms, as `create --partition` takes them.
 pub(super) fn partition_text(table: &LoadedTable) -> String {
     let spec: &PartitionSpec = table.metadata.default_partition_spec();
-    terms(spec, table.metadata.current_schema()).iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    terms(spec, table.metadata.current_schema())
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// The default partition spec: name, transform and source column of each field.

@@ -14,12 +14,16 @@ pub(super) async fn run(command: &str, args: DropArgs, location: &Location, ui: 
     let metadata_location = manager.load_table(&ident).await.ok().map(|t| t.metadata_location);
     let dropped = match manager.drop_table(&ident).await {
         Ok(()) => true,
-        Err(e) if args.if_exists && matches!(e.kind(), ErrorKind::NoSuchTable | ErrorKind::FileNotFound) => false,
+        Err(e) if args.if_exists && matches!(e.kind(), ErrorKind::NoSuchTable | ErrorKind::FileNotFound) => {
+            false
+        }
         Err(e) => return Err(e),
     };
     let text = match (&metadata_location, dropped) {
         (_, false) => format!("There is no table {}.", args.table),
-        (Some(metadata), true) => format!("Dropped {}. Its files stay; its metadata is {metadata}", args.table),
+        (Some(metadata), true) => {
+            format!("Dropped {}. Its files stay; its metadata is {metadata}", args.table)
+        }
         (None, true) => format!("Dropped {}. Its files stay.", args.table),
     };
     let report = Report::new(command)

@@ -52,7 +52,10 @@ pub(super) async fn run(command: &str, location: &Location, ui: &Ui) -> Result<(
     let first = outcomes.first().and_then(|o| o.snapshot_id).unwrap_or_default();
     let last = outcomes.last().and_then(|o| o.snapshot_id);
 
-    guide.step("Read it, with a filter", &format!("scan {table} --filter \"{FILTER}\" --columns {} --limit 5", COLUMNS.join(",")))?;
+    guide.step(
+        "Read it, with a filter",
+        &format!("scan {table} --filter \"{FILTER}\" --columns {} --limit 5", COLUMNS.join(",")),
+    )?;
     let (late, stats) = show_late(&manager, &table, ui).await?;
     guide.done(&format!("{} late flights; {}", render::count(late), pruning(&stats)))?;
 
@@ -128,7 +131,9 @@ async fn make_table(manager: &IcebergTableManager, guide: &Guide<'_>) -> Result<
         match create(manager, &table, &config, false).await {
             Ok(_) => {
                 if number > 1 {
-                    guide.say(&format!("The tables of earlier runs stay as they are; this run makes {table}."))?;
+                    guide.say(&format!(
+                        "The tables of earlier runs stay as they are; this run makes {table}."
+                    ))?;
                 }
                 guide.step(
                     "Make a table, partitioned by month, and append to it twice",
@@ -144,7 +149,12 @@ async fn make_table(manager: &IcebergTableManager, guide: &Guide<'_>) -> Result<
         .with_hint("drop some of them with `floe drop`"))
 }
 
-async fn append(manager: &IcebergTableManager, table: &TableName, half: Half, ui: &Ui) -> Result<WriteOutcome> {
+async fn append(
+    manager: &IcebergTableManager,
+    table: &TableName,
+    half: Half,
+    ui: &Ui,
+) -> Result<WriteOutcome> {
     let mut rows = flights::half(half)?;
     let bar = ui.progress("Appending", None);
     let counting = bar.clone();
@@ -193,7 +203,8 @@ async fn count(manager: &IcebergTableManager, table: &TableName, at: SnapshotSel
 }
 
 async fn show_snapshots(manager: &IcebergTableManager, table: &TableName, guide: &Guide<'_>) -> Result<()> {
-    let mut list = plain_table(&["SNAPSHOT", "TIME", "OPERATION", "ROWS ADDED", "FILES ADDED"], guide.ui.layout());
+    let mut list =
+        plain_table(&["SNAPSHOT", "TIME", "OPERATION", "ROWS ADDED", "FILES ADDED"], guide.ui.layout());
     for snapshot in manager.list_snapshots(&table.ident()).await? {
         list.add_row([
             snapshot.snapshot_id.to_string(),

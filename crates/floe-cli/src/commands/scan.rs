@@ -19,7 +19,8 @@ use crate::warehouse::Location;
 pub(super) async fn run(command: &str, args: ScanArgs, location: &Location, ui: &Ui) -> Result<()> {
     let started = Instant::now();
     let format = output_format(&args, ui.json).map_err(|e| e.with_table(&args.table))?;
-    let filter = args.filter.as_deref().map(Expr::parse).transpose().map_err(|e| e.with_table(&args.table))?;
+    let filter =
+        args.filter.as_deref().map(Expr::parse).transpose().map_err(|e| e.with_table(&args.table))?;
     let manager = location.open().await?;
     let ident = args.table.ident();
     let table = manager.load_table(&ident).await?;

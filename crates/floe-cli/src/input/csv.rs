@@ -108,9 +108,8 @@ fn header(text: &Text, label: &str, options: &ReadOptions) -> Result<Vec<String>
             .with_hint("CSV starts with a line that names its columns"));
     }
     let format = Format::default().with_header(true).with_delimiter(delimiter(label, options));
-    let (schema, _) = format
-        .infer_schema(Cursor::new(&head.bytes), Some(0))
-        .map_err(|e| malformed(label, &e))?;
+    let (schema, _) =
+        format.infer_schema(Cursor::new(&head.bytes), Some(0)).map_err(|e| malformed(label, &e))?;
     let names: Vec<String> =
         schema.fields().iter().map(|f| f.name().trim_start_matches('\u{feff}').to_owned()).collect();
     let mut seen = HashSet::new();
@@ -186,10 +185,7 @@ mod tests {
     }
 
     fn table() -> Schema {
-        Schema::new(vec![
-            Field::new("id", DataType::Int64, false),
-            Field::new("name", DataType::Utf8, true),
-        ])
+        Schema::new(vec![Field::new("id", DataType::Int64, false), Field::new("name", DataType::Utf8, true)])
     }
 
     #[test]
@@ -241,7 +237,8 @@ mod tests {
     fn rows_of_another_length_are_refused() {
         let bytes = b"id,name\n1,a\n2\n";
         let schema = schema_for(&text(bytes), "f", &table(), &options(&[])).unwrap();
-        let error = read(text(bytes), "f".into(), schema, &options(&[])).unwrap().next().unwrap().unwrap_err();
+        let error =
+            read(text(bytes), "f".into(), schema, &options(&[])).unwrap().next().unwrap().unwrap_err();
         assert!(error.to_string().contains("line 3"), "{error}");
     }
 }

@@ -17,7 +17,11 @@ const HEAD_BYTES: usize = 4 * 1024 * 1024;
 pub(super) enum Text {
     File(PathBuf),
     /// Standard input: its start, and the rest, which is read once.
-    Stream { head: Vec<u8>, whole: bool, rest: Mutex<Option<Box<dyn Read + Send>>> },
+    Stream {
+        head: Vec<u8>,
+        whole: bool,
+        rest: Mutex<Option<Box<dyn Read + Send>>>,
+    },
 }
 
 /// The start of a text input.
@@ -37,8 +41,7 @@ impl Text {
     pub(super) fn head(&self) -> Result<Head> {
         match self {
             Self::File(path) => {
-                let (bytes, whole) =
-                    take_head(&mut open(path)?).map_err(|e| e.context(path.display()))?;
+                let (bytes, whole) = take_head(&mut open(path)?).map_err(|e| e.context(path.display()))?;
                 Ok(Head { bytes, whole })
             }
             Self::Stream { head, whole, .. } => Ok(Head { bytes: head.clone(), whole: *whole }),

@@ -33,7 +33,8 @@ pub(super) fn read_file(file: Seekable, label: String, schema: SchemaRef) -> Res
 }
 
 pub(super) fn read_stream(text: Text, label: String, schema: SchemaRef) -> Result<Batches> {
-    let reader = StreamReader::try_new(BufReader::new(text.read()?), None).map_err(|e| no_arrow(&label, e))?;
+    let reader =
+        StreamReader::try_new(BufReader::new(text.read()?), None).map_err(|e| no_arrow(&label, e))?;
     Ok(Box::new(reader.map(move |batch| normalise(&batch.map_err(|e| damaged(&label, e))?, &schema, &label))))
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Cursor, Read};
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
 use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
 use arrow_json::ReaderBuilder;
 use arrow_json::reader::{Decoder, infer_json_schema};
 use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef};
@@ -22,11 +22,8 @@ pub(super) fn infer(text: &Text, label: &str, options: &ReadOptions) -> Result<S
     let rows = Some(options.infer_rows.max(1));
     let (schema, _) = infer_json_schema(Cursor::new(&sample), rows)
         .map_err(|_| malformed(label).with_hint("a column must have one type in all rows"))?;
-    let fields: Vec<Field> = schema
-        .fields()
-        .iter()
-        .map(|f| Field::new(f.name(), known_type(f.data_type()), true))
-        .collect();
+    let fields: Vec<Field> =
+        schema.fields().iter().map(|f| Field::new(f.name(), known_type(f.data_type()), true)).collect();
     let schema = Arc::new(Schema::new(fields));
     let batch_rows = options.infer_rows.max(1);
     let mut reader = ReaderBuilder::new(schema.clone())
@@ -283,7 +280,8 @@ mod tests {
 
     #[test]
     fn rows_have_the_types_of_the_table_and_missing_keys_are_null() {
-        let batches = read_all(b"{\"id\":1,\"raw\":\"00ff\"}\n\n{\"at\":\"2013-01-01T00:00:00\",\"id\":2}").unwrap();
+        let batches =
+            read_all(b"{\"id\":1,\"raw\":\"00ff\"}\n\n{\"at\":\"2013-01-01T00:00:00\",\"id\":2}").unwrap();
         let batch = &batches[0];
         assert_eq!(batch.num_rows(), 2);
         assert!(batch.column(1).is_null(0) && batch.column(1).is_valid(1));
@@ -294,8 +292,14 @@ mod tests {
     fn errors_name_line_and_column_but_no_value() {
         for (bytes, expected) in [
             ("{\"id\":1}\n{\"id\":\"hunter2\"}\n", "line 2: the value of column 'id' is no long"),
-            ("{\"id\":1}\n{\"id\":2,\"raw\":\"hunter2\"}\n", "line 2: the value of column 'raw' is no binary"),
-            ("{\"id\":1}\n\n{\"id\":2,\"raw\":\"hunter2\"}\n", "line 3: the value of column 'raw' is no binary"),
+            (
+                "{\"id\":1}\n{\"id\":2,\"raw\":\"hunter2\"}\n",
+                "line 2: the value of column 'raw' is no binary",
+            ),
+            (
+                "{\"id\":1}\n\n{\"id\":2,\"raw\":\"hunter2\"}\n",
+                "line 3: the value of column 'raw' is no binary",
+            ),
             ("{\"id\":1}\n{\"id\":\"hunter2\n", "line 2: this is not one JSON object"),
         ] {
             let error = read_all(bytes.as_bytes()).unwrap_err();

@@ -8,9 +8,9 @@ use floe::{Error, ErrorKind, Result};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::basic::LogicalType;
 
+use super::BATCH_ROWS;
 use super::normalise::{normal_schema, normalise};
 use super::source::{Batches, Seekable};
-use super::BATCH_ROWS;
 use crate::schema_from::{EXTENSION, UUID};
 
 /// The schema in the footer, with types as Iceberg has them.
@@ -31,10 +31,8 @@ pub(super) fn rows(file: &Seekable, label: &str) -> Result<u64> {
 }
 
 pub(super) fn read(file: Seekable, label: String, schema: SchemaRef) -> Result<Batches> {
-    let reader = builder(&file, &label)?
-        .with_batch_size(BATCH_ROWS)
-        .build()
-        .map_err(|e| damaged(&label, e))?;
+    let reader =
+        builder(&file, &label)?.with_batch_size(BATCH_ROWS).build().map_err(|e| damaged(&label, e))?;
     Ok(Box::new(reader.map(move |batch| {
         // A spooled file lives as long as its reader.
         let _keep = &file;

@@ -1,16 +1,16 @@
 //! Rows to people and files: aligned tables, CSV, JSON, Arrow and Parquet.
 
+mod columnar;
 mod delimited;
 mod object;
-mod columnar;
 mod sink;
 mod table;
 mod target;
 
 pub(crate) use object::ObjectFrame;
 pub(crate) use sink::{SinkOptions, write_rows};
-pub(crate) use target::{Target, stdout, stdout_is_closed};
 pub(crate) use table::{Layout, Right, plain_table};
+pub(crate) use target::{Target, stdout, stdout_is_closed};
 
 use std::path::Path;
 

@@ -48,7 +48,12 @@ pub(crate) struct Written {
 }
 
 /// A sink for `format`.
-pub(crate) fn sink(format: OutputFormat, schema: &SchemaRef, out: Out, options: &SinkOptions) -> Result<Box<dyn Sink>> {
+pub(crate) fn sink(
+    format: OutputFormat,
+    schema: &SchemaRef,
+    out: Out,
+    options: &SinkOptions,
+) -> Result<Box<dyn Sink>> {
     if let Some(frame) = &options.object {
         return Ok(Box::new(Object::new(frame.clone(), out)?));
     }
@@ -103,7 +108,8 @@ pub(crate) async fn write_rows(
         }
     }
     drop(sender);
-    let encoded = encoder.await.map_err(|_| Error::new(ErrorKind::Internal, "the encoder of the output stopped"))?;
+    let encoded =
+        encoder.await.map_err(|_| Error::new(ErrorKind::Internal, "the encoder of the output stopped"))?;
     let (written, sink) = encoded?;
     if let Some(error) = failed {
         return Err(error);

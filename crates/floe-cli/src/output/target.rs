@@ -67,9 +67,15 @@ pub(crate) struct Target {
 enum Place {
     Stdout,
     /// Written beside its final place, and moved there at the end.
-    File { temporary: NamedTempFile, path: PathBuf },
+    File {
+        temporary: NamedTempFile,
+        path: PathBuf,
+    },
     /// A device or a pipe, which is written as it is.
-    Special { file: File, path: PathBuf },
+    Special {
+        file: File,
+        path: PathBuf,
+    },
 }
 
 impl Target {
