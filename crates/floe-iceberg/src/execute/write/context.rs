@@ -121,8 +121,9 @@ impl Context {
     }
 
     /// Finishes a file.
-    pub(super) async fn close(&self, path: &str, file: &mut dyn FileWrite) -> Result<()> {
-        file.close().await.map_err(|e| writing(path, e))
+    pub(super) async fn close(&self, path: &str, mut file: Box<dyn FileWrite>) -> Result<()> {
+        let closing = async move { Ok(file.close().await) };
+        self.created.appear(closing).await?.map_err(|e| writing(path, e))
     }
 
     /// Writes a whole file.
@@ -130,7 +131,8 @@ impl Context {
         let length = content.len() as u64;
         let output = self.created.file_io().new_output(path).map_err(|e| writing(path, e))?;
         self.created.add(path);
-        output.write(content).await.map_err(|e| writing(path, e))?;
+        let putting = async move { Ok(output.write(content).await) };
+        self.created.appear(putting).await?.map_err(|e| writing(path, e))?;
         self.bytes.fetch_add(length, Ordering::Relaxed);
         self.report();
         Ok(())

@@ -1,20 +1,26 @@
 //! Files that a write has made, until the caller takes them over.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use floe_core::Result;
 use futures::{StreamExt, stream};
 use iceberg::io::FileIO;
+use tokio::sync::RwLock;
+
+use super::errors::join_error;
 
 /// Remembers the files of a write that is not finished. No metadata refers to them yet, so that deleting
 /// them can lose nothing.
 pub(super) struct Created {
     file_io: FileIO,
     paths: Mutex<Vec<String>>,
+    /// Held for reading while a file becomes visible, for writing while files are deleted.
+    appearing: Arc<RwLock<()>>,
 }
 
 impl Created {
     pub(super) fn new(file_io: FileIO) -> Self {
-        Self { file_io, paths: Mutex::default() }
+        Self { file_io, paths: Mutex::default(), appearing: Arc::default() }
     }
 
     pub(super) fn file_io(&self) -> &FileIO {
@@ -26,6 +32,21 @@ impl Created {
         self.paths.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
     }
 
+    /// Runs the step that makes a file visible. It goes on to its end even when nobody waits any more, and
+    /// deletion waits for it: no file can appear after it was deleted.
+    pub(super) async fn appear<T: Send + 'static>(
+        &self,
+        step: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let guard = self.appearing.clone().read_owned().await;
+        let step = async move {
+            let result = step.await;
+            drop(guard);
+            result
+        };
+        tokio::spawn(step).await.map_err(join_error)?
+    }
+
     /// The caller has the files now.
     pub(super) fn keep(&self) {
         self.take();
@@ -34,7 +55,7 @@ impl Created {
     /// Deletes every file that is remembered. A file that cannot be deleted is logged and left for orphan
     /// removal.
     pub(super) async fn delete(&self) {
-        delete(self.file_io.clone(), self.take()).await;
+        delete(self.file_io.clone(), self.appearing.clone(), self.take()).await;
     }
 
     fn take(&self) -> Vec<String> {
@@ -50,13 +71,14 @@ impl Drop for Created {
             return;
         }
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(delete(self.file_io.clone(), paths))),
+            Ok(runtime) => drop(runtime.spawn(delete(self.file_io.clone(), self.appearing.clone(), paths))),
             Err(_) => tracing::warn!(files = paths.len(), "a cancelled write left data files behind"),
         }
     }
 }
 
-async fn delete(file_io: FileIO, paths: Vec<String>) {
+async fn delete(file_io: FileIO, appearing: Arc<RwLock<()>>, paths: Vec<String>) {
+    let _nothing_appears = appearing.write().await;
     let deletions = paths.into_iter().map(|path| {
         let file_io = file_io.clone();
         async move {

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::column::EncodedColumn;
 use super::context::Context;
-use super::errors::{join_error, parquet_error};
+use super::errors::{join_error, parquet_error, stopped};
 use super::group::{EncodedGroup, OpenGroup};
 
 /// Parts of this size go to the storage.
@@ -80,13 +80,13 @@ impl Sizes {
     }
 }
 
-/// Writes the row groups that come through `groups` as one file, in that order. Encoding, putting together
+/// Writes the row groups that come through `groups`, up to `None`, as one file, in that order. Encoding, putting together
 /// and storing overlap. `sizes` learn how large row groups became.
 pub(super) async fn write_file(
     context: Arc<Context>,
     partition: Arc<Partition>,
     path: String,
-    mut groups: mpsc::Receiver<EndedGroup>,
+    mut groups: mpsc::Receiver<Option<EndedGroup>>,
     sizes: [Arc<Sizes>; 2],
 ) -> Result<DataFile> {
     let (part_sender, mut parts) = mpsc::channel::<Bytes>(2);
@@ -96,7 +96,8 @@ pub(super) async fn write_file(
         tokio::task::spawn_blocking(move || assemble(&context, group_receiver, Parts::new(part_sender)))
     };
     let feed = async move {
-        while let Some(EndedGroup { group, estimate, scale }) = groups.recv().await {
+        // Without a word that the file ends, whoever writes it has given up.
+        while let Some(EndedGroup { group, estimate, scale }) = groups.recv().await.ok_or_else(stopped)? {
             let encoded = group.end().await?;
             let bytes: u64 = encoded.columns.iter().map(EncodedColumn::bytes).sum();
             sizes.iter().for_each(|sizes| sizes.add(estimate, scale, bytes));
@@ -113,9 +114,9 @@ pub(super) async fn write_file(
         }
         Ok::<_, Error>(file)
     };
-    let (mut file, ()) = tokio::try_join!(store, feed).inspect_err(|_| assembly.abort())?;
+    let (file, ()) = tokio::try_join!(store, feed).inspect_err(|_| assembly.abort())?;
     let assembled = assembly.await.map_err(join_error)??;
-    context.close(&path, file.as_mut()).await?;
+    context.close(&path, file).await?;
     data_file(&context, &partition, path, assembled)
 }
 

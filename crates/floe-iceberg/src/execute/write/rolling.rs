@@ -35,7 +35,7 @@ pub(super) struct RollingWriter {
 }
 
 struct OpenFile {
-    groups: mpsc::Sender<EndedGroup>,
+    groups: mpsc::Sender<Option<EndedGroup>>,
     /// Sum of the estimates of the row groups that are ended.
     ended: u64,
     ended_groups: u64,
@@ -149,7 +149,7 @@ impl RollingWriter {
         let file = self.file.get_or_insert_with(|| open_file(&self.context, &self.partition, &self.sizes));
         file.ended += estimate;
         file.ended_groups += 1;
-        if file.groups.send(EndedGroup { group, estimate, scale: self.sizes.scale() }).await.is_ok() {
+        if file.groups.send(Some(EndedGroup { group, estimate, scale: self.sizes.scale() })).await.is_ok() {
             return Ok(());
         }
         // The file's task is gone: its result says why.
@@ -163,6 +163,8 @@ impl RollingWriter {
     async fn end_file(&mut self) -> Result<()> {
         self.end_group().await?;
         if let Some(file) = self.file.take() {
+            // A task that is gone says why when it is joined.
+            drop(file.groups.send(None).await);
             self.finished.push(file.task);
             // A failed file is found before the next one is finished.
             if self.finished.len() >= 2 {
