@@ -208,7 +208,7 @@ async fn files_are_cut_near_their_target_size() {
     // The first file teaches how far the encoders count too much.
     let table = table(folder.path(), &[], &properties);
     // One batch larger than several files.
-    let source = batches(700_000, 700_000, 2);
+    let source = batches(1_200_000, 1_200_000, 2);
     let written = put(&table, source.clone(), 64 << 20).await.unwrap();
     assert!(written.files.len() > 3, "{} files", written.files.len());
     let all: Vec<RecordBatch> = written.files.iter().flat_map(read).collect();
