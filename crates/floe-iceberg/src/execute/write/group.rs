@@ -56,6 +56,8 @@ pub(super) struct OpenGroup {
 
 struct Column {
     state: Mutex<ColumnState>,
+    /// Bytes pushed, before encoding.
+    raw_bytes: AtomicU64,
     encoded_rows: AtomicU64,
     encoded_bytes: AtomicU64,
 }
@@ -79,6 +81,7 @@ impl OpenGroup {
                 ColumnState { queue: VecDeque::new(), encoder: Some(encoder), ending: false, result: None };
             Arc::new(Column {
                 state: Mutex::new(state),
+                raw_bytes: AtomicU64::new(0),
                 encoded_rows: AtomicU64::new(0),
                 encoded_bytes: AtomicU64::new(0),
             })
@@ -93,21 +96,23 @@ impl OpenGroup {
         for (column, array) in self.columns.iter().zip(batch.columns()) {
             let bytes = array_bytes(array);
             self.backlog.bytes.fetch_add(bytes, Ordering::AcqRel);
+            column.raw_bytes.fetch_add(bytes, Ordering::AcqRel);
             let mut state = lock(&column.state);
             state.queue.push_back((array.clone(), bytes));
             self.start(column, &mut state);
         }
     }
 
-    /// Encoded bytes of all rows pushed, as estimated: what is encoded, and the rest at the same rate or at
-    /// `bytes_per_row`. With it, the bytes that are not encoded yet.
-    pub(super) fn estimate(&self, bytes_per_row: f64) -> (u64, u64) {
-        let each = bytes_per_row / self.columns.len().max(1) as f64;
+    /// Encoded bytes of all rows pushed, as estimated: what is encoded, and the rest at the same rate. A column
+    /// of which nothing is encoded yet counts as it is: too much rather than too little. With it, the bytes
+    /// that are not encoded yet.
+    pub(super) fn estimate(&self) -> (u64, u64) {
         let (mut total, mut waiting) = (0.0, 0.0);
         for column in &self.columns {
             let rows = column.encoded_rows.load(Ordering::Acquire);
             let bytes = column.encoded_bytes.load(Ordering::Acquire) as f64;
-            let rate = if rows > 0 { bytes / rows as f64 } else { each };
+            let raw = column.raw_bytes.load(Ordering::Acquire) as f64 / self.rows.max(1) as f64;
+            let rate = if rows > 0 { bytes / rows as f64 } else { raw };
             let rest = self.rows.saturating_sub(rows) as f64 * rate;
             total += bytes + rest;
             waiting += rest;

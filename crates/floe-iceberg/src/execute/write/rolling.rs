@@ -111,7 +111,7 @@ impl RollingWriter {
         at.group_rows = group.rows;
         let mut patience = self.backlog_bytes / 2;
         loop {
-            let (bytes, waiting) = self.estimate(group, raw_per_row);
+            let (bytes, waiting) = self.estimate(group);
             at.group_bytes = bytes;
             let observed = FileProgress { bytes_per_row: (bytes as f64 / group.rows as f64).max(0.01), ..at };
             let cut = next_cut(limits, &observed);
@@ -129,22 +129,22 @@ impl RollingWriter {
 
     /// Estimated encoded bytes of the open row group.
     pub(super) fn open_bytes(&self) -> u64 {
-        self.group.as_ref().map_or(0, |group| self.estimate(group, 1.0).0)
+        self.group.as_ref().map_or(0, |group| self.estimate(group).0)
     }
 
     /// Estimated encoded bytes of a row group, and those of them that are not encoded yet. The encoders count
     /// pages and dictionaries that are not compressed yet as they are: how much that was too high is learned
     /// from the row groups before.
-    fn estimate(&self, group: &OpenGroup, raw_per_row: f64) -> (u64, u64) {
+    fn estimate(&self, group: &OpenGroup) -> (u64, u64) {
         let scale = self.sizes.scale();
-        let (bytes, waiting) = group.estimate(self.bytes_per_row.unwrap_or(raw_per_row) / scale);
+        let (bytes, waiting) = group.estimate();
         ((bytes as f64 * scale) as u64, (waiting as f64 * scale) as u64)
     }
 
     /// Ends the open row group, if there is one.
     pub(super) async fn end_group(&mut self) -> Result<()> {
         let Some(group) = self.group.take() else { return Ok(()) };
-        let (estimate, _) = self.estimate(&group, 1.0);
+        let (estimate, _) = self.estimate(&group);
         self.bytes_per_row = Some((estimate as f64 / group.rows as f64).max(0.01));
         let file = self.file.get_or_insert_with(|| open_file(&self.context, &self.partition, &self.sizes));
         file.ended += estimate;
