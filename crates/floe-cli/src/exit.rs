@@ -43,6 +43,9 @@ pub(crate) fn failure(ui: &Ui, error: &Error) -> ExitCode {
     ExitCode::from(code(error.kind().action()))
 }
 
+/// The exit code of an interrupted command.
+pub(crate) const INTERRUPTED: i32 = 130;
+
 /// Tells that the user stopped the command.
 pub(crate) fn interrupted(ui: &Ui) -> ExitCode {
     ui.clear();
@@ -51,7 +54,7 @@ pub(crate) fn interrupted(ui: &Ui) -> ExitCode {
     } else {
         tell("interrupted: a commit that was under way may still have happened; `floe snapshots` shows it");
     }
-    ExitCode::from(130)
+    ExitCode::from(INTERRUPTED as u8)
 }
 
 /// Prints help, or what is wrong with the command line.

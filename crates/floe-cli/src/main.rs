@@ -18,14 +18,20 @@ mod values;
 mod warehouse;
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
+use tokio::sync::Notify;
 
 use crate::args::Cli;
 use crate::ui::Ui;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How long an interrupted command may take to end by itself.
+const INTERRUPT_GRACE: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -39,15 +45,28 @@ fn main() -> ExitCode {
         Err(error) => return exit::failure(&ui, &floe::Error::from(error)),
     };
     let code = runtime.block_on(async {
+        let interrupt = Arc::new(Notify::new());
+        tokio::spawn(watch_for_interrupt(interrupt.clone(), ui.clone()));
         tokio::select! {
             done = commands::run(cli, &ui) => match done {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => exit::failure(&ui, &error),
             },
-            _ = tokio::signal::ctrl_c() => exit::interrupted(&ui),
+            // Temporary files are removed as the command is dropped.
+            () = interrupt.notified() => exit::interrupted(&ui),
         }
     });
     // A thread that waits for standard input would keep the process alive.
     runtime.shutdown_background();
     code
+}
+
+/// Tells of an interrupt. Ends the process where the command does not hear it, because it waits for a file.
+async fn watch_for_interrupt(interrupt: Arc<Notify>, ui: Ui) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        interrupt.notify_one();
+        tokio::time::sleep(INTERRUPT_GRACE).await;
+        let _ = exit::interrupted(&ui);
+        std::process::exit(exit::INTERRUPTED);
+    }
 }

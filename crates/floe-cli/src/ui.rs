@@ -73,7 +73,9 @@ impl Ui {
 
     /// How tables on standard output are laid out: cut to the width of a terminal, whole elsewhere.
     pub(crate) fn layout(&self) -> Layout {
-        Layout { width: std::io::stdout().is_terminal().then(terminal_width) }
+        // A program that asked for JSON sees no table.
+        let cut = !self.json && std::io::stdout().is_terminal();
+        Layout { width: cut.then(terminal_width) }
     }
 
     /// How rows in `target` are laid out.

@@ -75,7 +75,7 @@ fn a_table_made_from_a_file_has_its_types_and_takes_its_rows() {
             .iter()
             .map(|f| f["type"].as_str().unwrap())
             .collect();
-        assert_eq!(&types[..6], ["boolean", "int", "long", "float", "double", "decimal(9,2)"]);
+        assert_eq!(&types[..6], ["boolean", "int", "long", "float", "double", "decimal(9, 2)"]);
         assert_eq!(&types[6..11], ["date", "time", "timestamp", "timestamptz", "string"]);
         floe.run(&["append", &table, &out]).ok();
         assert_eq!(data(&floe, &table), data(&floe, "t.t"));
@@ -172,7 +172,7 @@ fn compressed_text_and_other_delimiters_are_read() {
 #[test]
 fn scans_filter_project_and_limit() {
     let floe = Floe::with_table();
-    let rows: String = (0..1000).map(|i| format!("{i},n{i}\n")).collect();
+    let rows = (0..1000).map(|i| format!("{i},n{i}\n")).collect::<Vec<_>>().concat();
     floe.file("a.csv", format!("id,name\n{rows}"));
     floe.line("append t.t a.csv").ok();
     let scan = floe

@@ -184,7 +184,7 @@ fn usage_errors_are_one_json_object_with_json() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let floe = Floe::with_table();
-    let rows: String = (0..200_000).map(|i| format!("{i},name {i}\n")).collect();
+    let rows = (0..200_000).map(|i| format!("{i},name {i}\n")).collect::<Vec<_>>().concat();
     floe.file("rows.csv", format!("id,name\n{rows}"));
     floe.line("append t.t rows.csv").ok();
     for words in [
@@ -204,4 +204,34 @@ fn a_reader_that_goes_away_is_no_error() {
         let status = child.wait().unwrap();
         assert!(status.success() && stderr.is_empty(), "{words:?}: {status} {stderr}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_the_command_and_commits_nothing() {
+    use std::io::Write;
+
+    let floe = Floe::with_table();
+    let before = floe.files();
+    let mut child = floe
+        .command()
+        .args(["append", "t.t", "-", "--input-format", "csv", "--json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"id\n").unwrap();
+    // More than a pipe holds: when this is written, the command is there and reading.
+    stdin.write_all("1\n".repeat(1 << 20).as_bytes()).unwrap();
+    let interrupt =
+        std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let error: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(error["kind"], "interrupted");
+    assert_eq!(floe.files(), before);
+    drop(stdin);
 }

@@ -30,7 +30,7 @@ pub(super) async fn run(command: &str, args: AppendArgs, location: &Location, ui
     let total = sources.iter().map(Source::rows).sum::<Option<u64>>();
     let progress = ui.progress("Appending", total);
     let rows = rows(sources, &schema, options, progress.clone()).map_err(|e| e.with_table(&args.table))?;
-    let outcome = manager.write_data(&ident, rows, &config).await?;
+    let outcome = Box::pin(manager.write_data(&ident, rows, &config)).await?;
     progress.done();
     let seconds = started.elapsed().as_secs_f64();
     let report = Report::new(command)

@@ -1,5 +1,7 @@
 //! `floe files`.
 
+use std::fmt::Write;
+
 use floe::Result;
 
 use super::at;
@@ -40,12 +42,13 @@ pub(super) async fn run(command: &str, args: FilesArgs, location: &Location, ui:
     }
     table.right(&[2, 3]);
     let mut text = if files.is_empty() { String::new() } else { format!("{}\n\n", table.trim_fmt()) };
-    text.push_str(&format!(
+    let _ = write!(
+        text,
         "{}, {}, {}",
         render::counted(files.len() as u64, "file"),
         render::counted(rows, "row"),
         render::bytes(bytes)
-    ));
+    );
     let list = serde_json::to_value(&files).map_err(|e| internal(e.to_string()))?;
     let report = Report::new(command)
         .with("table", args.table.to_string())

@@ -162,7 +162,7 @@ async fn append(
         .stream
         .inspect(move |batch| counting.add(batch.as_ref().map_or(0, |b| b.num_rows() as u64)))
         .boxed();
-    let outcome = manager.write_data(&table.ident(), rows, &WriteConfig::default()).await;
+    let outcome = Box::pin(manager.write_data(&table.ident(), rows, &WriteConfig::default())).await;
     bar.done();
     outcome
 }

@@ -42,7 +42,7 @@ pub(super) fn by_extension(path: &Path) -> Option<InputFormat> {
 pub(super) fn is_tsv(label: &str) -> bool {
     let name = label.to_ascii_lowercase();
     let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
-    name.ends_with(".tsv")
+    name.rsplit_once('.').is_some_and(|(_, extension)| extension == "tsv")
 }
 
 /// The format of a file by its first bytes (decompressed).

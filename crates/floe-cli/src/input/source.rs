@@ -44,12 +44,11 @@ impl Source {
         let label = path.display().to_string();
         let mut file = File::open(&path).map_err(|e| unreadable(&path, e))?;
         let bytes = file.metadata().map_or(0, |m| m.len());
-        let format = match options.format.or_else(|| sniff::by_extension(&path)) {
-            Some(format) => format,
-            None => {
-                let file = file.try_clone().map_err(|e| unreadable(&path, e))?;
-                sniff::by_content(&start_of(Box::new(file)).map_err(|e| unreadable(&path, e))?, &label)?
-            }
+        let format = if let Some(format) = options.format.or_else(|| sniff::by_extension(&path)) {
+            format
+        } else {
+            let file = file.try_clone().map_err(|e| unreadable(&path, e))?;
+            sniff::by_content(&start_of(Box::new(file)).map_err(|e| unreadable(&path, e))?, &label)?
         };
         let body = match format {
             InputFormat::Parquet => Body::Parquet(Seekable::Path(path)),
