@@ -3,15 +3,21 @@
 //! For catalogs that keep a pointer to a metadata file and swap it (Iceberg spec, "File System Operations"
 //! and "Metastore Tables"): SQL, Glue, memory. A REST catalog does this on its own side.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::io::{Read, Write};
-use std::sync::Mutex;
+mod cache;
+mod text;
 
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+
+use bytes::Bytes;
 use iceberg::io::FileIO;
-use iceberg::spec::{SnapshotReference, TableMetadata, TableMetadataRef};
+use iceberg::spec::{SnapshotReference, TableMetadata};
 use iceberg::{TableCreation, TableIdent, TableRequirement, TableUpdate};
 use serde::Deserialize;
 use uuid::Uuid;
+
+pub use cache::MetadataCache;
+pub use text::MetadataText;
 
 use crate::{Error, ErrorKind, Result};
 
@@ -24,34 +30,41 @@ pub const METADATA_COMPRESSION: &str = "write.metadata.compression-codec";
 ///
 /// Fails with `Corrupted` when it is no table metadata, `FileNotFound` when it is not there.
 pub async fn read(file_io: &FileIO, location: &str) -> Result<TableMetadata> {
-    let bytes = file_io.new_input(location)?.read().await?;
-    let text = if bytes.starts_with(&[0x1f, 0x8b]) {
-        let mut text = Vec::new();
-        flate2::read::GzDecoder::new(bytes.as_ref())
-            .read_to_end(&mut text)
-            .map_err(|e| corrupted(location, &format!("broken gzip: {e}")))?;
-        text.into()
-    } else {
-        bytes
-    };
-    // The parser's message may quote values of properties: say where, not what.
-    serde_json::from_slice(&text)
-        .map_err(|e| corrupted(location, &format!("not valid at line {}, column {}", e.line(), e.column())))
+    parse(&read_text(file_io, location).await?, location)
 }
 
 /// Writes a metadata file at a new location; see [`next_location`]. Never overwrites one.
 pub async fn write(file_io: &FileIO, location: &str, metadata: &TableMetadata) -> Result<()> {
-    let json = serde_json::to_vec(metadata).map_err(|e| {
-        Error::new(ErrorKind::Internal, "the table metadata cannot be written as JSON").with_source(e)
-    })?;
+    write_text(file_io, location, MetadataText::new(metadata)?.json()).await
+}
+
+async fn read_text(file_io: &FileIO, location: &str) -> Result<Bytes> {
+    let bytes = file_io.new_input(location)?.read().await?;
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return Ok(bytes);
+    }
+    let mut text = Vec::new();
+    flate2::read::GzDecoder::new(bytes.as_ref())
+        .read_to_end(&mut text)
+        .map_err(|e| corrupted(location, &format!("broken gzip: {e}")))?;
+    Ok(text.into())
+}
+
+fn parse(json: &[u8], location: &str) -> Result<TableMetadata> {
+    // The parser's message may quote values of properties: say where, not what.
+    serde_json::from_slice(json)
+        .map_err(|e| corrupted(location, &format!("not valid at line {}, column {}", e.line(), e.column())))
+}
+
+async fn write_text(file_io: &FileIO, location: &str, json: &Bytes) -> Result<()> {
     let bytes = if location.ends_with(".gz.metadata.json") {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        encoder.write_all(&json)?;
-        encoder.finish()?
+        encoder.write_all(json)?;
+        encoder.finish()?.into()
     } else {
-        json
+        json.clone()
     };
-    Ok(file_io.new_output(location)?.write(bytes.into()).await?)
+    Ok(file_io.new_output(location)?.write(bytes).await?)
 }
 
 /// Where the metadata of a table goes next: `<location>/metadata/<version>-<uuid>.metadata.json`, with the
@@ -126,59 +139,6 @@ pub fn references(metadata: &TableMetadata) -> Result<BTreeMap<String, SnapshotR
     Ok(refs)
 }
 
-/// Metadata of the tables used last, by location. A metadata file never changes, so that an entry is always
-/// right; a commit of the process that made the last one reads nothing.
-#[derive(Debug)]
-pub struct MetadataCache {
-    entries: Mutex<VecDeque<(String, TableMetadataRef)>>,
-    capacity: usize,
-}
-
-impl MetadataCache {
-    /// A cache of at most `capacity` versions.
-    pub fn new(capacity: usize) -> Self {
-        Self { entries: Mutex::default(), capacity }
-    }
-
-    /// The metadata at `location`, from memory or read and kept.
-    pub async fn get_or_read(&self, file_io: &FileIO, location: &str) -> Result<TableMetadataRef> {
-        if let Some(metadata) = self.get(location) {
-            return Ok(metadata);
-        }
-        let metadata = TableMetadataRef::new(read(file_io, location).await?);
-        self.put(location, metadata.clone());
-        Ok(metadata)
-    }
-
-    /// The metadata at `location`, if it is kept.
-    pub fn get(&self, location: &str) -> Option<TableMetadataRef> {
-        let mut entries = self.lock();
-        let at = entries.iter().position(|(l, _)| l == location)?;
-        let entry = entries.remove(at)?;
-        let metadata = entry.1.clone();
-        entries.push_front(entry);
-        Some(metadata)
-    }
-
-    /// Keeps the metadata that was just read or written.
-    pub fn put(&self, location: &str, metadata: TableMetadataRef) {
-        let mut entries = self.lock();
-        entries.retain(|(l, _)| l != location);
-        entries.push_front((location.to_owned(), metadata));
-        entries.truncate(self.capacity);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(String, TableMetadataRef)>> {
-        self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-impl Default for MetadataCache {
-    fn default() -> Self {
-        Self::new(16)
-    }
-}
-
 /// The version in a metadata file's name: `00012-<uuid>.metadata.json` of most writers, `v12.metadata.json`
 /// of Hadoop tables; 0 where there is none.
 fn version_of(location: &str) -> u64 {
@@ -203,25 +163,5 @@ mod tests {
         assert_eq!(version_of("s3://b/t/metadata/v7.metadata.json"), 7);
         assert_eq!(version_of("s3://b/t/metadata/v7.gz.metadata.json"), 7);
         assert_eq!(version_of("odd.json"), 0);
-    }
-
-    #[test]
-    fn the_cache_forgets_the_oldest() {
-        let cache = MetadataCache::new(2);
-        let metadata = || {
-            let schema = iceberg::spec::Schema::builder().build().expect("schema");
-            let creation = TableCreation::builder()
-                .name("t".into())
-                .location("memory:///t".into())
-                .schema(schema)
-                .build();
-            TableMetadataRef::new(create(creation).expect("metadata"))
-        };
-        cache.put("a", metadata());
-        cache.put("b", metadata());
-        assert!(cache.get("a").is_some());
-        cache.put("c", metadata());
-        assert!(cache.get("b").is_none());
-        assert!(cache.get("a").is_some() && cache.get("c").is_some());
     }
 }

@@ -320,11 +320,15 @@ impl CatalogClient for LocalCatalog {
             return Ok(CommitOutcome::Committed(self.loaded(table, head, current)));
         }
         let next = metadata_file::next_location(&metadata, Some(&head)).map_err(|e| e.with_table(table))?;
-        metadata_file::write(&self.file_io, &next, &metadata).await.map_err(|e| e.with_table(table))?;
+        let text = self
+            .metadata
+            .write_next(&self.file_io, (&head, &current), (&next, &metadata), updates)
+            .await
+            .map_err(|e| e.with_table(table))?;
         match self.database.swap(table, &head, &next).await {
             Ok(true) => {
                 let metadata = TableMetadataRef::new(metadata);
-                self.metadata.put(&next, metadata.clone());
+                self.metadata.put_written(&next, metadata.clone(), text);
                 Ok(CommitOutcome::Committed(self.loaded(table, next, metadata)))
             }
             Ok(false) => {

@@ -343,7 +343,11 @@ impl CatalogClient for MemoryCatalog {
             return Ok(CommitOutcome::Committed(self.loaded(table, head, current)));
         }
         let next = self.next_location(&metadata, Some(&head))?;
-        metadata_file::write(&self.file_io, &next, &metadata).await.map_err(|e| e.with_table(table))?;
+        let text = self
+            .metadata
+            .write_next(&self.file_io, (&head, &current), (&next, &metadata), updates)
+            .await
+            .map_err(|e| e.with_table(table))?;
         self.turn().await;
         let swapped = match self.lock().tables.get_mut(table) {
             Some(location) if *location == head => {
@@ -355,7 +359,7 @@ impl CatalogClient for MemoryCatalog {
         };
         if matches!(swapped, Ok(true)) {
             let metadata = TableMetadataRef::new(metadata);
-            self.metadata.put(&next, metadata.clone());
+            self.metadata.put_written(&next, metadata.clone(), text);
             return Ok(CommitOutcome::Committed(self.loaded(table, next, metadata)));
         }
         self.sweep(&next).await;

@@ -1,0 +1,297 @@
+#![allow(clippy::unwrap_used)]
+
+use std::collections::HashMap;
+
+use iceberg::spec::{
+    NestedField, Operation, PrimitiveType, Schema, SnapshotRetention, SortOrder, Type, UnboundPartitionSpec,
+};
+use iceberg::{TableCreation, TableIdent};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use super::*;
+use crate::metadata_file::{apply, create};
+
+/// What one update of a commit does; the numbers choose among what there is.
+#[derive(Debug, Clone)]
+enum Step {
+    Append { branch: u8 },
+    Stage,
+    Tag { name: u8, snapshot: usize },
+    RemoveRef { name: u8 },
+    SetProperty { key: u8 },
+    RemoveProperty { key: u8 },
+    AddColumn,
+    RemoveSnapshot { snapshot: usize },
+    Upgrade,
+}
+
+/// How the text of the head comes to be known before a commit.
+#[derive(Debug, Clone, Copy)]
+enum Known {
+    /// This process wrote it.
+    Written,
+    /// It was read, as we write it.
+    Read,
+    /// It was read, as another engine lays it out, with fields that the crate does not know.
+    Foreign,
+}
+
+const BRANCHES: [&str; 3] = ["main", "audit", "dev \"quoted\""];
+
+fn steps() -> impl Strategy<Value = Vec<(Vec<Step>, Known)>> {
+    let step = prop_oneof![
+        8 => (0..3_u8).prop_map(|branch| Step::Append { branch }),
+        1 => Just(Step::Stage),
+        2 => (0..3_u8, any::<usize>()).prop_map(|(name, snapshot)| Step::Tag { name, snapshot }),
+        2 => (0..6_u8).prop_map(|name| Step::RemoveRef { name }),
+        1 => (0..3_u8).prop_map(|key| Step::SetProperty { key }),
+        1 => (0..3_u8).prop_map(|key| Step::RemoveProperty { key }),
+        1 => Just(Step::AddColumn),
+        1 => any::<usize>().prop_map(|snapshot| Step::RemoveSnapshot { snapshot }),
+        1 => Just(Step::Upgrade),
+    ];
+    let known = prop_oneof![3 => Just(Known::Written), 1 => Just(Known::Read), 1 => Just(Known::Foreign)];
+    prop::collection::vec((prop::collection::vec(step, 1..4), known), 1..14)
+}
+
+fn table(version: FormatVersion) -> TableMetadata {
+    let schema = Schema::builder()
+        .with_fields([NestedField::required(1, "id", Type::Primitive(PrimitiveType::Long)).into()])
+        .build()
+        .unwrap();
+    let creation = TableCreation::builder()
+        .name("t".into())
+        .location("memory:///t".into())
+        .schema(schema)
+        .partition_spec(UnboundPartitionSpec::default())
+        .sort_order(SortOrder::unsorted_order())
+        .format_version(version)
+        .properties([("owner".to_owned(), "snow \u{2744} \"quoted\"\n".to_owned())])
+        .build();
+    create(creation).unwrap()
+}
+
+fn snapshot(head: &TableMetadata, id: i64, parent: Option<i64>, offset: i64) -> Snapshot {
+    let properties = HashMap::from([("note".to_owned(), "a \"b\" \\ ]}".to_owned())]);
+    let builder = Snapshot::builder()
+        .with_snapshot_id(id)
+        .with_parent_snapshot_id(parent)
+        .with_sequence_number(
+            head.next_sequence_number() + if head.format_version() == FormatVersion::V1 { 0 } else { offset },
+        )
+        .with_timestamp_ms(head.last_updated_ms() + offset)
+        .with_manifest_list(format!("memory:///t/metadata/snap-{id}.avro"))
+        .with_summary(Summary { operation: Operation::Append, additional_properties: properties })
+        .with_schema_id(head.current_schema_id());
+    if head.format_version() == FormatVersion::V3 {
+        builder.with_row_range(head.next_row_id() + 10 * offset as u64, 10).build()
+    } else {
+        builder.build()
+    }
+}
+
+/// The updates of one commit on top of `head`. Some do not fit: the crate refuses them.
+fn updates(head: &TableMetadata, steps: &[Step], commit: usize) -> Vec<TableUpdate> {
+    let ids: Vec<i64> = {
+        let mut ids: Vec<i64> = head.snapshots().map(|s| s.snapshot_id()).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let mut updates = Vec::new();
+    for (number, step) in steps.iter().enumerate() {
+        let id = (commit * 10 + number + 1) as i64;
+        let retention = SnapshotRetention::branch(Some(2), None, (number == 1).then_some(7));
+        match step {
+            Step::Append { branch } => {
+                let name = BRANCHES[usize::from(*branch)];
+                let parent = head.snapshot_for_ref(name).map(|s| s.snapshot_id());
+                updates
+                    .push(TableUpdate::AddSnapshot { snapshot: snapshot(head, id, parent, number as i64) });
+                let reference = SnapshotReference::new(id, retention);
+                updates.push(TableUpdate::SetSnapshotRef { ref_name: name.to_owned(), reference });
+            }
+            Step::Stage => {
+                updates.push(TableUpdate::AddSnapshot { snapshot: snapshot(head, id, None, number as i64) });
+            }
+            Step::Tag { name, snapshot } if !ids.is_empty() => {
+                let retention = SnapshotRetention::Tag { max_ref_age_ms: (*name == 1).then_some(1000) };
+                updates.push(TableUpdate::SetSnapshotRef {
+                    ref_name: format!("tag{name}"),
+                    reference: SnapshotReference::new(ids[snapshot % ids.len()], retention),
+                });
+            }
+            Step::RemoveRef { name } => {
+                let ref_name = match BRANCHES.get(usize::from(*name)) {
+                    Some(branch) => (*branch).to_owned(),
+                    None => format!("tag{}", name - 3),
+                };
+                updates.push(TableUpdate::RemoveSnapshotRef { ref_name });
+            }
+            Step::SetProperty { key } => updates.push(TableUpdate::SetProperties {
+                updates: HashMap::from([(format!("key{key}"), format!("value {commit}"))]),
+            }),
+            Step::RemoveProperty { key } => {
+                let removals = vec![format!("key{key}"), "owner".to_owned()];
+                updates.push(TableUpdate::RemoveProperties {
+                    removals: removals[..1 + usize::from(key % 2)].to_vec(),
+                });
+            }
+            Step::AddColumn => {
+                let column = head.last_column_id() + 1;
+                let field = NestedField::optional(
+                    column,
+                    format!("c{column}"),
+                    Type::Primitive(PrimitiveType::String),
+                );
+                let fields = head.current_schema().as_struct().fields().iter().cloned();
+                let schema = Schema::builder().with_fields(fields.chain([field.into()])).build().unwrap();
+                updates.push(TableUpdate::AddSchema { schema });
+                updates.push(TableUpdate::SetCurrentSchema { schema_id: -1 });
+            }
+            Step::RemoveSnapshot { snapshot } if !ids.is_empty() => {
+                let id = ids[snapshot % ids.len()];
+                if head.current_snapshot_id() != Some(id) {
+                    updates.push(TableUpdate::RemoveSnapshots { snapshot_ids: vec![id] });
+                }
+            }
+            Step::Upgrade => {
+                let format_version = match head.format_version() {
+                    FormatVersion::V1 => FormatVersion::V2,
+                    _ => FormatVersion::V3,
+                };
+                updates.push(TableUpdate::UpgradeFormatVersion { format_version });
+            }
+            Step::Tag { .. } | Step::RemoveSnapshot { .. } => {}
+        }
+    }
+    updates
+}
+
+/// The same text as another engine might write it: laid out over lines, with fields of its own, some of which
+/// have a meaning in other versions of the format.
+fn foreign(json: &Bytes) -> Bytes {
+    let mut value: serde_json::Value = serde_json::from_slice(json).unwrap();
+    let object = value.as_object_mut().unwrap();
+    object.insert("engine".into(), serde_json::json!({ "snapshots": [1, 2] }));
+    if object["format-version"] == 1 {
+        object.insert("refs".into(), serde_json::json!({}));
+        object.insert("last-sequence-number".into(), 0.into());
+    }
+    serde_json::to_vec_pretty(&value).unwrap().into()
+}
+
+fn parse(json: &[u8]) -> TableMetadata {
+    serde_json::from_slice(json).unwrap()
+}
+
+/// How many commits were spliced, and how many written in full.
+#[derive(Default)]
+struct Tally {
+    spliced: usize,
+    full: usize,
+}
+
+fn run(version: FormatVersion, commits: &[(Vec<Step>, Known)], tally: &mut Tally) {
+    let ident = TableIdent::from_strs(["ns", "t"]).unwrap();
+    let mut head = table(version);
+    let mut text = MetadataText::new(&head).unwrap();
+    for (number, (steps, known)) in commits.iter().enumerate() {
+        match known {
+            Known::Written => {}
+            Known::Read => {
+                text = MetadataText::read(text.json().clone());
+                head = parse(text.json());
+            }
+            Known::Foreign => {
+                text = MetadataText::read(foreign(text.json()));
+                head = parse(text.json());
+            }
+        }
+        let updates = updates(&head, steps, number);
+        let at = format!("memory:///t/metadata/{number:05}-a.metadata.json");
+        let Ok(next) = apply(&ident, &head, &at, &[], &updates) else { continue };
+        let full = MetadataText::new(&next).unwrap();
+        if let Some(spliced) = text.next(&head, &next, &updates) {
+            assert_eq!(parse(spliced.json()), parse(full.json()));
+            // Every field that the crate writes is there, and no other.
+            let names = |json: &[u8]| {
+                let value: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(json).unwrap();
+                let mut names: Vec<String> = value.keys().cloned().collect();
+                names.sort();
+                names
+            };
+            assert_eq!(names(spliced.json()), names(full.json()));
+            // The fields are where the writer noted them.
+            assert_eq!(spliced.fields.get().unwrap(), &split(spliced.json()));
+            tally.spliced += 1;
+            text = spliced;
+        } else {
+            tally.full += 1;
+            text = full;
+        }
+        head = next;
+    }
+}
+
+#[test]
+fn a_spliced_text_means_what_the_crate_would_have_written() {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
+    let config = Config { cases: 192, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    let tally = std::cell::RefCell::new(Tally::default());
+    let version = prop_oneof![Just(FormatVersion::V1), Just(FormatVersion::V2), Just(FormatVersion::V3)];
+    runner
+        .run(&(version, steps()), |(version, commits)| {
+            run(version, &commits, &mut tally.borrow_mut());
+            Ok(())
+        })
+        .unwrap();
+    let tally = tally.into_inner();
+    assert!(tally.spliced > 300 && tally.full > 50, "{} spliced, {} full", tally.spliced, tally.full);
+}
+
+#[test]
+fn an_append_is_spliced_in_every_version() {
+    for version in [FormatVersion::V1, FormatVersion::V2, FormatVersion::V3] {
+        let mut tally = Tally::default();
+        let commits: Vec<_> = (0..30).map(|_| (vec![Step::Append { branch: 0 }], Known::Written)).collect();
+        run(version, &commits, &mut tally);
+        assert_eq!((tally.spliced, tally.full), (30, 0), "{version}");
+    }
+}
+
+#[test]
+fn what_the_crate_writes_into_the_text_is_known_here() {
+    // A new version of the crate may write further fields: they must not get lost.
+    let known = [
+        "last-sequence-number",
+        "refs",
+        "next-row-id",
+        "last-updated-ms",
+        "current-snapshot-id",
+        "properties",
+        "metadata-log",
+        "snapshot-log",
+        "snapshots",
+    ];
+    for version in [FormatVersion::V1, FormatVersion::V2, FormatVersion::V3] {
+        let text = MetadataText::new(&table(version)).unwrap();
+        for (name, _) in split(text.json()).unwrap() {
+            assert!(LASTING.contains(&name.as_str()) || known.contains(&name.as_str()), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_text_with_a_field_twice_is_not_used() {
+    assert!(split(br#"{"a": 1, "b": {"a": 2}}"#).is_some());
+    assert!(split(br#"{"a": 1, "a": 2}"#).is_none());
+    assert!(split(b"[1]").is_none());
+}
+
+#[test]
+fn debug_shows_no_contents() {
+    let text = MetadataText::new(&table(FormatVersion::V2)).unwrap();
+    assert!(!format!("{text:?}").contains("quoted"));
+}
