@@ -7,6 +7,7 @@
 
 pub mod backoff;
 pub mod change;
+pub mod constant;
 pub mod eval;
 pub mod expr;
 pub mod layout;

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::hash::Hash;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -11,11 +12,11 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, ArrayAccessor, ArrayRef, BooleanArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
+use arrow_cast::CastOptions;
 use arrow_schema::{DataType, TimeUnit};
 use floe_core::{Error, ErrorKind, Result};
 use iceberg::spec::PrimitiveType;
 
-use super::arrow;
 use crate::expr::{BoundLeaf, CompareOp, Test, Value};
 
 /// Lists up to this length are searched in order, longer ones through a hash set.
@@ -28,7 +29,8 @@ pub(super) fn evaluate(leaf: &BoundLeaf, array: &ArrayRef) -> Result<BooleanArra
             return Ok(is_null(array));
         }
         let values = evaluate(leaf, dictionary.values())?;
-        let taken = arrow_select::take::take(&values, dictionary.keys(), None).map_err(arrow)?;
+        let taken = arrow_select::take::take(&values, dictionary.keys(), None)
+            .map_err(|_| unreadable(leaf, array.data_type()))?;
         let taken = taken.as_boolean().clone();
         return Ok(if matches!(leaf.test, Test::IsNan) { super::keep(&taken) } else { taken });
     }
@@ -58,12 +60,17 @@ fn canonical(leaf: &BoundLeaf, array: &ArrayRef) -> Result<ArrayRef> {
     use PrimitiveType as T;
     let to = match (array.data_type(), &leaf.field_type) {
         (DataType::RunEndEncoded(_, values), _) => {
-            let flat = arrow_cast::cast(array, values.data_type()).map_err(arrow)?;
+            let flat = strict_cast(leaf, array, values.data_type())?;
             return canonical(leaf, &flat);
         }
         (DataType::Timestamp(TimeUnit::Microsecond, _), T::Timestamp | T::Timestamptz)
         | (DataType::Timestamp(TimeUnit::Nanosecond, _), T::TimestampNs | T::TimestamptzNs) => {
             return Ok(array.clone());
+        }
+        (DataType::Timestamp(TimeUnit::Nanosecond, _), T::Timestamp | T::Timestamptz) => {
+            // Rounded down, before 1970 too, where a cast would round towards zero.
+            let nanos = array.as_primitive::<TimestampNanosecondType>();
+            return Ok(Arc::new(nanos.unary::<_, TimestampMicrosecondType>(|v| v.div_euclid(1000))));
         }
         (DataType::Timestamp(_, zone), T::Timestamp | T::Timestamptz) => {
             DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
@@ -76,16 +83,25 @@ fn canonical(leaf: &BoundLeaf, array: &ArrayRef) -> Result<ArrayRef> {
         (DataType::Time32(_) | DataType::Time64(TimeUnit::Nanosecond), T::Time) => {
             DataType::Time64(TimeUnit::Microsecond)
         }
-        (DataType::Decimal32(..) | DataType::Decimal64(..), T::Decimal { scale, .. }) => {
-            DataType::Decimal128(38, *scale as i8)
-        }
-        (DataType::Decimal128(_, had), T::Decimal { scale, .. }) if i64::from(*had) != i64::from(*scale) => {
-            DataType::Decimal128(38, *scale as i8)
-        }
+        (
+            DataType::Decimal32(_, had) | DataType::Decimal64(_, had) | DataType::Decimal256(_, had),
+            T::Decimal { scale, .. },
+        ) if i64::from(*had) == i64::from(*scale) => DataType::Decimal128(38, *had),
         (DataType::Float16, T::Float | T::Double) => DataType::Float32,
         _ => return Ok(array.clone()),
     };
-    arrow_cast::cast(array, &to).map_err(arrow)
+    strict_cast(leaf, array, &to)
+}
+
+/// A cast that fails, and does not give NULL, for a value that does not fit.
+fn strict_cast(leaf: &BoundLeaf, array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    // The cast's own error is not kept: it may quote the value.
+    arrow_cast::cast_with_options(array, to, &options).map_err(|_| {
+        let from = array.data_type();
+        let message = format!("column {}: a value of Arrow type {from} does not fit {to}", leaf.column);
+        Error::new(ErrorKind::SchemaMismatch, message)
+    })
 }
 
 /// The tests that look at values.
@@ -124,7 +140,9 @@ fn values(leaf: &BoundLeaf, test: &Test, array: &ArrayRef) -> Result<BooleanArra
         (DataType::Float64, PrimitiveType::Float | PrimitiveType::Double) => {
             floats(test, array.as_primitive::<Float64Type>(), |v| v)
         }
-        (DataType::Decimal128(..), PrimitiveType::Decimal { .. }) => {
+        (DataType::Decimal128(_, had), PrimitiveType::Decimal { scale, .. })
+            if i64::from(*had) == i64::from(*scale) =>
+        {
             decimals(test, array.as_primitive::<Decimal128Type>())
         }
         (DataType::Utf8, PrimitiveType::String) => {
@@ -151,17 +169,15 @@ fn values(leaf: &BoundLeaf, test: &Test, array: &ArrayRef) -> Result<BooleanArra
         ) => bytes(test, array.as_fixed_size_binary(), |v: &[u8]| v),
         _ => None,
     };
-    result.ok_or_else(|| {
-        Error::new(
-            ErrorKind::SchemaMismatch,
-            format!(
-                "column {} of type {} was read as Arrow type {}, which the filter cannot compare",
-                leaf.column,
-                leaf.field_type,
-                array.data_type()
-            ),
-        )
-    })
+    result.ok_or_else(|| unreadable(leaf, array.data_type()))
+}
+
+fn unreadable(leaf: &BoundLeaf, found: &DataType) -> Error {
+    let message = format!(
+        "column {} of type {} was read as Arrow type {found}, which the filter cannot compare",
+        leaf.column, leaf.field_type
+    );
+    Error::new(ErrorKind::SchemaMismatch, message)
 }
 
 fn booleans(test: &Test, array: &BooleanArray) -> Option<BooleanArray> {

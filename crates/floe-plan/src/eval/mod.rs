@@ -128,6 +128,7 @@ impl Evaluator<'_> {
     }
 }
 
-fn arrow(error: arrow_schema::ArrowError) -> Error {
-    Error::new(ErrorKind::Internal, "evaluating the filter failed").with_source(error)
+/// The error itself is not kept: it may quote a value.
+fn arrow(_: arrow_schema::ArrowError) -> Error {
+    Error::new(ErrorKind::Internal, "combining the results of a filter failed")
 }

@@ -2,16 +2,15 @@
 
 use std::cmp::Ordering;
 
-use iceberg::transform::BoxedTransformFunction;
-
 use super::Outcomes;
 use crate::expr::{BoundLeaf, CompareOp, Test, Value};
+use crate::rows::transform::bucket_of;
 
 /// Lists longer than this are not hashed value by value.
 const MAX_HASHED: usize = 1000;
 
 /// What may be among the values of a column. Built to allow everything; each known fact takes something away.
-pub(super) struct Facts<'a> {
+pub(super) struct Facts {
     /// NULL may occur.
     pub(super) null: bool,
     /// NaN may occur.
@@ -23,7 +22,7 @@ pub(super) struct Facts<'a> {
     /// No plain value is greater.
     pub(super) upper: Option<Upper>,
     /// Every plain value falls into one of these buckets.
-    pub(super) buckets: Option<Buckets<'a>>,
+    pub(super) buckets: Option<Buckets>,
 }
 
 /// An upper limit.
@@ -35,13 +34,13 @@ pub(super) enum Upper {
 }
 
 /// The buckets that occur, both ends included.
-pub(super) struct Buckets<'a> {
-    pub(super) transform: &'a BoxedTransformFunction,
+pub(super) struct Buckets {
+    pub(super) count: u32,
     pub(super) first: i64,
     pub(super) last: i64,
 }
 
-impl Facts<'_> {
+impl Facts {
     /// Nothing is known.
     pub(super) fn unknown(leaf: &BoundLeaf) -> Self {
         let nan = leaf.is_float();
@@ -186,14 +185,8 @@ impl Facts<'_> {
 
     fn bucket_holds(&self, leaf: &BoundLeaf, value: &Value) -> bool {
         let Some(buckets) = &self.buckets else { return true };
-        let bucket = value
-            .to_datum(&leaf.field_type)
-            .and_then(|datum| buckets.transform.transform_literal(&datum).ok().flatten())
-            .and_then(|bucket| match bucket.literal() {
-                iceberg::spec::PrimitiveLiteral::Int(bucket) => Some(i64::from(*bucket)),
-                _ => None,
-            });
-        bucket.is_none_or(|bucket| (buckets.first..=buckets.last).contains(&bucket))
+        bucket_of(value, &leaf.field_type, buckets.count)
+            .is_none_or(|bucket| (buckets.first..=buckets.last).contains(&i64::from(bucket)))
     }
 }
 

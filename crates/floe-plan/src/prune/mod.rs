@@ -14,6 +14,8 @@ mod outcomes;
 mod partition;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod type_tests;
 
 use iceberg::spec::{DataFile, PartitionSpec};
 

@@ -1,9 +1,6 @@
 //! Pruning by partition values: of one file, and of all files of a manifest.
 
-use iceberg::spec::{
-    FieldSummary, Literal, PartitionSpec, PrimitiveLiteral, PrimitiveType, Struct, Transform,
-};
-use iceberg::transform::{BoxedTransformFunction, create_transform_function};
+use iceberg::spec::{FieldSummary, Literal, PartitionSpec, PrimitiveType, Struct, Transform};
 
 use super::facts::{Buckets, Facts, Upper, successor};
 use super::outcomes::{Outcomes, of_expr, residual};
@@ -99,8 +96,6 @@ struct Field {
     position: usize,
     source_id: i32,
     transform: Transform,
-    /// The function of a bucket transform.
-    bucket: Option<std::sync::Arc<BoxedTransformFunction>>,
 }
 
 fn fields(spec: &PartitionSpec) -> Vec<Field> {
@@ -109,14 +104,7 @@ fn fields(spec: &PartitionSpec) -> Vec<Field> {
         .enumerate()
         // A void field is NULL whatever its source is.
         .filter(|(_, field)| !matches!(field.transform, Transform::Void | Transform::Unknown))
-        .map(|(position, field)| Field {
-            position,
-            source_id: field.source_id,
-            transform: field.transform,
-            bucket: matches!(field.transform, Transform::Bucket(_))
-                .then(|| create_transform_function(&field.transform).ok().map(std::sync::Arc::new))
-                .flatten(),
-        })
+        .map(|(position, field)| Field { position, source_id: field.source_id, transform: field.transform })
         .collect()
 }
 
@@ -139,8 +127,7 @@ impl Field {
             facts.nan = value.is_nan();
             facts.plain = !facts.nan;
         }
-        let narrow = matches!(literal, PrimitiveLiteral::Int(_));
-        self.between(facts, leaf, Some(value.clone()), Some(value), narrow).outcomes(leaf)
+        self.between(facts, leaf, Some(value.clone()), Some(value)).outcomes(leaf)
     }
 
     /// What can come out for rows of files whose partition values have this summary.
@@ -152,12 +139,11 @@ impl Field {
         }
         let Some(ty) = self.value_type(leaf) else { return facts.outcomes(leaf) };
         let read = |bytes: Option<&[u8]>| bytes.and_then(|bytes| Value::from_bytes(bytes, &ty));
-        let narrow = summary.upper_bound.as_ref().is_some_and(|bytes| bytes.len() == 4);
         let (lower, upper) = (
             read(summary.lower_bound.as_ref().map(|b| b.as_slice())),
             read(summary.upper_bound.as_ref().map(|b| b.as_slice())),
         );
-        self.between(facts, leaf, lower, upper, narrow).outcomes(leaf)
+        self.between(facts, leaf, lower, upper).outcomes(leaf)
     }
 
     /// The type that partition values of this field have.
@@ -172,27 +158,22 @@ impl Field {
     }
 
     /// Narrows `facts` to the source values whose partition value lies in `lower..=upper`.
-    ///
-    /// `narrow`: the value was written as a 32-bit integer.
-    fn between<'a>(
-        &'a self,
-        mut facts: Facts<'a>,
+    fn between(
+        &self,
+        mut facts: Facts,
         leaf: &BoundLeaf,
         lower: Option<Value>,
         upper: Option<Value>,
-        narrow: bool,
-    ) -> Facts<'a> {
+    ) -> Facts {
         match self.transform {
             Transform::Identity => facts.bounded(lower, upper),
-            Transform::Bucket(_) => {
-                if let (Some(transform), Some(Value::Integer(first)), Some(Value::Integer(last))) =
-                    (&self.bucket, lower, upper)
-                {
-                    facts.buckets = Some(Buckets { transform, first, last });
+            Transform::Bucket(count) => {
+                if let (Some(Value::Integer(first)), Some(Value::Integer(last))) = (lower, upper) {
+                    facts.buckets = Some(Buckets { count, first, last });
                 }
                 facts
             }
-            Transform::Truncate(width) => truncated(facts, width, lower, upper, narrow),
+            Transform::Truncate(width) => truncated(facts, width, lower, upper),
             Transform::Year | Transform::Month | Transform::Day | Transform::Hour => {
                 let Some(unit) = Unit::of(leaf) else { return facts };
                 let start = |value: Option<Value>, offset: i64| match value {
@@ -211,19 +192,14 @@ impl Field {
 }
 
 /// Source values that are truncated to `lower..=upper`.
-fn truncated(
-    mut facts: Facts<'_>,
-    width: u32,
-    lower: Option<Value>,
-    upper: Option<Value>,
-    narrow: bool,
-) -> Facts<'_> {
+fn truncated(mut facts: Facts, width: u32, lower: Option<Value>, upper: Option<Value>) -> Facts {
     let reach = i64::from(width) - 1;
     match (&lower, &upper) {
-        (Some(Value::Integer(_)), Some(Value::Integer(last))) => {
-            // Truncating a value near the least one overflows, and comes out near the greatest.
-            let greatest = if narrow { i64::from(i32::MAX) } else { i64::MAX };
-            match last.checked_add(reach).filter(|end| *end <= greatest) {
+        (Some(Value::Integer(first)), Some(Value::Integer(last))) => {
+            // Truncating a value near the least one overflows, and comes out near the greatest: that of `long`,
+            // or of `int`, which the column may have been once.
+            let int = i64::from(i32::MAX);
+            match last.checked_add(reach).filter(|end| *first > int || *end <= int) {
                 Some(end) => facts.bounded(lower, Some(Value::Integer(end))),
                 None => facts,
             }

@@ -10,10 +10,11 @@ use arrow_array::types::{
 use arrow_array::{Array, ArrayRef, BinaryArray, Date32Array, Int32Array, StringArray, new_null_array};
 use arrow_schema::{DataType, TimeUnit};
 use floe_core::{Error, ErrorKind, Result};
-use iceberg::spec::Transform;
+use iceberg::spec::{PrimitiveType, Transform};
 
 use super::bounds::{truncate_bytes, truncate_str};
 use super::hash::murmur3;
+use crate::expr::Value;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 const MICROS_PER_HOUR: i64 = 3_600_000_000;
@@ -76,21 +77,22 @@ fn days(transform: Transform, input: &ArrayRef) -> Result<Date32Array> {
     }
 }
 
-/// Hours from 1970-01-01T00:00.
+/// Hours from 1970-01-01T00:00. A microsecond timestamp more than 245,000 years away has none in 32 bits.
 fn hours(input: &ArrayRef) -> Result<ArrayRef> {
-    match input.data_type() {
-        DataType::Timestamp(TimeUnit::Microsecond, _) => Ok(Arc::new(
-            input
-                .as_primitive::<TimestampMicrosecondType>()
-                .unary::<_, Int32Type>(|v| v.div_euclid(MICROS_PER_HOUR) as i32),
-        )),
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => Ok(Arc::new(
-            input
-                .as_primitive::<TimestampNanosecondType>()
-                .unary::<_, Int32Type>(|v| v.div_euclid(MICROS_PER_HOUR * 1000) as i32),
-        )),
-        _ => Err(unsupported(Transform::Hour, input)),
-    }
+    let hours: Int32Array = match input.data_type() {
+        DataType::Timestamp(TimeUnit::Microsecond, _) => input
+            .as_primitive::<TimestampMicrosecondType>()
+            .try_unary(|v| i32::try_from(v.div_euclid(MICROS_PER_HOUR)))
+            .map_err(|_| {
+                let message = "a timestamp is too far from 1970 to be partitioned by hour";
+                Error::new(ErrorKind::SchemaMismatch, message)
+            })?,
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => input
+            .as_primitive::<TimestampNanosecondType>()
+            .unary(|v| v.div_euclid(MICROS_PER_HOUR * 1000) as i32),
+        _ => return Err(unsupported(Transform::Hour, input)),
+    };
+    Ok(Arc::new(hours))
 }
 
 /// Months from 1970-01, of a day of the proleptic Gregorian calendar.
@@ -111,7 +113,7 @@ fn bucket(buckets: u32, input: &ArrayRef) -> Result<ArrayRef> {
     if buckets == 0 || buckets > i32::MAX as u32 {
         return Err(Error::validation("a bucket transform needs at least one bucket, at most 2147483647"));
     }
-    let of = |bytes: &[u8]| ((murmur3(bytes) & i32::MAX as u32) % buckets) as i32;
+    let of = |bytes: &[u8]| bucket_of_bytes(bytes, buckets);
     let of_long = |v: i64| of(&v.to_le_bytes());
     let array: Int32Array = match input.data_type() {
         DataType::Int32 => input.as_primitive::<Int32Type>().unary(|v| of_long(v.into())),
@@ -126,16 +128,35 @@ fn bucket(buckets: u32, input: &ArrayRef) -> Result<ArrayRef> {
         DataType::Timestamp(TimeUnit::Nanosecond, _) => {
             input.as_primitive::<TimestampNanosecondType>().unary(|v| of_long(micros_of_nanos(v)))
         }
-        DataType::Decimal128(..) => input.as_primitive::<Decimal128Type>().unary(|v| {
-            let bytes = v.to_be_bytes();
-            of(&bytes[16 - signed_bytes(v)..])
-        }),
+        DataType::Decimal128(..) => {
+            input.as_primitive::<Decimal128Type>().unary(|v| of(&v.to_be_bytes()[16 - signed_bytes(v)..]))
+        }
         _ => {
             let values = byte_values(input).ok_or_else(|| unsupported(Transform::Bucket(buckets), input))?;
             values.map(|value| value.map(of)).collect()
         }
     };
     Ok(Arc::new(array))
+}
+
+/// The bucket of one value of a column of type `ty`; `None` for a type that has no buckets.
+pub(crate) fn bucket_of(value: &Value, ty: &PrimitiveType, buckets: u32) -> Option<i32> {
+    if buckets == 0 || buckets > i32::MAX as u32 {
+        return None;
+    }
+    Some(match (value, ty) {
+        (Value::Integer(v), PrimitiveType::TimestampNs | PrimitiveType::TimestamptzNs) => {
+            bucket_of_bytes(&micros_of_nanos(*v).to_le_bytes(), buckets)
+        }
+        (Value::Integer(v), _) => bucket_of_bytes(&v.to_le_bytes(), buckets),
+        (Value::Decimal(v), _) => bucket_of_bytes(&v.to_be_bytes()[16 - signed_bytes(*v)..], buckets),
+        (Value::String(_) | Value::Bytes(_), _) => bucket_of_bytes(value.as_ordered_bytes()?, buckets),
+        (Value::Boolean(_) | Value::Float(_), _) => return None,
+    })
+}
+
+fn bucket_of_bytes(bytes: &[u8], buckets: u32) -> i32 {
+    ((murmur3(bytes) & i32::MAX as u32) % buckets) as i32
 }
 
 /// How many bytes the two's complement of `v` needs: 1 to 16.

@@ -4,18 +4,15 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray,
-    Float32Array, Float64Array, Int32Array, Int64Array, LargeBinaryArray, ListArray, MapArray, RecordBatch,
-    RecordBatchOptions, StringArray, StructArray, new_null_array,
+    Array, ArrayRef, ListArray, MapArray, RecordBatch, RecordBatchOptions, StructArray, new_null_array,
 };
 use arrow_cast::CastOptions;
-use arrow_schema::{DataType, Field};
-use arrow_select::take::take;
+use arrow_schema::{ArrowError, DataType, Field};
 use floe_core::{Error, ErrorKind, Result};
-use iceberg::spec::{Literal, PrimitiveLiteral};
 
 use super::check::check_columns;
 use super::{ColumnMapping, Conversion, FieldMapping, Source};
+use crate::constant::repeat;
 
 /// Gives `batch` the table's Arrow schema: columns in the table's order, with its types and field ids.
 ///
@@ -34,7 +31,7 @@ pub fn apply(mapping: &ColumnMapping, batch: &RecordBatch) -> Result<RecordBatch
     let columns = convert_fields(&mapping.fields, batch.columns(), rows)?;
     check_columns(mapping.target.fields(), &columns)?;
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(mapping.target.clone(), columns, &options).map_err(arrow)
+    RecordBatch::try_new_with_options(mapping.target.clone(), columns, &options).map_err(failed("the batch"))
 }
 
 fn convert_fields(fields: &[FieldMapping], columns: &[ArrayRef], rows: usize) -> Result<Vec<ArrayRef>> {
@@ -42,7 +39,8 @@ fn convert_fields(fields: &[FieldMapping], columns: &[ArrayRef], rows: usize) ->
         .iter()
         .map(|field| match &field.source {
             Source::Null => Ok(new_null_array(field.target.data_type(), rows)),
-            Source::Default(value) => constant(value, &field.target, &field.name, rows),
+            Source::Default(value) => repeat(Some(value), field.target.data_type(), rows)
+                .map_err(|error| error.context(&field.name).with_hint("give the column in the data")),
             Source::Column { index, conversion } => {
                 let column = columns
                     .get(*index)
@@ -73,7 +71,7 @@ fn convert(conversion: &Conversion, array: &ArrayRef, target: &Field, name: &str
             let out = if to.is_empty() {
                 StructArray::new_empty_fields(from.len(), from.nulls().cloned())
             } else {
-                StructArray::try_new(to.clone(), columns, from.nulls().cloned()).map_err(arrow)?
+                StructArray::try_new(to.clone(), columns, from.nulls().cloned()).map_err(failed(name))?
             };
             Ok(Arc::new(out))
         }
@@ -84,8 +82,8 @@ fn convert(conversion: &Conversion, array: &ArrayRef, target: &Field, name: &str
             let values = convert(element, &values, to, name)?;
             check_columns(std::slice::from_ref(to), std::slice::from_ref(&values))
                 .map_err(|error| error.context(name))?;
-            let out =
-                ListArray::try_new(to.clone(), offsets, values, from.nulls().cloned()).map_err(arrow)?;
+            let out = ListArray::try_new(to.clone(), offsets, values, from.nulls().cloned())
+                .map_err(failed(name))?;
             Ok(Arc::new(out))
         }
         (Conversion::Map(key, value), DataType::Map(entries, sorted)) => {
@@ -95,10 +93,10 @@ fn convert(conversion: &Conversion, array: &ArrayRef, target: &Field, name: &str
             let (values, _) = trimmed(from.values(), from.offsets());
             let columns = vec![convert(key, &keys, &to[0], name)?, convert(value, &values, &to[1], name)?];
             check_columns(to, &columns).map_err(|error| error.context(name))?;
-            let inner = StructArray::try_new(to.clone(), columns, None).map_err(arrow)?;
+            let inner = StructArray::try_new(to.clone(), columns, None).map_err(failed(name))?;
             MapArray::try_new(entries.clone(), offsets, inner, from.nulls().cloned(), *sorted)
                 .map(|out| Arc::new(out) as ArrayRef)
-                .map_err(arrow)
+                .map_err(failed(name))
         }
         _ => Err(unexpected(array, name)),
     }
@@ -107,12 +105,14 @@ fn convert(conversion: &Conversion, array: &ArrayRef, target: &Field, name: &str
 /// A cast to a coarser unit that must not lose anything.
 fn exact_cast(array: &ArrayRef, to: &DataType, name: &str) -> Result<ArrayRef> {
     let plain = match array.data_type() {
-        DataType::Dictionary(_, values) => arrow_cast::cast(array, values).map_err(arrow)?,
-        DataType::RunEndEncoded(_, values) => arrow_cast::cast(array, values.data_type()).map_err(arrow)?,
+        DataType::Dictionary(_, values) => arrow_cast::cast(array, values).map_err(failed(name))?,
+        DataType::RunEndEncoded(_, values) => {
+            arrow_cast::cast(array, values.data_type()).map_err(failed(name))?
+        }
         _ => array.clone(),
     };
-    let out = arrow_cast::cast(&plain, to).map_err(arrow)?;
-    let back = arrow_cast::cast(&out, plain.data_type()).map_err(arrow)?;
+    let out = arrow_cast::cast(&plain, to).map_err(failed(name))?;
+    let back = arrow_cast::cast(&out, plain.data_type()).map_err(failed(name))?;
     if back.as_ref() == plain.as_ref() {
         return Ok(out);
     }
@@ -151,7 +151,7 @@ fn as_list(array: &ArrayRef, name: &str) -> Result<ListArray> {
         | DataType::LargeListView(e) => e.clone(),
         _ => return Err(unexpected(array, name)),
     };
-    let list = arrow_cast::cast(array, &DataType::List(element)).map_err(arrow)?;
+    let list = arrow_cast::cast(array, &DataType::List(element)).map_err(failed(name))?;
     Ok(list.as_list::<i32>().clone())
 }
 
@@ -167,52 +167,6 @@ fn trimmed(
     (values.slice(first as usize, (last - first) as usize), arrow_buffer::OffsetBuffer::new(moved.into()))
 }
 
-/// A column with the same value in every row.
-fn constant(value: &Literal, target: &Field, name: &str, rows: usize) -> Result<ArrayRef> {
-    let unsupported = || {
-        Error::new(ErrorKind::Unsupported, format!("{name}: a default of this type cannot be filled in"))
-            .with_hint("give the column in the data")
-    };
-    let Literal::Primitive(value) = value else { return Err(unsupported()) };
-    let one: ArrayRef = match value {
-        PrimitiveLiteral::Boolean(v) => Arc::new(BooleanArray::from(vec![*v])),
-        PrimitiveLiteral::Int(v) => match target.data_type() {
-            DataType::Date32 => Arc::new(Date32Array::from(vec![*v])),
-            _ => Arc::new(Int32Array::from(vec![*v])),
-        },
-        PrimitiveLiteral::Long(v) => Arc::new(Int64Array::from(vec![*v])),
-        PrimitiveLiteral::Float(v) => Arc::new(Float32Array::from(vec![v.into_inner()])),
-        PrimitiveLiteral::Double(v) => Arc::new(Float64Array::from(vec![v.into_inner()])),
-        PrimitiveLiteral::String(v) => Arc::new(StringArray::from(vec![v.as_str()])),
-        PrimitiveLiteral::Binary(v) => match target.data_type() {
-            DataType::FixedSizeBinary(_) => {
-                Arc::new(FixedSizeBinaryArray::try_from_iter([v].into_iter()).map_err(arrow)?)
-            }
-            DataType::Binary => Arc::new(BinaryArray::from(vec![v.as_slice()])),
-            _ => Arc::new(LargeBinaryArray::from(vec![v.as_slice()])),
-        },
-        PrimitiveLiteral::UInt128(v) => {
-            Arc::new(FixedSizeBinaryArray::try_from_iter([v.to_be_bytes()].into_iter()).map_err(arrow)?)
-        }
-        PrimitiveLiteral::Int128(v) => match target.data_type() {
-            DataType::Decimal128(precision, scale) => Arc::new(
-                Decimal128Array::from(vec![*v])
-                    .with_precision_and_scale(*precision, *scale)
-                    .map_err(arrow)?,
-            ),
-            _ => return Err(unsupported()),
-        },
-        PrimitiveLiteral::AboveMax | PrimitiveLiteral::BelowMin => return Err(unsupported()),
-    };
-    let one = if one.data_type() == target.data_type() {
-        one
-    } else {
-        // Longs as times and timestamps: the same number, another meaning.
-        arrow_cast::cast(&one, target.data_type()).map_err(arrow)?
-    };
-    take(&one, &Int32Array::from(vec![0; rows]), None).map_err(arrow)
-}
-
 fn unexpected(array: &ArrayRef, name: &str) -> Error {
     mismatch(format!("{name}: a batch has type {}, which was not announced", array.data_type()))
 }
@@ -221,6 +175,10 @@ fn mismatch(message: String) -> Error {
     Error::new(ErrorKind::SchemaMismatch, message)
 }
 
-fn arrow(error: arrow_schema::ArrowError) -> Error {
-    Error::new(ErrorKind::Internal, "fitting a batch to the table's schema failed").with_source(error)
+/// The error itself is not kept: it may quote a value.
+fn failed(name: &str) -> impl Fn(ArrowError) -> Error {
+    move |_| {
+        Error::new(ErrorKind::Internal, format!("{name}: fitting a batch to the table's schema failed"))
+            .with_hint("the batch is not of the form that its own schema announces")
+    }
 }
