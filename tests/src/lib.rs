@@ -1,1 +1,12 @@
-//! tests
+//! What the tests across the crates of floe share: data, the comparison of rows, and the Python peers.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+/// The examples of the README, run as documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
+
+pub mod data;
+pub mod peers;
+pub mod rows;
+pub mod warehouse;

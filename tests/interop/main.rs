@@ -1,0 +1,86 @@
+//! floe beside PyIceberg and DuckDB: each reads what the other wrote, row by row.
+//!
+//! Run by `cargo xtask interop`, which brings the peers along.
+#![allow(clippy::unwrap_used)]
+
+mod alternating;
+mod filters;
+mod floe_writes;
+mod peer_writes;
+
+use arrow_array::RecordBatch;
+use floe::iceberg::TableIdent;
+use floe::model::PartitionSpec;
+use floe::model::PartitionTransform::{Bucket, Day, Hour, Identity, Month, Truncate, Year};
+use floe_tests::data::field_id;
+use floe_tests::peers::{Peers, duckdb, pyiceberg};
+use floe_tests::rows::{assert_same_rows, rows};
+use floe_tests::warehouse::{Warehouse, spec};
+
+/// A table, and every row that must be in it.
+struct Expected {
+    table: TableIdent,
+    batches: Vec<RecordBatch>,
+}
+
+/// Fails unless PyIceberg, DuckDB and floe all read exactly the rows that were written.
+async fn assert_all_read_alike(warehouse: &Warehouse, peers: &Peers, tables: &[Expected]) {
+    let uri = warehouse.catalog_uri();
+    let mut reads = Vec::new();
+    for expected in tables {
+        reads.push(pyiceberg(&uri, &expected.table.to_string(), None));
+        reads.push(duckdb(&warehouse.metadata_location(&expected.table).await, None));
+    }
+    let answers = peers.read(&reads);
+    for (expected, answers) in tables.iter().zip(answers.chunks(2)) {
+        let columns = floe_tests::rows::column_names(&expected.batches[0]);
+        let wanted = rows(&expected.batches, &columns);
+        let own = rows(&warehouse.scan(&expected.table, None).await, &columns);
+        assert_same_rows(&format!("floe reads {}", expected.table), &own, &wanted);
+        assert_same_rows(
+            &format!("PyIceberg reads {}", expected.table),
+            &rows(&answers[0], &columns),
+            &wanted,
+        );
+        assert_same_rows(&format!("DuckDB reads {}", expected.table), &rows(&answers[1], &columns), &wanted);
+    }
+}
+
+/// A partition spec for every transform on every kind of column that it takes, and some of two fields.
+fn specs() -> Vec<(&'static str, Option<PartitionSpec>)> {
+    let one = |column, transform, number| Some(spec(&[(field_id(column), transform, number)]));
+    vec![
+        ("unpartitioned", None),
+        ("identity_boolean", one("c_boolean", Identity, None)),
+        ("identity_int", one("c_int", Identity, None)),
+        ("identity_date", one("c_date", Identity, None)),
+        ("identity_decimal", one("c_decimal9", Identity, None)),
+        ("identity_string", one("c_string", Identity, None)),
+        ("identity_uuid", one("c_uuid", Identity, None)),
+        ("year_ts", one("c_ts", Year, None)),
+        ("year_date", one("c_date", Year, None)),
+        ("month_tstz", one("c_tstz", Month, None)),
+        ("month_date", one("c_date", Month, None)),
+        ("day_ts", one("c_ts", Day, None)),
+        ("hour_tstz", one("c_tstz", Hour, None)),
+        ("bucket_int", one("c_int", Bucket, Some(3))),
+        ("bucket_long", one("id", Bucket, Some(4))),
+        ("bucket_decimal", one("c_decimal38", Bucket, Some(5))),
+        ("bucket_date", one("c_date", Bucket, Some(5))),
+        ("bucket_time", one("c_time", Bucket, Some(5))),
+        ("bucket_ts", one("c_ts", Bucket, Some(5))),
+        ("bucket_string", one("c_string", Bucket, Some(5))),
+        ("bucket_uuid", one("c_uuid", Bucket, Some(5))),
+        ("bucket_fixed", one("c_fixed", Bucket, Some(5))),
+        ("bucket_binary", one("c_binary", Bucket, Some(5))),
+        ("truncate_int", one("c_int", Truncate, Some(10))),
+        ("truncate_long", one("id", Truncate, Some(7))),
+        ("truncate_decimal", one("c_decimal18", Truncate, Some(1_000_000))),
+        ("truncate_string", one("c_string", Truncate, Some(2))),
+        ("truncate_binary", one("c_binary", Truncate, Some(2))),
+        (
+            "two_fields",
+            Some(spec(&[(field_id("c_string"), Bucket, Some(2)), (field_id("c_boolean"), Identity, None)])),
+        ),
+    ]
+}
