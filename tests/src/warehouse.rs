@@ -95,7 +95,7 @@ impl Warehouse {
     pub async fn try_scan(&self, table: &TableIdent, filter: Option<&str>) -> Result<Vec<RecordBatch>> {
         let filter = filter.map(Expr::parse).transpose()?;
         let request = ScanRequest { filter, ..ScanRequest::default() };
-        self.manager.scan(table, &request).await?.batches.collect().await
+        self.manager.scan(table, &request).await?.data.collect().await
     }
 
     /// Where the table's metadata is now.
