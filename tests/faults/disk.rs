@@ -15,7 +15,8 @@ use floe_tests::warehouse::Warehouse;
 use crate::Before;
 
 const INSIDE: &str = "FLOE_TEST_SMALL_DISK";
-const MOUNTED: &str = "FLOE_TEST_SMALL_DISK_MOUNTED";
+/// Set for the process that fills the disk before it is write-protected.
+const PREPARE: &str = "FLOE_TEST_SMALL_DISK_PREPARE";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_storage_full_and_leaves_nothing_behind() {
@@ -41,17 +42,34 @@ async fn a_full_disk_is_storage_full_and_leaves_nothing_behind() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_cannot_be_written_is_permission_denied() {
     if let Some(folder) = std::env::var_os(INSIDE) {
-        return write_protect(&PathBuf::from(folder)).await;
+        let disk = PathBuf::from(folder);
+        return match std::env::var_os(PREPARE) {
+            Some(_) => drop(Before::within(warehouse(&disk).await).await),
+            None => write_protected(&disk).await,
+        };
     }
     let name = "disk::a_disk_that_cannot_be_written_is_permission_denied";
-    let mounted = run_on_small_disk(name, "mount -t tmpfs -o size=20m tmpfs \"$FLOE_TEST_SMALL_DISK\"");
-    let output = mounted.unwrap_or_else(|| {
+    // Two processes, so that the first holds no file open when the disk is remounted.
+    let mount = format!(
+        "mount -t tmpfs -o size=20m tmpfs \"$FLOE_TEST_SMALL_DISK\" || exit 97
+         {PREPARE}=1 \"$0\" --exact {name} --nocapture || exit 96
+         mount -o remount,ro \"$FLOE_TEST_SMALL_DISK\""
+    );
+    let output = run_on_small_disk(name, &mount).unwrap_or_else(|| {
         let folder = tempfile::tempdir().unwrap();
-        Command::new(this_binary())
-            .args(["--exact", name, "--nocapture"])
-            .env(INSIDE, folder.path())
-            .output()
-            .unwrap()
+        let run = |prepare: bool| {
+            let mut command = Command::new(this_binary());
+            command.args(["--exact", name, "--nocapture"]).env(INSIDE, folder.path());
+            if prepare {
+                command.env(PREPARE, "1");
+            }
+            command.output().unwrap()
+        };
+        assert!(run(true).status.success());
+        permissions(folder.path(), true);
+        let output = run(false);
+        permissions(folder.path(), false);
+        output
     });
     assert_passed(&output);
 }
@@ -70,22 +88,14 @@ async fn fill(disk: &Path) {
     println!("{INSIDE} was full");
 }
 
-async fn write_protect(disk: &Path) {
-    let before = Before::within(warehouse(disk).await).await;
-    if std::env::var_os(MOUNTED).is_some() {
-        assert!(Command::new("mount").args(["-o", "remount,ro"]).arg(disk).status().unwrap().success());
-    } else {
-        permissions(disk, true);
-    }
-    let fresh = Warehouse::open(before.warehouse.path()).await;
-    for warehouse in [&before.warehouse, &fresh] {
+async fn write_protected(disk: &Path) {
+    let before = Before::again(Warehouse::open(&disk.join("warehouse")).await);
+    for strategy in [CommitStrategy::FastAppend, CommitStrategy::MergeCommit] {
         let batch = primitive_batch(3, 100, 5);
-        let error =
-            warehouse.try_append(&before.table, vec![batch], CommitStrategy::FastAppend).await.unwrap_err();
+        let error = before.warehouse.try_append(&before.table, vec![batch], strategy).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
     }
     before.assert_unchanged().await;
-    permissions(disk, false);
     println!("{INSIDE} was write-protected");
 }
 
@@ -104,7 +114,6 @@ fn run_on_small_disk(name: &str, mount: &str) -> Option<Output> {
         .args(["--map-root-user", "--mount", "sh", "-c", &script])
         .arg(this_binary())
         .env(INSIDE, folder.path())
-        .env(MOUNTED, "1")
         .output()
         .ok()?;
     // unshare itself ends with 1 where it is not allowed, and says so without running the test.

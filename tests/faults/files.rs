@@ -121,7 +121,7 @@ async fn a_locked_catalog_file_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_missing_catalog_file_is_no_such_table_and_is_not_made_by_reading_or_appending() {
+async fn a_missing_catalog_file_is_file_not_found_and_is_not_made_by_reading_or_appending() {
     let before = Before::new().await;
     let aside = tempfile::tempdir_in(before.warehouse.path().parent().unwrap()).unwrap();
     let catalog_files = || {
@@ -138,7 +138,7 @@ async fn a_missing_catalog_file_is_no_such_table_and_is_not_made_by_reading_or_a
     let append = append_error(&before, &fresh).await;
     assert_eq!(
         (scan.kind(), append.kind()),
-        (ErrorKind::NoSuchTable, ErrorKind::NoSuchTable),
+        (ErrorKind::FileNotFound, ErrorKind::FileNotFound),
         "{scan}; {append}"
     );
     assert_eq!(catalog_files(), Vec::<std::ffi::OsString>::new());

@@ -20,6 +20,10 @@ struct Before {
     files: Vec<(std::path::PathBuf, u64)>,
 }
 
+fn batches() -> Vec<RecordBatch> {
+    vec![primitive_batch(1, 0, 40), primitive_batch(2, 40, 40)]
+}
+
 impl Before {
     async fn new() -> Self {
         Self::within(Warehouse::temporary().await).await
@@ -27,12 +31,16 @@ impl Before {
 
     async fn within(warehouse: Warehouse) -> Self {
         let table = warehouse.create("fine", primitive_schema(), None).await;
-        let batches = vec![primitive_batch(1, 0, 40), primitive_batch(2, 40, 40)];
-        for batch in &batches {
-            warehouse.append(&table, vec![batch.clone()]).await;
+        for batch in batches() {
+            warehouse.append(&table, vec![batch]).await;
         }
-        let files = warehouse.files();
-        Self { warehouse, table, batches, files }
+        Self::again(warehouse)
+    }
+
+    /// A warehouse that [`Before::within`] has filled already.
+    fn again(warehouse: Warehouse) -> Self {
+        let table = TableIdent::from_strs(["t", "fine"]).unwrap();
+        Self { table, batches: batches(), files: warehouse.files(), warehouse }
     }
 
     /// Fails unless the warehouse holds the same files and the table the same rows, for a fresh process too.

@@ -122,8 +122,8 @@ const FILTERS: &[&str] = &[
     "c_int in (0, 2)",
     "c_boolean = true",
     "c_decimal9 >= 1000.00",
-    "c_decimal18 < -12.5",
-    "c_decimal38 > 0.0",
+    "c_decimal18 < -12.500000",
+    "c_decimal38 > 0.0000000000",
     "c_date >= '2001-01-01'",
     "c_date < '1970-01-01'",
     "c_ts >= '2001-01-01T00:00:00'",
@@ -187,6 +187,7 @@ async fn readers_agree_on_filters_over_every_type_and_partitioning() {
     }
 }
 
+/// `IS NOT NAN` is not among them: NULL is not NaN to floe and to Iceberg's Java library, and PyIceberg drops it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn floe_and_pyiceberg_agree_on_filters_over_nan() {
     let Some(peers) = Peers::find() else { return };
@@ -199,7 +200,6 @@ async fn floe_and_pyiceberg_agree_on_filters_over_nan() {
         "c_double <= 0",
         "c_double = 0",
         "c_double IS NAN",
-        "c_double IS NOT NAN",
         "c_float >= 1.5",
         "c_float < 0",
         "c_double IS NULL",

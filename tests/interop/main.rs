@@ -37,10 +37,15 @@ async fn assert_all_read_alike(warehouse: &Warehouse, peers: &Peers, tables: &[E
         let wanted = rows(&expected.batches, &columns);
         let own = rows(&warehouse.scan(&expected.table, None).await, &columns);
         assert_same_rows(&format!("floe reads {}", expected.table), &own, &wanted);
+        // PyIceberg gives an empty list for a list of structs that is NULL, in files of its own as well.
+        let lenient = |rows: &[String]| -> Vec<String> {
+            rows.iter().map(|r| r.replace("legs=NULL", "legs=[]")).collect()
+        };
+        let theirs = rows(&answers[0], &columns);
         assert_same_rows(
             &format!("PyIceberg reads {}", expected.table),
-            &rows(&answers[0], &columns),
-            &wanted,
+            &lenient(&theirs),
+            &lenient(&wanted),
         );
         assert_same_rows(&format!("DuckDB reads {}", expected.table), &rows(&answers[1], &columns), &wanted);
     }

@@ -10,6 +10,7 @@ Commands (key "do"):
   scenario       {uri, warehouse, table, name, seed?}                 -> {metadata_location, …}
 """
 
+import functools
 import json
 import os
 import sys
@@ -29,6 +30,7 @@ def read_ipc(path: str) -> pa.Table:
         return pa.ipc.open_file(source).read_all()
 
 
+@functools.cache
 def catalog(uri: str, **properties):
     from pyiceberg.catalog import load_catalog
 

@@ -9,7 +9,8 @@ use super::hash::murmur3;
 
 /// `name=value/name=value` for one partition, both parts URL-encoded; readers do not take values from it.
 ///
-/// `partition_type` is the type of `values`: the result types of the transforms, in the order of the spec.
+/// A part that is longer than file systems take is cut, and ends in a hash of the whole. `partition_type` is the
+/// type of `values`: the result types of the transforms, in the order of the spec.
 pub fn partition_path(spec: &PartitionSpec, partition_type: &StructType, values: &Struct) -> String {
     let mut path = String::new();
     for ((field, result), value) in spec.fields().iter().zip(partition_type.fields()).zip(values.fields()) {
@@ -20,11 +21,28 @@ pub fn partition_path(spec: &PartitionSpec, partition_type: &StructType, values:
             (Some(Literal::Primitive(value)), Some(result)) => human(field.transform, result, value),
             _ => "null".to_owned(),
         };
-        url_encode(&field.name, &mut path);
-        path.push('=');
-        url_encode(&text, &mut path);
+        let mut part = String::new();
+        url_encode(&field.name, &mut part);
+        part.push('=');
+        url_encode(&text, &mut part);
+        path.push_str(&shorten(part));
     }
     path
+}
+
+/// File systems take names of 255 bytes.
+const MAX_PART: usize = 200;
+
+fn shorten(mut part: String) -> String {
+    if part.len() > MAX_PART {
+        let hash = murmur3(part.as_bytes());
+        let mut end = MAX_PART - "-00000000".len();
+        // Not in the middle of an escape, `%C3`.
+        end -= part.as_bytes()[end - 2..end].iter().rev().position(|b| *b == b'%').map_or(0, |p| p + 1);
+        part.truncate(end);
+        write!(part, "-{hash:08x}").expect("a string takes any text");
+    }
+    part
 }
 
 /// Folders that spread files over the key space of an object store: 20 bits of the hash of `name`, as
@@ -154,6 +172,19 @@ mod tests {
         assert_eq!(path(P::Binary, T::Identity, Some(Literal::binary([1, 2]))), "AQI%3D");
         let time = Literal::timestamptz(1_500_000);
         assert_eq!(path(P::Timestamptz, T::Identity, Some(time)), "1970-01-01T00%3A00%3A01.500%2B00%3A00");
+    }
+
+    #[test]
+    fn long_values_fit_a_file_system_and_stay_apart() {
+        let of = |text: String| path(PrimitiveType::String, Transform::Identity, Some(Literal::string(text)));
+        for lead in 0..3 {
+            let long = |tail: &str| of(format!("{}{}{tail}", "x".repeat(lead), "é".repeat(200)));
+            let (one, other) = (long("a"), long("b"));
+            assert!(one.len() <= MAX_PART && one != other, "{one}");
+            let (encoded, _) = one.rsplit_once('-').unwrap();
+            assert!(encoded.ends_with("%C3") || encoded.ends_with("%A9"), "{encoded}");
+        }
+        assert_eq!(of("x".repeat(100)), "x".repeat(100));
     }
 
     #[test]
