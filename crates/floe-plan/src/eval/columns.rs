@@ -37,8 +37,8 @@ fn find(
     })
 }
 
-/// The column with NULL wherever `outer` is NULL too.
-fn masked(column: &ArrayRef, outer: Option<&NullBuffer>) -> ArrayRef {
+/// The column, NULL wherever `outer` is: a field of a struct, seen from outside.
+pub(crate) fn masked(column: &ArrayRef, outer: Option<&NullBuffer>) -> ArrayRef {
     let Some(outer) = outer.filter(|nulls| nulls.null_count() > 0) else {
         return Arc::clone(column);
     };

@@ -17,6 +17,7 @@ use floe_core::{Error, ErrorKind, Result};
 use crate::expr::{BoundExpr, BoundLeaf};
 
 pub use columns::column_by_field_id;
+pub(crate) use columns::masked;
 
 /// Evaluates `expr` for every row of `batch`; NULL is unknown.
 ///

@@ -267,3 +267,19 @@ fn a_bound_written_before_the_column_was_widened_still_prunes() {
     let bounds = [(1, (Some(Datum::int(1)), Some(Datum::int(5))))].into();
     assert!(!MetricsPruner::new(&filter).may_match(&Metrics { rows: 1, bounds, ..Metrics::default() }));
 }
+
+#[test]
+fn a_time_that_was_placed_a_day_late_is_found() {
+    // Half a second before midnight: some writers round it up to the day after.
+    let micros = -86_400_500_000;
+    let spec = PartitionSpec::builder(schema())
+        .add_partition_field("t", "d", Transform::Day)
+        .unwrap()
+        .build()
+        .unwrap();
+    let at = chrono::DateTime::from_timestamp_micros(micros).unwrap().naive_utc();
+    let pruner = PartitionPruner::new(&Expr::column("t").eq(at).bind(&schema(), true).unwrap(), &spec);
+    for (day, expected) in [(-3, false), (-2, true), (-1, true), (0, false), (1, false)] {
+        assert_eq!(pruner.may_match(&Struct::from_iter([Some(Literal::date(day))])), expected, "{day}");
+    }
+}

@@ -14,6 +14,7 @@ use iceberg::spec::{
 
 use super::hash::FastMap;
 use super::transform::{self, byte_values};
+use crate::eval::masked;
 
 /// Numbers partitions in the order in which they are first seen.
 ///
@@ -125,14 +126,7 @@ pub(super) fn nested(array: &ArrayRef, path: &[usize]) -> ArrayRef {
     let mut array = array.clone();
     for index in path {
         let parent = array.as_struct();
-        let child = parent.column(*index);
-        let nulls = arrow_buffer::NullBuffer::union(parent.nulls(), child.nulls());
-        array = match parent.nulls() {
-            None => child.clone(),
-            Some(_) => arrow_array::make_array(
-                child.to_data().into_builder().nulls(nulls).build().expect("only the NULLs changed"),
-            ),
-        };
+        array = masked(parent.column(*index), parent.nulls());
     }
     array
 }

@@ -4,7 +4,6 @@
 //! [`execute_scan`] runs a plan and gives a stream of record batches.
 
 mod columns;
-mod constant;
 mod delete_index;
 mod deletes;
 mod equality;

@@ -13,7 +13,6 @@ use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, SchemaRef, Tim
 use floe_core::{Error, ErrorKind, Result};
 use iceberg::spec::{Datum, Literal, NestedField, NestedFieldRef, PrimitiveType, Type};
 
-use super::constant;
 use super::ids::field_id;
 
 /// The values of columns that a file need not hold, by field id: those of its partition.
@@ -74,7 +73,7 @@ impl Projection {
         let rows = batch.num_rows();
         let columns = self.columns.iter().map(|column| match column {
             Column::Read(at, step) => step.apply(batch.column(*at)),
-            Column::Constant(literal, ty) => constant::repeat(literal.as_ref(), ty, rows),
+            Column::Constant(literal, ty) => repeat(literal.as_ref(), ty, rows),
         });
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
@@ -187,7 +186,7 @@ fn absent(field: &NestedField, target: &FieldRef, constants: &Constants) -> Resu
     }
     if let Some(literal) = &literal {
         // Tells at once, not in the middle of the scan, if the value cannot be made.
-        constant::repeat(Some(literal), target.data_type(), 0).map_err(|_| {
+        floe_plan::constant::repeat(Some(literal), target.data_type(), 0).map_err(|_| {
             Error::new(
                 ErrorKind::Unsupported,
                 format!("column '{}' has a default of a type that floe does not read", field.name),
@@ -312,7 +311,7 @@ impl Step {
                 let rows = array.len();
                 let children = columns.iter().map(|column| match column {
                     Column::Read(at, step) => step.apply(array.column(*at)),
-                    Column::Constant(literal, ty) => constant::repeat(literal.as_ref(), ty, rows),
+                    Column::Constant(literal, ty) => repeat(literal.as_ref(), ty, rows),
                 });
                 let children = children.collect::<Result<Vec<_>, _>>()?;
                 let nulls = array.nulls().cloned();
@@ -345,6 +344,10 @@ fn list(array: &ArrayRef, field: &FieldRef, step: &Step) -> Result<ArrayRef, Arr
 
 fn strict_cast(array: &ArrayRef, ty: &DataType) -> Result<ArrayRef, ArrowError> {
     cast_with_options(array, ty, &CastOptions { safe: false, ..CastOptions::default() })
+}
+
+fn repeat(literal: Option<&Literal>, ty: &DataType, rows: usize) -> Result<ArrayRef, ArrowError> {
+    floe_plan::constant::repeat(literal, ty, rows).map_err(|e| ArrowError::ExternalError(Box::new(e)))
 }
 
 /// The same values under another type of the same layout.
