@@ -11,6 +11,8 @@ const MAX_HASHED: usize = 1000;
 
 /// What may be among the values of a column. Built to allow everything; each known fact takes something away.
 pub(super) struct Facts {
+    /// The values are UUIDs, which some writers order as two signed numbers.
+    uuid: bool,
     /// NULL may occur.
     pub(super) null: bool,
     /// NaN may occur.
@@ -44,7 +46,8 @@ impl Facts {
     /// Nothing is known.
     pub(super) fn unknown(leaf: &BoundLeaf) -> Self {
         let nan = leaf.is_float();
-        Self { null: !leaf.required, nan, plain: true, lower: None, upper: None, buckets: None }
+        let uuid = leaf.field_type == iceberg::spec::PrimitiveType::Uuid;
+        Self { uuid, null: !leaf.required, nan, plain: true, lower: None, upper: None, buckets: None }
     }
 
     /// Sets bounds. NaN bounds, which old writers left, and bounds in the wrong order say nothing.
@@ -54,10 +57,12 @@ impl Facts {
             l.partial_cmp(u),
             Some(Ordering::Less | Ordering::Equal)
         ));
-        if !crossed && !nan(&lower) && !nan(&upper) {
-            self.lower = lower;
-            self.upper = upper.map(Upper::Through);
+        if crossed || nan(&lower) || nan(&upper) {
+            return self;
         }
+        let (lower, upper) = if self.uuid { either_order(lower, upper) } else { (lower, upper) };
+        self.lower = lower;
+        self.upper = upper.map(Upper::Through);
         self
     }
 
@@ -203,6 +208,24 @@ fn order(a: &Value, b: &Value) -> Option<Ordering> {
 
 fn below_limit(value: &Value, limit: &[u8]) -> bool {
     value.as_ordered_bytes().is_none_or(|bytes| bytes < limit)
+}
+
+/// Bounds of UUIDs, in the right order as bytes, that hold whether they were found by comparing bytes or two signed
+/// 64-bit numbers. Signed bounds across the sign of the first number are in the wrong order as bytes, so what differs
+/// is the second number.
+fn either_order(lower: Option<Value>, upper: Option<Value>) -> (Option<Value>, Option<Value>) {
+    let widened = |value: &Value, with: u8| match value {
+        Value::Bytes(bytes) => {
+            let bytes = bytes.iter().enumerate();
+            Value::Bytes(bytes.map(|(at, byte)| if at < 8 { *byte } else { with }).collect())
+        }
+        other => other.clone(),
+    };
+    match (lower, upper) {
+        (Some(lower), Some(upper)) if lower == upper => (Some(lower), Some(upper)),
+        (Some(lower), Some(upper)) => (Some(widened(&lower, 0)), Some(widened(&upper, 0xff))),
+        _ => (None, None),
+    }
 }
 
 /// The least byte string greater than everything that starts with `prefix`; `None` if there is none.

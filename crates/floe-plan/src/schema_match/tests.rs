@@ -6,7 +6,8 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{
     Array, ArrayRef, DictionaryArray, Int8Array, Int16Array, Int32Array, Int64Array, ListArray, NullArray,
-    RecordBatch, StringArray, StructArray, TimestampMicrosecondArray, TimestampNanosecondArray, UInt64Array,
+    RecordBatch, StringArray, StructArray, TimestampMicrosecondArray, TimestampNanosecondArray,
+    TimestampSecondArray, UInt64Array,
 };
 use arrow_schema::{DataType, Field, Schema as ArrowSchema, TimeUnit};
 use floe_core::ErrorKind;
@@ -100,6 +101,34 @@ fn nanoseconds_are_taken_only_if_nothing_is_lost() {
     assert_eq!(fit(&table, vec![("t", good)]).unwrap().column(0), &expected);
     let bad: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![Some(7_001), None]));
     assert_eq!(fit(&table, vec![("t", bad)]).unwrap_err().kind(), ErrorKind::SchemaMismatch);
+}
+
+#[test]
+fn errors_name_column_and_type_and_quote_no_value() {
+    let secret = 4_611_686_018_427_387_904;
+    let seconds: ArrayRef = Arc::new(TimestampSecondArray::from(vec![Some(secret), None]));
+    let nanos: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![secret + 1]));
+    let words: ArrayRef = Arc::new(StringArray::from(vec![secret.to_string()]));
+    for (column, kept) in [(seconds, "timestamp"), (nanos, "timestamp"), (words, "long")] {
+        let ty = if kept == "long" { PrimitiveType::Long } else { PrimitiveType::Timestamp };
+        let error = fit(&schema(vec![optional(1, "c", ty)]), vec![("c", column)]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SchemaMismatch);
+        let said = format!("{error} {error:?}");
+        assert!(said.contains("c: ") && !said.contains("46116860184"), "{said}");
+        assert!(std::error::Error::source(&error).is_none(), "{said}");
+    }
+}
+
+#[test]
+fn a_batch_that_is_not_as_announced_is_refused() {
+    let table = schema(vec![optional(1, "c", PrimitiveType::Long)]);
+    let announced = ArrowSchema::new(vec![Field::new("c", DataType::Int64, true)]);
+    let mapping = match_schema(&announced, &table).unwrap();
+    let other: ArrayRef = Arc::new(StringArray::from(vec!["secret"]));
+    let batch = RecordBatch::try_from_iter([("c", other)]).unwrap();
+    let error = apply(&mapping, &batch).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SchemaMismatch);
+    assert!(error.message().contains("c: a batch has Utf8"), "{error}");
 }
 
 #[test]
