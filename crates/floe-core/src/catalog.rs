@@ -10,7 +10,7 @@ use iceberg::spec::TableMetadataRef;
 use iceberg::{Namespace, NamespaceIdent, TableCreation, TableIdent, TableRequirement, TableUpdate};
 use serde::Serialize;
 
-use crate::{Error, PluginConfig, PluginDescriptor, Result, StorageClient};
+use crate::{CommitTurn, Error, PluginConfig, PluginDescriptor, Result, StorageClient};
 
 /// A kind of catalog: knows how to connect, holds no connection.
 ///
@@ -91,6 +91,16 @@ pub trait CatalogClient: Send + Sync + fmt::Debug {
     /// Adds a table whose metadata file is already there. `TableAlreadyExists`, `NoSuchNamespace`,
     /// `Corrupted` when the file is no table metadata.
     async fn register_table(&self, table: &TableIdent, metadata_location: &str) -> Result<LoadedTable>;
+
+    /// Waits for a turn at committing to the table, so that writers queue rather than collide.
+    ///
+    /// Advice only: what keeps commits apart are the requirements of [`CatalogClient::commit`], and whoever does
+    /// not wait, or has waited too long, may commit all the same. Hold a turn from before the table is loaded
+    /// until the outcome of the commit, never during a pause. A catalog that does not queue its writers, as
+    /// here by default, gives a turn that holds nobody up.
+    async fn turn(&self, _table: &TableIdent) -> CommitTurn {
+        CommitTurn::none()
+    }
 
     /// Applies `updates` to the table if `requirements` hold for its state at that moment; all or nothing
     /// (Iceberg REST specification, `CommitTableRequest`).

@@ -16,6 +16,7 @@ mod registry;
 pub mod secret;
 pub mod span;
 pub mod storage;
+mod turn;
 
 pub use catalog::{CatalogCapabilities, CatalogClient, CatalogPlugin, CommitOutcome, LoadedTable};
 pub use config::{FloeConfig, PluginConfig, Properties};
@@ -25,6 +26,7 @@ pub use plugin::{PluginDescriptor, PluginKind};
 pub use registry::{CatalogRegistration, Registry, StorageRegistration};
 pub use secret::{SecretRef, SecretString};
 pub use storage::{FileEntry, StorageCapabilities, StorageClient, StoragePlugin};
+pub use turn::CommitTurn;
 
 /// Re-exported so that [`register_catalog!`] and [`register_storage!`] work in any crate.
 #[doc(hidden)]

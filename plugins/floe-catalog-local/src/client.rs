@@ -6,7 +6,8 @@ use std::path::Path;
 use async_trait::async_trait;
 use floe_core::metadata_file::{self, MetadataCache};
 use floe_core::{
-    CatalogCapabilities, CatalogClient, CommitOutcome, Error, ErrorKind, LoadedTable, Result, StorageClient,
+    CatalogCapabilities, CatalogClient, CommitOutcome, CommitTurn, Error, ErrorKind, LoadedTable, Result,
+    StorageClient,
 };
 use iceberg::io::FileIO;
 use iceberg::spec::TableMetadataRef;
@@ -14,6 +15,7 @@ use iceberg::{Namespace, NamespaceIdent, TableCreation, TableIdent, TableRequire
 
 use crate::config::LocalCatalogConfig;
 use crate::database::{Database, encode};
+use crate::turn::Turns;
 
 /// The property of a namespace that says where its tables go.
 const LOCATION: &str = "location";
@@ -25,6 +27,7 @@ pub struct LocalCatalog {
     file_io: FileIO,
     warehouse: String,
     metadata: MetadataCache,
+    turns: Turns,
 }
 
 impl LocalCatalog {
@@ -34,6 +37,7 @@ impl LocalCatalog {
         let warehouse = storage.warehouse().trim_end_matches('/').to_owned();
         let path = config.path(&warehouse)?;
         Ok(Self {
+            turns: Turns::new(&path),
             database: Database::new(path, config.name(configured), config.busy_timeout()?),
             file_io: storage.file_io(),
             warehouse,
@@ -300,6 +304,10 @@ impl CatalogClient for LocalCatalog {
         let metadata = read.map_err(|e| e.with_table(table))?;
         self.insert(table, metadata_location).await.map_err(|e| e.with_table(table))?;
         Ok(self.loaded(table, metadata_location.to_owned(), metadata))
+    }
+
+    async fn turn(&self, table: &TableIdent) -> CommitTurn {
+        self.turns.wait(table).await
     }
 
     async fn commit(

@@ -4,6 +4,9 @@
 //! - The file and its tables are made by the first command that writes; reading never makes them.
 //! - Several processes may share the file. A commit is one compare-and-swap `UPDATE` on the location of the
 //!   table's metadata file.
+//! - Writers of a table queue, in a process and across processes, at locked files in the folder
+//!   `<catalog file>-turns`. That is advice: the folder may be removed while nobody writes, and other engines need
+//!   not know it.
 //! - The journal mode of the file is left as it is. A file made here keeps SQLite's rollback journal with full
 //!   synchronisation: a catalog stays one file, which can be copied and read from read-only media, and a swap
 //!   takes well under a millisecond on a local SSD.
@@ -23,6 +26,7 @@ mod client;
 mod config;
 mod database;
 mod error;
+mod turn;
 
 use std::sync::Arc;
 

@@ -15,7 +15,7 @@ mod sweep;
 
 use std::time::Duration;
 
-use floe_core::{CatalogClient, CommitOutcome, Environment, Error, ErrorKind, LoadedTable, Result};
+use floe_core::{Action, CatalogClient, CommitOutcome, Environment, Error, ErrorKind, LoadedTable, Result};
 use iceberg::spec::Summary;
 use tracing::{debug, warn};
 
@@ -23,7 +23,7 @@ pub use recover::find_token;
 pub use request::{CommitRequest, CommitStrategy};
 
 use crate::base::TableBase;
-use operation::Operation;
+use operation::{Operation, Seen};
 
 /// A commit that happened.
 #[derive(Debug, Clone)]
@@ -75,18 +75,42 @@ async fn run(
     let mut operation = Operation::new(request, &base, env)?;
     let started = env.now_ms();
     for attempt in 1_u32.. {
+        if let Err(e) = operation.prepare(&base).await {
+            return Err(operation.give_up(&base, e).await);
+        }
+        let ident = base.table.ident.clone();
+        let turn = catalog.turn(&ident).await;
+        // Whoever has the turn goes on from the newest head. One that cannot be loaded is the commit's to report.
+        if turn.is_held()
+            && let Ok(table) = catalog.load_table(&ident).await
+            && table.metadata_location != base.table.metadata_location
+        {
+            base.table = table;
+            match operation.look(&base) {
+                Seen::Ours => {
+                    drop(turn);
+                    let table = base.table.clone();
+                    return operation.finish(table, &base, attempt).await;
+                }
+                Seen::Unfit(e) => return Err(operation.give_up(&base, e).await),
+                Seen::Fit => {}
+            }
+        }
         let proposal = match operation.propose(&base, attempt, env).await {
             Ok(proposal) => proposal,
             Err(e) => return Err(operation.give_up(&base, e).await),
         };
-        let ident = base.table.ident.clone();
-        let error = match catalog.commit(&ident, &proposal.requirements, &proposal.updates).await {
+        let outcome = catalog.commit(&ident, &proposal.requirements, &proposal.updates).await;
+        drop(turn);
+        let error = match outcome {
             Ok(CommitOutcome::Committed(table)) => return operation.finish(table, &base, attempt).await,
             Ok(CommitOutcome::Conflict(e)) => e.with_kind(ErrorKind::CommitConflict),
             Ok(CommitOutcome::Unknown(e)) => {
                 operation.in_doubt(proposal.head);
                 e.with_kind(ErrorKind::CommitStateUnknown)
             }
+            // It did not happen, and may if it is tried again: the catalog was locked, or out of reach.
+            Err(e) if e.kind().action() == Action::Retry => e,
             Err(e) => return Err(operation.give_up(&base, e).await),
         };
         let elapsed = Duration::from_millis((env.now_ms() - started).max(0) as u64);
@@ -104,22 +128,17 @@ async fn run(
                 return Err(operation.give_up_unseen(error, e));
             }
         }
-        if base.metadata().uuid() != operation.table_uuid {
-            let replaced =
-                Error::new(ErrorKind::CommitConflict, "the table was dropped and made anew meanwhile");
-            return Err(operation.give_up(&base, replaced).await);
-        }
-        if base.metadata().snapshot_by_id(operation.snapshot_id).is_some() {
+        let seen = operation.look(&base);
+        if matches!(seen, Seen::Ours) {
             let table = base.table.clone();
             return operation.finish(table, &base, attempt).await;
         }
-        operation.resolve_doubt(&base);
-        if pause.is_none() {
+        if pause.is_none() && base.metadata().uuid() == operation.table_uuid {
             let error = error.context(format!("the commit was tried {attempt} times"));
             return Err(operation.give_up(&base, error).await);
         }
-        if let Err(e) = operation.request.change.check(base.metadata()) {
-            return Err(operation.give_up(&base, e.with_kind(ErrorKind::CommitConflict)).await);
+        if let Seen::Unfit(e) = seen {
+            return Err(operation.give_up(&base, e).await);
         }
     }
     Err(Error::new(ErrorKind::CommitConflict, "the commit was tried too often"))

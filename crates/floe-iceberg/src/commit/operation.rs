@@ -59,6 +59,16 @@ pub(super) struct Proposal {
     pub(super) head: Option<i64>,
 }
 
+/// What the table shows of the operation.
+pub(super) enum Seen {
+    /// Its snapshot is there: an attempt whose reply was lost came through.
+    Ours,
+    /// Its change can be tried on this head.
+    Fit,
+    /// Its change can never be made here.
+    Unfit(Error),
+}
+
 impl Operation {
     /// Draws the ids and checks what can be checked before anything is written.
     pub(super) fn new(request: CommitRequest, base: &TableBase, env: &dyn Environment) -> Result<Self> {
@@ -87,6 +97,42 @@ impl Operation {
         })
     }
 
+    /// Writes what does not depend on the head, so that nobody waits for it.
+    pub(super) async fn prepare(&mut self, base: &TableBase) -> Result<()> {
+        self.branch(base)?;
+        self.write_new(base).await.map(drop)
+    }
+
+    /// The branch to commit to; `main` may be missing.
+    fn branch(&self, base: &TableBase) -> Result<Option<SnapshotReference>> {
+        let branch = refs::branch(base.metadata(), &self.request.branch)?;
+        if branch.is_none() && self.request.branch != MAIN_BRANCH {
+            return Err(Error::new(
+                ErrorKind::SnapshotNotFound,
+                format!("there is no branch named '{}'", self.request.branch),
+            )
+            .with_hint("create it first"));
+        }
+        Ok(branch)
+    }
+
+    /// What `base`, a head that is newer than the last attempt, shows of this operation.
+    pub(super) fn look(&mut self, base: &TableBase) -> Seen {
+        let metadata = base.metadata();
+        if metadata.uuid() != self.table_uuid {
+            let what = "the table was dropped and made anew meanwhile";
+            return Seen::Unfit(Error::new(ErrorKind::CommitConflict, what));
+        }
+        if metadata.snapshot_by_id(self.snapshot_id).is_some() {
+            return Seen::Ours;
+        }
+        self.resolve_doubt(base);
+        match self.request.change.check(metadata) {
+            Ok(()) => Seen::Fit,
+            Err(e) => Seen::Unfit(e.with_kind(ErrorKind::CommitConflict)),
+        }
+    }
+
     /// Lays the snapshot out on top of `base`, and writes what is not written yet: on a retry, the manifest list.
     pub(super) async fn propose(
         &mut self,
@@ -95,14 +141,7 @@ impl Operation {
         env: &dyn Environment,
     ) -> Result<Proposal> {
         let metadata = base.metadata();
-        let branch = refs::branch(metadata, &self.request.branch)?;
-        if branch.is_none() && self.request.branch != MAIN_BRANCH {
-            return Err(Error::new(
-                ErrorKind::SnapshotNotFound,
-                format!("there is no branch named '{}'", self.request.branch),
-            )
-            .with_hint("create it first"));
-        }
+        let branch = self.branch(base)?;
         let parent = metadata.snapshot_for_ref(&self.request.branch);
         let manifests = self.lay_out(base, parent).await?;
 

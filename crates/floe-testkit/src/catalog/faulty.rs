@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use floe_core::{
-    CatalogCapabilities, CatalogClient, CommitOutcome, Environment, Error, ErrorKind, LoadedTable, Result,
+    CatalogCapabilities, CatalogClient, CommitOutcome, CommitTurn, Environment, Error, ErrorKind,
+    LoadedTable, Result,
 };
 use iceberg::{Namespace, NamespaceIdent, TableCreation, TableIdent, TableRequirement, TableUpdate};
 
@@ -234,6 +235,10 @@ impl CatalogClient for FaultyCatalog {
 
     async fn register_table(&self, table: &TableIdent, metadata_location: &str) -> Result<LoadedTable> {
         self.run(Method::RegisterTable, self.inner.register_table(table, metadata_location)).await
+    }
+
+    async fn turn(&self, table: &TableIdent) -> CommitTurn {
+        self.inner.turn(table).await
     }
 
     async fn commit(
