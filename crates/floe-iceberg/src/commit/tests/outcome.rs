@@ -285,3 +285,43 @@ async fn eight_writers_at_once_all_get_through_and_every_file_is_there_once() {
     assert_eq!(summary.additional_properties["total-data-files"], "40");
     assert_eq!(world.metadata_files(), 80, "a manifest and a list for each commit, none left over");
 }
+
+#[tokio::test]
+async fn writers_that_take_turns_all_get_through_at_the_first_attempt() {
+    let world = v2();
+    world.take_turns();
+    // Every writer starts from the empty table, which is long out of date when its turn comes.
+    let stale = world.base();
+    let writers = (0..8).map(|writer| {
+        let (world, stale) = (world.clone(), stale.clone());
+        tokio::spawn(async move {
+            for round in 0..10 {
+                let name = format!("{writer}-{round}");
+                let asked = CommitRequest { retry: retries(0), ..world.request(&[&name]) };
+                let done = world.commit_on(stale.clone(), asked).await.unwrap();
+                assert_eq!(done.attempts, 1);
+                tokio::task::yield_now().await;
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
+    assert_eq!(world.names().await.len(), 80);
+    assert_eq!(world.proposals().len(), 80, "nobody proposed in vain");
+    assert_eq!(world.metadata_files(), 160, "a manifest and a list for each commit, none left over");
+}
+
+#[tokio::test]
+async fn a_catalog_that_was_locked_is_tried_again_and_its_error_is_the_last_word() {
+    let world = v2();
+    world.next_commits(&[Fate::Locked, Fate::Locked]);
+    let asked = CommitRequest { retry: retries(2), ..world.request(&["a"]) };
+    assert_eq!(world.commit_on(world.base(), asked).await.unwrap().attempts, 3);
+    world.next_commits(&[Fate::Locked, Fate::Locked]);
+    let asked = CommitRequest { retry: retries(1), ..world.request(&["b"]) };
+    let error = world.commit_on(world.base(), asked).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(world.names().await, ["a"]);
+    assert_eq!(world.metadata_files(), 2, "what the failed commit wrote is gone");
+}

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use floe_core::{
-    CatalogCapabilities, CatalogClient, CommitOutcome, Error, ErrorKind, LoadedTable, Result, metadata_file,
+    CatalogCapabilities, CatalogClient, CommitOutcome, CommitTurn, Error, ErrorKind, LoadedTable, Result,
+    metadata_file,
 };
 use floe_plan::change::ChangeSet;
 use floe_testkit::SeededEnvironment;
@@ -30,6 +31,8 @@ pub(crate) enum Fate {
     LostBefore,
     /// It is refused for good.
     Refused,
+    /// It is not applied, and may be if it is tried again.
+    Locked,
     /// It is applied, and then called a conflict, as after a repeat inside an HTTP client.
     FalseConflict,
 }
@@ -40,6 +43,8 @@ pub(crate) struct World {
     table: Mutex<LoadedTable>,
     fates: Mutex<VecDeque<Fate>>,
     loads_that_fail: Mutex<u32>,
+    /// Where writers queue, if they do.
+    turns: Mutex<Option<Arc<tokio::sync::Mutex<()>>>>,
     proposals: Mutex<Vec<Vec<TableRequirement>>>,
     pub(crate) cache: Arc<ManifestCache>,
     pub(crate) env: SeededEnvironment,
@@ -83,6 +88,7 @@ impl World {
             table: Mutex::new(table),
             fates: Mutex::default(),
             loads_that_fail: Mutex::default(),
+            turns: Mutex::default(),
             proposals: Mutex::default(),
             cache: Arc::default(),
             env,
@@ -99,6 +105,11 @@ impl World {
 
     pub(crate) fn next_commits(&self, fates: &[Fate]) {
         self.fates.lock().unwrap().extend(fates);
+    }
+
+    /// Lets the writers queue from now on.
+    pub(crate) fn take_turns(&self) {
+        *self.turns.lock().unwrap() = Some(Arc::default());
     }
 
     pub(crate) fn next_loads_fail(&self, count: u32) {
@@ -204,6 +215,14 @@ fn lost() -> Error {
 
 #[async_trait]
 impl CatalogClient for World {
+    async fn turn(&self, _: &TableIdent) -> CommitTurn {
+        let queue = self.turns.lock().unwrap().clone();
+        match queue {
+            Some(queue) => CommitTurn::holding(queue.lock_owned().await),
+            None => CommitTurn::none(),
+        }
+    }
+
     async fn commit(
         &self,
         _: &TableIdent,
@@ -215,6 +234,7 @@ impl CatalogClient for World {
         let mut table = self.table.lock().unwrap();
         match fate {
             Some(Fate::Refused) => return Err(Error::new(ErrorKind::PermissionDenied, "not allowed")),
+            Some(Fate::Locked) => return Err(Error::new(ErrorKind::Unavailable, "locked")),
             Some(Fate::LostBefore) => return Ok(CommitOutcome::Unknown(lost())),
             _ => {}
         }
