@@ -78,22 +78,19 @@ fn run_case(case: &str, sides: &[&str], folder: &Path) -> Result<Vec<(String, Me
         floe_side::make_many_files(folder)?;
     }
     for side in sides {
-        let measured = match *side {
-            "pyiceberg" => {
-                let Ok(python) = std::env::var("FLOE_TEST_PYTHON") else {
-                    eprintln!("{case}: PyIceberg left out, FLOE_TEST_PYTHON is not set");
-                    continue;
-                };
-                let script = concat!(env!("CARGO_MANIFEST_DIR"), "/python/pyiceberg_side.py");
-                run_child(&python, &[script.as_ref(), case.as_ref(), folder.as_ref()])?
-            }
-            _ => {
-                let program = std::env::current_exe()?;
-                run_child(
-                    program,
-                    &["--folder".as_ref(), folder.as_ref(), "one".as_ref(), case.as_ref(), side.as_ref()],
-                )?
-            }
+        let measured = if *side == "pyiceberg" {
+            let Ok(python) = std::env::var("FLOE_TEST_PYTHON") else {
+                eprintln!("{case}: PyIceberg left out, FLOE_TEST_PYTHON is not set");
+                continue;
+            };
+            let script = concat!(env!("CARGO_MANIFEST_DIR"), "/python/pyiceberg_side.py");
+            run_child(&python, &[script.as_ref(), case.as_ref(), folder.as_ref()])?
+        } else {
+            let program = std::env::current_exe()?;
+            run_child(
+                program,
+                &["--folder".as_ref(), folder.as_ref(), "one".as_ref(), case.as_ref(), side.as_ref()],
+            )?
         };
         results.push(((*side).to_owned(), measured));
     }

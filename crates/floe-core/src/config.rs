@@ -298,7 +298,7 @@ impl<'de> Deserializer<'de> for Text<'_> {
     }
 }
 
-impl<'de> IntoDeserializer<'de> for Text<'_> {
+impl IntoDeserializer<'_> for Text<'_> {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {

@@ -417,9 +417,8 @@ impl<'m> Entry<'m> {
             return broken("an entry has no partition values");
         };
         let values = fields.iter().zip(&self.manifest.partition_fields).map(|(field, avro)| {
-            let ty = match &*field.field_type {
-                Type::Primitive(ty) => ty,
-                _ => return broken("its partition values are not primitive"),
+            let Type::Primitive(ty) = &*field.field_type else {
+                return broken("its partition values are not primitive");
             };
             partition_value(&mut cursor, avro, ty)
         });
@@ -681,10 +680,10 @@ fn each_branch(ty: &AvroType, fits: impl Fn(&AvroType) -> bool) -> bool {
 }
 
 fn optional_long(cursor: &mut Cursor<'_>, ty: &AvroType) -> Decoded<Option<i64>> {
-    if let AvroType::Union(branches) = ty {
-        if cursor.branch(branches)? == &AvroType::Null {
-            return Ok(None);
-        }
+    if let AvroType::Union(branches) = ty
+        && cursor.branch(branches)? == &AvroType::Null
+    {
+        return Ok(None);
     }
     cursor.long().map(Some)
 }

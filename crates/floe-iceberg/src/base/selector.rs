@@ -87,7 +87,7 @@ impl SnapshotSelector {
             },
             Self::Timestamp(ms) => {
                 // The log is in order of time, and of two entries at one time the later one counts.
-                let entry = metadata.history().iter().filter(|entry| entry.timestamp_ms <= *ms).next_back();
+                let entry = metadata.history().iter().rfind(|entry| entry.timestamp_ms <= *ms);
                 let Some(entry) = entry else {
                     return Err(not_found(
                         format!("the table had no snapshot at {self}"),

@@ -43,7 +43,10 @@ impl IcebergTableManager {
         progress: Option<ProgressFn>,
     ) -> Result<WriteOutcome> {
         let span = operation_span!("write_data", table.to_string());
-        traced(span, self.append(table, data, config, progress)).await.map_err(|e| e.with_table(table))
+        // On the heap: a write holds much across its pauses.
+        traced(span, Box::pin(self.append(table, data, config, progress)))
+            .await
+            .map_err(|e| e.with_table(table))
     }
 
     async fn append(

@@ -135,7 +135,7 @@ fn values(leaf: &BoundLeaf, test: &Test, array: &ArrayRef) -> Result<BooleanArra
             PrimitiveType::TimestampNs | PrimitiveType::TimestamptzNs,
         ) => integers!(TimestampNanosecondType),
         (DataType::Float32, PrimitiveType::Float | PrimitiveType::Double) => {
-            floats(test, array.as_primitive::<Float32Type>(), |v| f64::from(v))
+            floats(test, array.as_primitive::<Float32Type>(), f64::from)
         }
         (DataType::Float64, PrimitiveType::Float | PrimitiveType::Double) => {
             floats(test, array.as_primitive::<Float64Type>(), |v| v)

@@ -234,12 +234,11 @@ struct Unit {
 
 impl Unit {
     fn of(leaf: &BoundLeaf) -> Option<Self> {
-        match leaf.field_type {
-            PrimitiveType::Date => Some(Self { per_hour: None, per_day: 1 }),
-            _ => {
-                let per_day = crate::expr::units_per_day(&leaf.field_type)?;
-                Some(Self { per_hour: Some(per_day / 24), per_day })
-            }
+        if leaf.field_type == PrimitiveType::Date {
+            Some(Self { per_hour: None, per_day: 1 })
+        } else {
+            let per_day = crate::expr::units_per_day(&leaf.field_type)?;
+            Some(Self { per_hour: Some(per_day / 24), per_day })
         }
     }
 

@@ -9,11 +9,10 @@ pub(super) fn casts_safely(from: &DataType, to: &DataType) -> bool {
         (from, to) if from == to => true,
         (T::Dictionary(_, from), to) => casts_safely(from, to),
         (T::RunEndEncoded(_, from), to) => casts_safely(from.data_type(), to),
-        (T::Int8 | T::Int16 | T::UInt8 | T::UInt16, T::Int32 | T::Int64)
+        (T::Int8 | T::Int16 | T::UInt8 | T::UInt16, T::Int32 | T::Int64 | T::Float32)
         | (T::Int32 | T::UInt32, T::Int64)
         | (T::Float16, T::Float32 | T::Float64)
-        | (T::Float32 | T::Int8 | T::Int16 | T::Int32 | T::UInt8 | T::UInt16 | T::UInt32, T::Float64)
-        | (T::Int8 | T::Int16 | T::UInt8 | T::UInt16, T::Float32) => true,
+        | (T::Float32 | T::Int8 | T::Int16 | T::Int32 | T::UInt8 | T::UInt16 | T::UInt32, T::Float64) => true,
         (T::Utf8 | T::LargeUtf8 | T::Utf8View, T::Utf8) => true,
         (T::Binary | T::LargeBinary | T::BinaryView | T::FixedSizeBinary(_), T::Binary | T::LargeBinary) => {
             true

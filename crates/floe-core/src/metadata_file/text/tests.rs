@@ -132,9 +132,9 @@ fn updates(head: &TableMetadata, steps: &[Step], commit: usize) -> Vec<TableUpda
                 updates: HashMap::from([(format!("key{key}"), format!("value {commit}"))]),
             }),
             Step::RemoveProperty { key } => {
-                let removals = vec![format!("key{key}"), "owner".to_owned()];
+                let removals = [format!("key{key}"), "owner".to_owned()];
                 updates.push(TableUpdate::RemoveProperties {
-                    removals: removals[..1 + usize::from(key % 2)].to_vec(),
+                    removals: removals[..=usize::from(key % 2)].to_vec(),
                 });
             }
             Step::AddColumn => {

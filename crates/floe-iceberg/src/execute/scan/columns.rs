@@ -33,10 +33,10 @@ pub(super) fn project(
             return Err(Error::validation(format!("column '{name}' is chosen twice")));
         }
         let top = schema.as_struct().fields().iter().find(|top| holds(top, field.id));
-        if let Some(top) = top {
-            if !tops.iter().any(|t| t.id == top.id) {
-                tops.push(top);
-            }
+        if let Some(top) = top
+            && !tops.iter().any(|t| t.id == top.id)
+        {
+            tops.push(top);
         }
     }
     let fields = tops.into_iter().filter_map(|top| prune(top, &chosen));

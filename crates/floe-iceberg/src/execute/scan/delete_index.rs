@@ -67,13 +67,12 @@ impl PlannedDelete {
         let here = self.spec_id == spec_id && self.partition == *partition;
         match self.content {
             DataContentType::PositionDeletes => {
-                let named = match &self.referenced {
-                    Some(referenced) => referenced == path,
-                    None => {
-                        let path = Datum::string(path);
-                        self.paths.0.as_ref().is_none_or(|lower| *lower <= path)
-                            && self.paths.1.as_ref().is_none_or(|upper| *upper >= path)
-                    }
+                let named = if let Some(referenced) = &self.referenced {
+                    referenced == path
+                } else {
+                    let path = Datum::string(path);
+                    self.paths.0.as_ref().is_none_or(|lower| *lower <= path)
+                        && self.paths.1.as_ref().is_none_or(|upper| *upper >= path)
                 };
                 here && named && sequence_number <= self.sequence_number
             }

@@ -67,12 +67,11 @@ impl Deletes {
         let mut positions = Vec::new();
         let mut by_columns: BTreeMap<&[i32], Vec<DeleteFile>> = BTreeMap::new();
         for delete in &task.deletes {
-            match &delete.equality_ids {
-                Some(ids) => by_columns.entry(ids).or_default().push(delete.clone()),
-                None => {
-                    let file = self.position_deletes(context, delete).await?;
-                    positions.extend_from_slice(file.get(&task.path).map_or(&[][..], Vec::as_slice));
-                }
+            if let Some(ids) = &delete.equality_ids {
+                by_columns.entry(ids).or_default().push(delete.clone());
+            } else {
+                let file = self.position_deletes(context, delete).await?;
+                positions.extend_from_slice(file.get(&task.path).map_or(&[][..], Vec::as_slice));
             }
         }
         positions.sort_unstable();

@@ -70,9 +70,10 @@ impl Drop for Created {
         if paths.is_empty() {
             return;
         }
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(delete(self.file_io.clone(), self.appearing.clone(), paths))),
-            Err(_) => tracing::warn!(files = paths.len(), "a cancelled write left data files behind"),
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            drop(runtime.spawn(delete(self.file_io.clone(), self.appearing.clone(), paths)));
+        } else {
+            tracing::warn!(files = paths.len(), "a cancelled write left data files behind");
         }
     }
 }

@@ -100,7 +100,9 @@ pub(super) async fn write_file(
         while let Some(EndedGroup { group, estimate, scale }) = groups.recv().await.ok_or_else(stopped)? {
             let encoded = group.end().await?;
             let bytes: u64 = encoded.columns.iter().map(EncodedColumn::bytes).sum();
-            sizes.iter().for_each(|sizes| sizes.add(estimate, scale, bytes));
+            for sizes in &sizes {
+                sizes.add(estimate, scale, bytes);
+            }
             if group_sender.send(encoded).await.is_err() {
                 break;
             }

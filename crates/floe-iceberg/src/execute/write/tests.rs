@@ -80,7 +80,7 @@ fn batch(start: i64, rows: usize, numbers: &mut Numbers) -> RecordBatch {
     let ids: Int64Array = (start..start + rows as i64).collect();
     let times: TimestampMicrosecondArray = (0..rows)
         .map(|_| {
-            (numbers.next() % 10 > 0)
+            (!numbers.next().is_multiple_of(10))
                 .then(|| (numbers.next() % 40) as i64 * 43_200_000_000 - 5 * 86_400_000_000)
         })
         .collect();
