@@ -1,5 +1,7 @@
-//! Several processes write one table, and processes die in the middle of a write.
+//! Several tasks and processes write one table, and processes die in the middle of a write.
 #![allow(clippy::unwrap_used)]
+
+mod tasks;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -34,6 +36,11 @@ async fn ids(path: &Path, table: &TableIdent) -> Vec<i64> {
     let mut ids: Vec<i64> = batches.iter().flat_map(column).collect();
     ids.sort_unstable();
     ids
+}
+
+/// Whether writers queued, rather than find out by conflicts that they were not alone.
+fn turns_were_taken(warehouse: &Path) -> bool {
+    std::fs::read_dir(warehouse.join("catalog.db-turns")).is_ok_and(|mut locks| locks.next().is_some())
 }
 
 /// A process that appends; see `src/bin/floe-test-append.rs`.
@@ -100,6 +107,7 @@ async fn eight_processes_append_at_once_and_every_row_is_there_once() {
     assert_eq!(ids(warehouse.path(), &table).await, all);
     let snapshots = warehouse.manager.list_snapshots(&table).await.unwrap();
     assert_eq!(snapshots.len() as i64, ROUNDS * PROCESSES);
+    assert!(turns_were_taken(warehouse.path()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

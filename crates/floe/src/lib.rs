@@ -29,8 +29,8 @@ use floe_catalog_local as _;
 use floe_storage_local as _;
 
 pub use floe_core::{
-    Action, Error, ErrorKind, FloeConfig, LoadedTable, PluginDescriptor, PluginKind, Properties, Registry,
-    Result, catalog, config, env, metadata_file, plugin, secret, span, storage,
+    Action, CommitTurn, Error, ErrorKind, FloeConfig, LoadedTable, PluginDescriptor, PluginKind, Properties,
+    Registry, Result, catalog, config, env, metadata_file, plugin, secret, span, storage,
 };
 pub use floe_iceberg::{IcebergTableManager, Scan, base, commit, data, execute, model};
 pub use floe_plan as plan;

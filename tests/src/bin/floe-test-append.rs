@@ -12,8 +12,7 @@ use arrow_array::{Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
 use floe::data::BatchStream;
 use floe::iceberg::TableIdent;
-use floe::model::{IcebergTableManagerConfig, WriteConfig};
-use floe::{IcebergTableManager, Properties, Registry};
+use floe::model::WriteConfig;
 use futures::StreamExt;
 
 #[tokio::main(worker_threads = 2)]
@@ -24,7 +23,7 @@ async fn main() -> floe::Result<()> {
     };
     let (first, batches, rows): (i64, i64, i64) =
         (first.parse().unwrap(), batches.parse().unwrap(), rows.parse().unwrap());
-    let manager = manager(warehouse).await?;
+    let manager = floe::embedded(warehouse).await?;
     let schema = Arc::new(Schema::new(vec![
         Field::new("id", DataType::Int64, false),
         Field::new("text", DataType::Utf8, true),
@@ -46,18 +45,6 @@ async fn main() -> floe::Result<()> {
     assert_eq!(outcome.rows as i64, batches * rows);
     say("committed");
     Ok(())
-}
-
-/// The manager of a warehouse folder, patient: eight processes contend.
-async fn manager(warehouse: &str) -> floe::Result<IcebergTableManager> {
-    let properties =
-        Properties::default().with("type", "local").with("storage", "local").with("warehouse", warehouse);
-    let config = IcebergTableManagerConfig {
-        max_commit_retries: 10,
-        retry_base_delay_seconds: 0.1,
-        ..IcebergTableManagerConfig::default()
-    };
-    IcebergTableManager::connect(&Registry::linked(), floe::EMBEDDED_CATALOG, &properties, config).await
 }
 
 fn say(word: &str) {
