@@ -432,3 +432,22 @@ fn a_file_with_null_or_nan_is_never_claimed_by_a_comparison() {
     assert!(claims(unequal(), Some(0), Some(3), false), "NaN is unequal to everything");
     assert!(claims(Test::IsNan, Some(0), Some(3), false) && !claims(Test::IsNan, Some(1), Some(2), false));
 }
+
+#[test]
+fn bounds_of_uuids_compared_as_signed_numbers_hold() {
+    let ty = PrimitiveType::Uuid;
+    let uuid = |first: u8, second: u8| {
+        let mut bytes = vec![0; 16];
+        (bytes[0], bytes[8]) = (first, second);
+        Value::Bytes(bytes)
+    };
+    // The file holds these and (1, 0), which is greater than the lower bound as signed numbers and less as bytes.
+    let bounds = [(false, uuid(1, 0x80)), (true, uuid(3, 0))];
+    let bounds = bounds.map(|(upper, v)| (upper, v.to_datum(&ty).unwrap())).into();
+    let metrics = Metrics { rows: 3, nulls: Some(0), nans: None, bounds };
+    let may = |op, value| MetricsPruner::new(&leaf(&ty, Test::Compare(op, value))).may_match(&metrics);
+    assert!(may(CompareOp::Eq, uuid(1, 0)) && may(CompareOp::Lt, uuid(1, 0x80)));
+    assert!(!may(CompareOp::Eq, uuid(0, 0x80)) && !may(CompareOp::Eq, uuid(4, 0)));
+    let strict = StrictMetrics::new(&leaf(&ty, Test::Compare(CompareOp::GtEq, uuid(1, 0x80))));
+    assert!(!strict.all_match(&metrics));
+}
