@@ -48,6 +48,19 @@ pub struct LiveFile {
     pub file_sequence_number: Option<i64>,
 }
 
+impl LiveFile {
+    /// The file of a live entry.
+    pub fn new(entry: &Entry<'_>) -> Result<Self> {
+        Ok(Self {
+            data_file: entry.data_file()?,
+            status: entry.status(),
+            snapshot_id: entry.snapshot_id,
+            sequence_number: entry.sequence_number,
+            file_sequence_number: entry.file_sequence_number,
+        })
+    }
+}
+
 impl TableBase {
     /// A table with the cache to use.
     pub fn new(table: LoadedTable, cache: Arc<ManifestCache>) -> Self {
@@ -81,18 +94,9 @@ impl TableBase {
     pub async fn live_files(&self, file: &ManifestFile) -> Result<Vec<LiveFile>> {
         let manifest = self.manifest(file).await?;
         let live = manifest.entries(file).filter(|entry| entry.as_ref().map_or(true, Entry::is_live));
-        live.map(|entry| {
-            let entry = entry?;
-            Ok(LiveFile {
-                data_file: entry.data_file()?,
-                status: entry.status(),
-                snapshot_id: entry.snapshot_id,
-                sequence_number: entry.sequence_number,
-                file_sequence_number: entry.file_sequence_number,
-            })
-        })
-        .collect::<Result<_>>()
-        .map_err(|e| e.with_table(&self.table.ident))
+        live.map(|entry| LiveFile::new(&entry?))
+            .collect::<Result<_>>()
+            .map_err(|e| e.with_table(&self.table.ident))
     }
 
     /// Every live file of a snapshot, data and deletes, in the order of its manifests.

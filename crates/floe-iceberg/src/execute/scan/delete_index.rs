@@ -147,7 +147,7 @@ impl DeleteIndex {
 }
 
 /// Partition values in the widest type of their kind: a column may have been promoted between data and deletes.
-fn widened(partition: &Struct) -> Struct {
+pub(super) fn widened(partition: &Struct) -> Struct {
     let widen = |value: Option<&Literal>| {
         value.map(|value| match value {
             Literal::Primitive(PrimitiveLiteral::Int(v)) => Literal::long(*v),

@@ -125,6 +125,27 @@ impl Deletes {
 }
 
 impl DeletedRows {
+    /// Whether one of these `positions` is deleted by position.
+    pub(super) fn any_in(&self, positions: &Range<u64>) -> bool {
+        let from = self.positions.partition_point(|p| *p < positions.start);
+        self.positions.get(from).is_some_and(|p| *p < positions.end)
+    }
+
+    /// The rows that are deleted by position within `positions`, and those in `more`, which is sorted.
+    pub(super) fn with_positions(
+        &self,
+        positions: &Range<u64>,
+        more: impl IntoIterator<Item = u64>,
+    ) -> DeletedRows {
+        let from = self.positions.partition_point(|p| *p < positions.start);
+        let to = self.positions.partition_point(|p| *p < positions.end);
+        let mut all = self.positions[from..to].to_vec();
+        all.extend(more);
+        all.sort_unstable();
+        all.dedup();
+        DeletedRows { positions: Arc::new(all), ..self.clone() }
+    }
+
     /// The rows to read of row groups that hold these `positions` of the file; `None` when that is all of them.
     pub(super) fn selection(&self, positions: &[Range<u64>]) -> Option<(RowSelection, u64)> {
         let mut selectors: Vec<RowSelector> = Vec::new();
@@ -204,7 +225,7 @@ async fn read_columns(
     let path = &delete.path;
     let input =
         ParquetInput::open(&context.file_io, path, delete.file_size, false, context.metrics.clone()).await?;
-    let metadata = arrow_metadata(&input, path)?;
+    let metadata = arrow_metadata(&input, path, false)?;
     let fields = with_ids(metadata.schema().fields(), mapping);
     if let Some(id) = ids.iter().find(|id| !contains_id(&fields, **id)) {
         return Err(Error::new(

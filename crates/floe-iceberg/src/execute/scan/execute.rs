@@ -21,8 +21,9 @@ use super::columns;
 use super::deletes::Deletes;
 use super::input::parquet_error;
 use super::metrics::{ScanMetrics, add};
-use super::open::{Context, ReadUnit, Unit, open};
+use super::open::{Context, ReadUnit, Unit, arrow_metadata, open};
 use super::request::{ScanPlan, ScanTask};
+use super::rows;
 use crate::data::BatchStream;
 
 /// Batches that a task may be ahead of the reader.
@@ -36,8 +37,14 @@ const BATCHES_AHEAD: usize = 2;
 /// The stream fails with `Corrupted`, `FileNotFound` or another kind of the storage for a data file that cannot be read
 /// (named).
 pub fn execute_scan(file_io: &FileIO, plan: &ScanPlan, metrics: &Arc<ScanMetrics>) -> Result<BatchStream> {
-    let context = Arc::new(context(file_io, plan, metrics).map_err(|e| e.with_table(&plan.table))?);
-    let schema = context.arrow.clone();
+    let context = context(file_io, plan, metrics).map_err(|e| e.with_table(&plan.table))?;
+    Ok(run(Arc::new(context), plan))
+}
+
+/// Runs a plan with a context made for it.
+pub(super) fn run(context: Arc<Context>, plan: &ScanPlan) -> BatchStream {
+    let schema = if context.rows { rows::with_places(&context.arrow) } else { context.arrow.clone() };
+    let metrics = &context.metrics.clone();
     let workers = available_parallelism().map_or(2, usize::from) + 1;
     let units = units(context.clone(), plan.tasks.clone(), workers);
     let batches: BoxStream<'static, Result<RecordBatch>> = if plan.preserve_order {
@@ -56,7 +63,7 @@ pub fn execute_scan(file_io: &FileIO, plan: &ScanPlan, metrics: &Arc<ScanMetrics
         let item = end.next().await?;
         Some((item, end))
     });
-    Ok(BatchStream::new(schema, stream.map_err(move |e| e.with_table(&table)).boxed()))
+    BatchStream::new(schema, stream.map_err(move |e| e.with_table(&table)).boxed())
 }
 
 /// The end of the pipe: stops at the limit and after an error.
@@ -90,7 +97,7 @@ impl End {
     }
 }
 
-fn context(file_io: &FileIO, plan: &ScanPlan, metrics: &Arc<ScanMetrics>) -> Result<Context> {
+pub(super) fn context(file_io: &FileIO, plan: &ScanPlan, metrics: &Arc<ScanMetrics>) -> Result<Context> {
     let filter = plan.filter.as_ref().map(|f| f.bind(&plan.schema, plan.case_sensitive)).transpose()?;
     let ids = filter.as_ref().map(|f| f.field_ids()).unwrap_or_default();
     let filter_columns = columns::holding(&plan.schema, &ids)?;
@@ -109,7 +116,8 @@ fn context(file_io: &FileIO, plan: &ScanPlan, metrics: &Arc<ScanMetrics>) -> Res
         filter_columns,
         name_mapping,
         batch_size: plan.batch_size,
-        deletes: Deletes::new(plan.delete_columns.clone()),
+        deletes: Arc::new(Deletes::new(plan.delete_columns.clone())),
+        rows: false,
         metrics: metrics.clone(),
     })
 }
@@ -124,9 +132,9 @@ fn units(
     tasks: Vec<ScanTask>,
     workers: usize,
 ) -> impl Stream<Item = Result<Unit>> + Send + 'static {
-    futures::stream::iter(tasks)
-        .map(move |task| {
-            let opened = tokio::spawn(open(context.clone(), task));
+    futures::stream::iter((0_u32..).zip(tasks))
+        .map(move |(number, task)| {
+            let opened = tokio::spawn(open(context.clone(), number, task));
             async move {
                 let units = opened.await.map_err(|e| {
                     Error::new(ErrorKind::Internal, "opening a data file failed").with_source(e)
@@ -182,9 +190,13 @@ fn start(context: Arc<Context>, unit: Unit) -> BoxStream<'static, Result<RecordB
 }
 
 /// The batches of a piece: decoded, without deleted rows, filtered, in the table's columns.
-fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let ReadUnit { input, metadata, row_groups, positions, projection, filter, deleted } = unit;
+pub(super) fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let ReadUnit { task, input, mut metadata, row_groups, positions, projection, filter, deleted } = unit;
     let path: Arc<str> = input.path().into();
+    let places = context.rows.then(|| rows::with_places(&context.arrow));
+    if places.is_some() {
+        metadata = arrow_metadata(&input, &path, true)?;
+    }
     let filter = filter.settle();
     add(&context.metrics.row_groups_read, row_groups.len() as u64);
     let mask = ProjectionMask::leaves(metadata.parquet_schema(), projection.leaves.iter().copied());
@@ -209,7 +221,13 @@ fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'static, Result<R
     let batches = builder.build().map_err(|e| parquet_error(&path, e))?;
     let batches = batches.map(move |batch| {
         let batch = batch.map_err(|e| parquet_error(&path, e))?;
-        let batch = projection.apply(&batch).and_then(|batch| filter.apply(batch));
+        let rows = match &places {
+            Some(schema) => {
+                projection.apply(&batch).and_then(|rows| rows::add_places(schema, &rows, task, &batch))
+            }
+            None => projection.apply(&batch),
+        };
+        let batch = rows.and_then(|batch| filter.apply(batch));
         batch.map_err(|e| {
             let why = compute_error(&e);
             Error::new(why.kind(), format!("the data file {path} cannot be read: {}", why.message()))

@@ -1,5 +1,6 @@
 //! The filter of a scan: over manifests, files and rows.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,6 +16,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowPredicate, ArrowPredicateFn};
 use parquet::schema::types::SchemaDescriptor;
 
+use super::delete_index::widened;
 use super::metrics::add;
 use super::open::Context;
 use super::project::{Constants, Projection};
@@ -33,16 +35,49 @@ pub(super) enum Verdict {
     All,
 }
 
+/// Partitions of one spec.
+#[derive(Debug, Clone, Default)]
+pub struct PartitionSet {
+    spec_id: i32,
+    partitions: HashSet<Struct>,
+}
+
+impl PartitionSet {
+    /// Partitions by their values, of the spec `spec_id`.
+    pub fn new(spec_id: i32, partitions: impl IntoIterator<Item = Struct>) -> Self {
+        Self { spec_id, partitions: partitions.into_iter().map(|p| widened(&p)).collect() }
+    }
+
+    /// The spec of the partitions.
+    pub fn spec_id(&self) -> i32 {
+        self.spec_id
+    }
+
+    /// Whether a partition is among them. Values may be of a type that the source column had earlier.
+    pub fn contains(&self, partition: &Struct) -> bool {
+        self.partitions.contains(&widened(partition))
+    }
+}
+
+/// Which rows are looked for.
+#[derive(Debug, Clone)]
+pub(crate) enum RowsWanted {
+    /// Those for which a filter is true; all without one.
+    Filter(Option<BoundExpr>),
+    /// Those that belong to one of these partitions. Files of another spec may hold some.
+    In(Arc<PartitionSet>),
+}
+
 /// The filter over manifests.
 #[derive(Debug)]
-pub(super) struct ManifestFilter {
-    filter: Option<BoundExpr>,
-}
+pub(super) struct ManifestFilter(RowsWanted);
 
 /// The filter over the files of one manifest.
 #[derive(Debug)]
 pub(super) struct FileFilter {
     pruner: Option<PartitionPruner>,
+    /// Set when rows of some partitions are wanted; with it, whether the files are of that spec.
+    partitions: Option<(Arc<PartitionSet>, bool)>,
     /// What is left of the filter for files of the partition looked at last: files of one partition come together, as a
     /// rule.
     last: Option<(Struct, Residual)>,
@@ -56,25 +91,34 @@ enum Residual {
 }
 
 impl ManifestFilter {
-    pub(super) fn new(filter: Option<BoundExpr>) -> Self {
-        Self { filter }
+    pub(super) fn new(wanted: RowsWanted) -> Self {
+        Self(wanted)
     }
 
     /// False only if no file of the manifest can hold a row that matches.
     pub(super) fn may_match(&self, spec: &PartitionSpec, file: &ManifestFile) -> bool {
-        let Some(filter) = &self.filter else { return true };
+        let RowsWanted::Filter(Some(filter)) = &self.0 else { return true };
         ManifestPruner::new(filter, spec).may_match(file.partitions.as_deref())
     }
 
     /// The filter over the files of a manifest with this spec.
     pub(super) fn for_files(&self, spec: &PartitionSpec) -> FileFilter {
-        let pruner = self.filter.as_ref().map(|filter| PartitionPruner::new(filter, spec));
-        FileFilter { pruner, last: None }
+        let (pruner, partitions) = match &self.0 {
+            RowsWanted::Filter(filter) => (filter.as_ref().map(|f| PartitionPruner::new(f, spec)), None),
+            RowsWanted::In(set) => (None, Some((set.clone(), set.spec_id == spec.spec_id()))),
+        };
+        FileFilter { pruner, partitions, last: None }
     }
 }
 
 impl FileFilter {
     pub(super) fn verdict(&mut self, partition: &Struct, entry: &Entry<'_>) -> Verdict {
+        match &self.partitions {
+            Some((set, true)) if set.contains(partition) => return Verdict::All,
+            Some((_, true)) => return Verdict::NoneByPartition,
+            Some((_, false)) => return Verdict::Some,
+            None => {}
+        }
         let Some(pruner) = &self.pruner else { return Verdict::All };
         if self.last.as_ref().is_none_or(|(known, _)| known != partition) {
             self.last = Some((partition.clone(), Residual::new(pruner, partition)));

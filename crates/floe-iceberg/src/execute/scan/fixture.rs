@@ -1,31 +1,32 @@
 //! Tables made by hand for tests: data files, manifests and snapshots in memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use floe_core::LoadedTable;
+use floe_plan::change::TableFile;
 use iceberg::TableIdent;
 use iceberg::io::FileIO;
 use iceberg::spec::{
-    DataContentType, DataFile, DataFileBuilder, DataFileFormat, FormatVersion, ManifestListWriter,
-    ManifestWriterBuilder, Operation, Schema, Snapshot, SortOrder, Struct, Summary, TableMetadata,
-    TableMetadataBuilder, UnboundPartitionSpec,
+    DataContentType, DataFile, DataFileBuilder, DataFileFormat, FormatVersion, ManifestContentType,
+    ManifestFile, ManifestListWriter, ManifestWriterBuilder, Operation, Schema, Snapshot, SortOrder, Struct,
+    Summary, TableMetadata, TableMetadataBuilder, UnboundPartitionSpec,
 };
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
 use super::{ScanMetrics, ScanPlan, ScanRequest, ScanSummary, execute_scan, plan_scan};
-use crate::base::{ManifestCache, TableBase};
+use crate::base::{LiveFile, ManifestCache, TableBase};
 
-pub(super) struct Fixture {
-    pub(super) file_io: FileIO,
-    pub(super) metadata: TableMetadata,
+pub(crate) struct Fixture {
+    pub(crate) file_io: FileIO,
+    pub(crate) metadata: TableMetadata,
     files: usize,
 }
 
 impl Fixture {
-    pub(super) fn new(schema: Schema, spec: UnboundPartitionSpec) -> Self {
+    pub(crate) fn new(schema: Schema, spec: UnboundPartitionSpec) -> Self {
         let builder = TableMetadataBuilder::new(
             schema,
             spec,
@@ -38,12 +39,12 @@ impl Fixture {
         Self { file_io: FileIO::new_with_memory(), metadata, files: 0 }
     }
 
-    pub(super) fn change(&mut self, change: impl FnOnce(TableMetadataBuilder) -> TableMetadataBuilder) {
+    pub(crate) fn change(&mut self, change: impl FnOnce(TableMetadataBuilder) -> TableMetadataBuilder) {
         let builder = self.metadata.clone().into_builder(Some("memory:///t/m.json".to_owned()));
         self.metadata = change(builder).build().unwrap().metadata;
     }
 
-    pub(super) fn base(&self) -> TableBase {
+    pub(crate) fn base(&self) -> TableBase {
         let table = LoadedTable {
             ident: TableIdent::from_strs(["n", "t"]).unwrap(),
             metadata: Arc::new(self.metadata.clone()),
@@ -58,7 +59,7 @@ impl Fixture {
         format!("memory:///t/{}.{suffix}", self.files)
     }
 
-    pub(super) async fn parquet(&mut self, batch: &RecordBatch, rows_in_group: usize) -> (String, u64) {
+    pub(crate) async fn parquet(&mut self, batch: &RecordBatch, rows_in_group: usize) -> (String, u64) {
         let mut bytes = Vec::new();
         let properties = WriterProperties::builder().set_max_row_group_row_count(Some(rows_in_group)).build();
         let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
@@ -71,7 +72,7 @@ impl Fixture {
     }
 
     /// A data file without metrics; `mend` adds to it.
-    pub(super) async fn data_file(
+    pub(crate) async fn data_file(
         &mut self,
         batch: &RecordBatch,
         rows_in_group: usize,
@@ -92,7 +93,7 @@ impl Fixture {
     }
 
     /// Adds a snapshot with one more manifest, of these files.
-    pub(super) async fn commit(&mut self, files: Vec<DataFile>) -> i64 {
+    pub(crate) async fn commit(&mut self, files: Vec<DataFile>) -> i64 {
         let sequence_number = self.metadata.last_sequence_number() + 1;
         let snapshot_id = sequence_number * 1000;
         let path = self.path("avro");
@@ -114,6 +115,11 @@ impl Fixture {
             None => Vec::new(),
         };
         manifests.push(manifest);
+        self.snapshot(snapshot_id, sequence_number, manifests).await;
+        snapshot_id
+    }
+
+    async fn snapshot(&mut self, snapshot_id: i64, sequence_number: i64, manifests: Vec<ManifestFile>) {
         let list = self.path("avro");
         let output = self.file_io.new_output(&list).unwrap().writer().await.unwrap();
         let parent = self.metadata.current_snapshot_id();
@@ -130,15 +136,59 @@ impl Fixture {
             .with_schema_id(self.metadata.current_schema_id())
             .build();
         self.change(|builder| builder.set_branch_snapshot(snapshot, "main").unwrap());
-        snapshot_id
     }
 
-    pub(super) async fn plan(&self, request: &ScanRequest) -> ScanPlan {
+    /// Adds a snapshot without the files `removed` and with the files `added`.
+    pub(crate) async fn replace(&mut self, removed: &[TableFile], added: &[TableFile]) {
+        let base = self.base();
+        let sequence_number = self.metadata.last_sequence_number() + 1;
+        let snapshot_id = sequence_number * 1000;
+        let gone: HashSet<&str> = removed.iter().map(|f| f.file.file_path()).collect();
+        let mut found = 0;
+        let mut parts: BTreeMap<(i32, bool), (Vec<LiveFile>, Vec<DataFile>)> = BTreeMap::new();
+        if let Some(snapshot) = self.metadata.current_snapshot() {
+            for manifest in base.manifest_files(snapshot).await.unwrap().iter() {
+                let deletes = manifest.content == ManifestContentType::Deletes;
+                for live in base.live_files(manifest).await.unwrap() {
+                    if gone.contains(live.data_file.file_path()) {
+                        found += 1;
+                    } else {
+                        parts.entry((manifest.partition_spec_id, deletes)).or_default().0.push(live);
+                    }
+                }
+            }
+        }
+        assert_eq!(found, gone.len(), "every removed file was there");
+        for TableFile { spec_id, file } in added {
+            let deletes = file.content_type() != DataContentType::Data;
+            parts.entry((*spec_id, deletes)).or_default().1.push(file.clone());
+        }
+        let mut manifests = Vec::new();
+        for ((spec_id, deletes), (existing, added)) in parts {
+            let path = self.path("avro");
+            let spec = self.metadata.partition_spec_by_id(spec_id).unwrap().as_ref().clone();
+            let output = self.file_io.new_output(&path).unwrap();
+            let schema = self.metadata.current_schema().clone();
+            let builder = ManifestWriterBuilder::new(output, Some(snapshot_id), schema, spec);
+            let mut writer = if deletes { builder.build_v2_deletes() } else { builder.build_v2_data() };
+            for live in existing {
+                let (id, sequence) = (live.snapshot_id, live.sequence_number);
+                writer.add_existing_file(live.data_file, id, sequence, live.file_sequence_number).unwrap();
+            }
+            for file in added {
+                writer.add_file(file, -1).unwrap();
+            }
+            manifests.push(writer.write_manifest_file().await.unwrap());
+        }
+        self.snapshot(snapshot_id, sequence_number, manifests).await;
+    }
+
+    pub(crate) async fn plan(&self, request: &ScanRequest) -> ScanPlan {
         plan_scan(&self.base(), request).await.unwrap()
     }
 
     /// All batches of a scan, and what it did. The plan goes through JSON, as one that is sent elsewhere.
-    pub(super) async fn scan(&self, request: &ScanRequest) -> (Vec<RecordBatch>, ScanSummary) {
+    pub(crate) async fn scan(&self, request: &ScanRequest) -> (Vec<RecordBatch>, ScanSummary) {
         let plan = self.plan(request).await;
         let plan: ScanPlan = serde_json::from_str(&serde_json::to_string(&plan).unwrap()).unwrap();
         let metrics = Arc::new(ScanMetrics::default());

@@ -42,19 +42,19 @@ struct Source {
 }
 
 impl ParquetInput {
-    /// Opens a file and reads its footer, in one request for most files. `offsets` asks for the offset index too, if
-    /// the file has one.
+    /// Opens a file and reads its footer, in one request for most files. `pages` asks for the page indexes too, if
+    /// the file has them.
     pub(super) async fn open(
         file_io: &FileIO,
         path: &str,
         size: u64,
-        offsets: bool,
+        pages: bool,
         metrics: Arc<ScanMetrics>,
     ) -> Result<Self> {
         let file = async { file_io.new_input(path)?.reader().await }.await;
         let file = file.map_err(|e| read_error(path, Error::from(e)))?;
         let mut source = Source { size, file: file.into(), tail: None, metrics };
-        let metadata = source.read_footer(offsets).await.map_err(|e| parquet_error(path, e))?;
+        let metadata = source.read_footer(pages).await.map_err(|e| parquet_error(path, e))?;
         Ok(Self { path: path.into(), source, metadata: Arc::new(metadata) })
     }
 
@@ -65,17 +65,22 @@ impl ParquetInput {
     pub(super) fn metadata(&self) -> Arc<ParquetMetaData> {
         self.metadata.clone()
     }
+
+    /// Bytes of the file.
+    pub(super) async fn bytes(&self, range: Range<u64>) -> Result<Bytes> {
+        self.source.get(range).await.map_err(|e| parquet_error(&self.path, e))
+    }
 }
 
 impl Source {
-    async fn read_footer(&mut self, offsets: bool) -> parquet::errors::Result<ParquetMetaData> {
+    async fn read_footer(&mut self, pages: bool) -> parquet::errors::Result<ParquetMetaData> {
         let start = self.size.saturating_sub(TAIL);
         let tail = self.fetch(start..self.size).await?;
         self.tail = Some((start, tail));
-        let policy = if offsets { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
+        let policy = if pages { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
         let size = self.size;
         ParquetMetaDataReader::new()
-            .with_offset_index_policy(policy)
+            .with_page_index_policy(policy)
             .with_prefetch_hint(Some(TAIL as usize))
             .load_and_finish(&*self, size)
             .await

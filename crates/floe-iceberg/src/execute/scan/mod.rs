@@ -10,7 +10,7 @@ mod equality;
 mod execute;
 mod filter;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod ids;
 mod input;
 mod metrics;
@@ -19,12 +19,16 @@ mod plan;
 mod project;
 mod request;
 mod row_groups;
+pub(crate) mod rows;
 #[cfg(test)]
 mod tests;
 
 pub use execute::execute_scan;
+pub use filter::PartitionSet;
+pub(crate) use filter::RowsWanted;
 pub use metrics::{ScanMetrics, ScanSummary};
 pub use plan::plan_scan;
+pub(crate) use plan::{PlannedFiles, plan_files};
 pub use request::{DEFAULT_BATCH_SIZE, DeleteFile, PlanStats, ScanPlan, ScanRequest, ScanTask};
 
 pub use crate::base::SnapshotSelector;

@@ -9,6 +9,7 @@ use floe_plan::expr::BoundExpr;
 use iceberg::io::FileIO;
 use iceberg::spec::{NameMapping, SchemaRef};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::{RowNumber, is_virtual_column};
 use parquet::basic::Type as PhysicalType;
 use parquet::file::metadata::ParquetMetaData;
 
@@ -38,7 +39,9 @@ pub(super) struct Context {
     pub(super) filter_arrow: ArrowSchemaRef,
     pub(super) name_mapping: Option<NameMapping>,
     pub(super) batch_size: usize,
-    pub(super) deletes: Deletes,
+    pub(super) deletes: Arc<Deletes>,
+    /// Batches tell where each row is: see [`super::rows`].
+    pub(super) rows: bool,
     pub(super) metrics: Arc<ScanMetrics>,
 }
 
@@ -51,6 +54,8 @@ pub(super) enum Unit {
 
 /// Row groups of a file, with all it takes to read them.
 pub(super) struct ReadUnit {
+    /// The number of the task in the plan.
+    pub(super) task: u32,
     pub(super) input: ParquetInput,
     pub(super) metadata: ArrowReaderMetadata,
     pub(super) row_groups: Vec<usize>,
@@ -64,18 +69,18 @@ pub(super) struct ReadUnit {
 /// Row groups smaller than this, compressed, share a unit.
 const UNIT_BYTES: i64 = 8 * 1024 * 1024;
 
-/// Opens a data file and splits it.
-pub(super) async fn open(context: Arc<Context>, task: ScanTask) -> Result<Vec<Unit>> {
+/// Opens a data file and splits it. `number` is that of the task in the plan.
+pub(super) async fn open(context: Arc<Context>, number: u32, task: ScanTask) -> Result<Vec<Unit>> {
     let filter = context.filter.as_ref().filter(|_| !task.all_rows_match);
     let counts = context.projection.as_struct().fields().is_empty();
-    if counts && filter.is_none() && task.deletes.is_empty() {
+    if counts && !context.rows && filter.is_none() && task.deletes.is_empty() {
         return Ok(vec![Unit::Count(task.record_count)]);
     }
     add(&context.metrics.files_read, 1);
     let input =
         ParquetInput::open(&context.file_io, &task.path, task.file_size, false, context.metrics.clone())
             .await?;
-    let metadata = arrow_metadata(&input, &task.path)?;
+    let metadata = arrow_metadata(&input, &task.path, false)?;
     let fields = with_ids(metadata.schema().fields(), context.name_mapping.as_ref());
     let constants: Constants = constant_values(&task, &context.schema);
     let names_file = |e: Error| {
@@ -107,6 +112,7 @@ pub(super) async fn open(context: Arc<Context>, task: ScanTask) -> Result<Vec<Un
     let positions = positions(&footer);
     let units = group(&footer, &row_groups).into_iter().map(|row_groups| {
         Unit::Read(Box::new(ReadUnit {
+            task: number,
             input: input.clone(),
             metadata: metadata.clone(),
             positions: row_groups.iter().map(|index| positions[*index].clone()).collect(),
@@ -120,18 +126,30 @@ pub(super) async fn open(context: Arc<Context>, task: ScanTask) -> Result<Vec<Un
 }
 
 /// The Arrow form of the file, taken from its Parquet types alone: what the writer noted besides may be of types that
-/// floe would have to convert.
-pub(super) fn arrow_metadata(input: &ParquetInput, path: &str) -> Result<ArrowReaderMetadata> {
+/// floe would have to convert. With `row_numbers`, a last column of that name gives the positions of the rows.
+pub(super) fn arrow_metadata(
+    input: &ParquetInput,
+    path: &str,
+    row_numbers: bool,
+) -> Result<ArrowReaderMetadata> {
     let footer = input.metadata();
-    let options = || ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let options = || {
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        if !row_numbers {
+            return Ok(options);
+        }
+        let number = Field::new("row_number", DataType::Int64, false).with_extension_type(RowNumber);
+        options.with_virtual_columns(vec![Arc::new(number)]).map_err(|e| parquet_error(path, e))
+    };
     let metadata =
-        ArrowReaderMetadata::try_new(footer.clone(), options()).map_err(|e| parquet_error(path, e))?;
+        ArrowReaderMetadata::try_new(footer.clone(), options()?).map_err(|e| parquet_error(path, e))?;
     let columns = footer.file_metadata().schema_descr().columns();
     if !columns.iter().any(|column| column.physical_type() == PhysicalType::INT96) {
         return Ok(metadata);
     }
     // INT96 holds nanoseconds of a day, and days: microseconds reach the years that Iceberg allows.
-    let fields = metadata.schema().fields().iter().map(|field| {
+    let own = metadata.schema().fields().iter().filter(|field| !is_virtual_column(field));
+    let fields = own.map(|field| {
         let int96 = columns
             .iter()
             .any(|c| c.physical_type() == PhysicalType::INT96 && c.path().parts() == [field.name().as_str()]);
@@ -144,12 +162,12 @@ pub(super) fn arrow_metadata(input: &ParquetInput, path: &str) -> Result<ArrowRe
     });
     let schema =
         ArrowSchema::new_with_metadata(fields.collect::<Vec<_>>(), metadata.schema().metadata().clone());
-    ArrowReaderMetadata::try_new(footer, options().with_schema(Arc::new(schema)))
+    ArrowReaderMetadata::try_new(footer, options()?.with_schema(Arc::new(schema)))
         .map_err(|e| parquet_error(path, e))
 }
 
 /// The positions of the rows of each row group.
-fn positions(footer: &ParquetMetaData) -> Vec<Range<u64>> {
+pub(super) fn positions(footer: &ParquetMetaData) -> Vec<Range<u64>> {
     let mut next = 0;
     let positions = footer.row_groups().iter().map(|group| {
         let start = next;

@@ -12,9 +12,9 @@ use iceberg::spec::{
 
 use super::columns;
 use super::delete_index::{DeleteIndex, PlannedDelete};
-use super::filter::{FileFilter, ManifestFilter, Verdict};
+use super::filter::{FileFilter, ManifestFilter, RowsWanted, Verdict};
 use super::request::{PlanStats, ScanPlan, ScanRequest, ScanTask};
-use crate::base::{Entry, MANIFESTS_AT_A_TIME, Manifest, TableBase, bound};
+use crate::base::{Entry, LiveFile, MANIFESTS_AT_A_TIME, Manifest, TableBase, bound};
 
 /// Plans a scan: reads the manifests of the snapshot and leaves out the files that cannot hold a row that matches, first
 /// by whole manifests, then by partition, then by column metrics.
@@ -23,17 +23,45 @@ use crate::base::{Entry, MANIFESTS_AT_A_TIME, Manifest, TableBase, bound};
 /// `FileNotFound` for a damaged or missing manifest (named), `Unsupported` for data files that are no Parquet and for
 /// deletion vectors.
 pub async fn plan_scan(base: &TableBase, request: &ScanRequest) -> Result<ScanPlan> {
-    plan(base, request).await.map_err(|e| e.with_table(&base.table.ident))
+    let filter = request.filter.is_some();
+    let planned = plan(base, request, None, false, filter).await;
+    planned.map(|planned| planned.plan).map_err(|e| e.with_table(&base.table.ident))
 }
 
-async fn plan(base: &TableBase, request: &ScanRequest) -> Result<ScanPlan> {
+/// A plan with what the manifests say about the file of each task.
+#[derive(Debug)]
+pub(crate) struct PlannedFiles {
+    pub(crate) plan: ScanPlan,
+    /// As many as there are tasks.
+    pub(crate) files: Vec<LiveFile>,
+}
+
+/// Plans a scan for rows that are to be replaced. `wanted` decides about files in place of `request.filter`, if given.
+pub(crate) async fn plan_files(
+    base: &TableBase,
+    request: &ScanRequest,
+    wanted: Option<RowsWanted>,
+) -> Result<PlannedFiles> {
+    let filtered = request.filter.is_some() || wanted.is_some();
+    plan(base, request, wanted, true, filtered).await.map_err(|e| e.with_table(&base.table.ident))
+}
+
+async fn plan(
+    base: &TableBase,
+    request: &ScanRequest,
+    wanted: Option<RowsWanted>,
+    keep_files: bool,
+    filtered: bool,
+) -> Result<PlannedFiles> {
     let resolved = base.resolve(&request.at)?;
     if request.batch_size == 0 {
         return Err(Error::validation("batch_size must be at least 1"));
     }
     let projection = columns::project(&resolved.schema, request.columns.as_deref(), request.case_sensitive)?;
     let filter = request.filter.as_ref().map(|f| f.bind(&resolved.schema, request.case_sensitive));
-    let filter = ManifestFilter::new(filter.transpose()?);
+    let filter = filter.transpose()?;
+    let filter = ManifestFilter::new(wanted.unwrap_or(RowsWanted::Filter(filter)));
+    let mut files = Vec::new();
 
     let mut plan = ScanPlan {
         table: base.table.ident.to_string(),
@@ -51,7 +79,7 @@ async fn plan(base: &TableBase, request: &ScanRequest) -> Result<ScanPlan> {
         stats: PlanStats::default(),
     };
     let Some(snapshot) = resolved.snapshot else {
-        return Ok(plan);
+        return Ok(PlannedFiles { plan, files });
     };
     let list = base.manifest_files(&snapshot).await?;
     let (data, deletes): (Vec<_>, Vec<_>) = list
@@ -72,7 +100,7 @@ async fn plan(base: &TableBase, request: &ScanRequest) -> Result<ScanPlan> {
                 let (file, filter) = (file.clone(), filter.for_files(manifest.partition_spec()));
                 // Looking at thousands of files takes a while: not on a thread that serves IO.
                 tokio::task::spawn_blocking(move || {
-                    plan_manifest(&manifest, &file, filter, &deletes, &schema)
+                    plan_manifest(&manifest, &file, filter, &deletes, &schema, keep_files)
                 })
                 .await
                 .map_err(|e| Error::new(ErrorKind::Internal, "planning a manifest failed").with_source(e))?
@@ -80,10 +108,11 @@ async fn plan(base: &TableBase, request: &ScanRequest) -> Result<ScanPlan> {
         })
         .buffered(MANIFESTS_AT_A_TIME);
     // Without a filter and deletes, every row of a file counts towards the limit.
-    let enough = request.limit.filter(|_| request.filter.is_none() && deletes.is_empty());
-    while let Some((tasks, stats)) = manifests.try_next().await? {
+    let enough = request.limit.filter(|_| !filtered && deletes.is_empty());
+    while let Some((tasks, live, stats)) = manifests.try_next().await? {
         plan.stats += stats;
         plan.tasks.extend(tasks);
+        files.extend(live);
         if enough.is_some_and(|limit| plan.stats.rows_planned >= limit as u64) {
             break;
         }
@@ -103,7 +132,7 @@ async fn plan(base: &TableBase, request: &ScanRequest) -> Result<ScanPlan> {
         files_total = plan.stats.files_total,
         "planned a scan"
     );
-    Ok(plan)
+    Ok(PlannedFiles { plan, files })
 }
 
 /// The top-level columns that hold the fields that equality deletes compare, from the schema that is read or, for a
@@ -166,7 +195,9 @@ async fn read_deletes(base: &TableBase, manifests: &[&ManifestFile]) -> Result<A
     Ok(Arc::new(DeleteIndex::new(read.into_iter().flatten().collect())))
 }
 
-fn pruned(file: &ManifestFile) -> (Vec<ScanTask>, PlanStats) {
+type PlannedManifest = (Vec<ScanTask>, Vec<LiveFile>, PlanStats);
+
+fn pruned(file: &ManifestFile) -> PlannedManifest {
     let files =
         u64::from(file.added_files_count.unwrap_or(0)) + u64::from(file.existing_files_count.unwrap_or(0));
     let stats = PlanStats {
@@ -176,7 +207,7 @@ fn pruned(file: &ManifestFile) -> (Vec<ScanTask>, PlanStats) {
         files_pruned_by_partition: files,
         ..PlanStats::default()
     };
-    (Vec::new(), stats)
+    (Vec::new(), Vec::new(), stats)
 }
 
 fn plan_manifest(
@@ -185,9 +216,10 @@ fn plan_manifest(
     mut filter: FileFilter,
     deletes: &DeleteIndex,
     schema: &Schema,
-) -> Result<(Vec<ScanTask>, PlanStats)> {
+    keep_files: bool,
+) -> Result<PlannedManifest> {
     let mut stats = PlanStats { manifests_total: 1, ..PlanStats::default() };
-    let mut tasks = Vec::new();
+    let (mut tasks, mut files) = (Vec::new(), Vec::new());
     for entry in manifest.entries(file) {
         let entry = entry?;
         if !entry.is_live() {
@@ -213,8 +245,11 @@ fn plan_manifest(
         stats.bytes_planned += task.file_size;
         stats.rows_planned += task.record_count;
         tasks.push(task);
+        if keep_files {
+            files.push(LiveFile::new(&entry)?);
+        }
     }
-    Ok((tasks, stats))
+    Ok((tasks, files, stats))
 }
 
 fn task(

@@ -10,18 +10,21 @@ use bytes::Bytes;
 use floe_core::{Environment, Error, LoadedTable, Result};
 use floe_plan::rows::cut::CutLimits;
 use floe_plan::rows::metrics::metrics_fields;
-use floe_plan::rows::mode::metrics_modes;
+use floe_plan::rows::mode::{MetricsMode, metrics_modes};
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::io::FileWrite;
-use iceberg::spec::{PartitionSpecRef, SchemaRef, StructType};
+use iceberg::spec::{
+    DataContentType, NestedField, PartitionSpecRef, PrimitiveType, Schema, SchemaRef, StructType, Type,
+};
 
 use super::column::Encoding;
 use super::created::Created;
 use super::options::{ProgressFn, WriteOptions, WriteProgress};
 use super::parquet_schema::parquet_schema;
 use super::place::FilePlace;
-use super::settings::{check_format, cut_limits, writer_properties};
+use super::settings::{check_format, cut_limits, delete_writer_properties, writer_properties};
 use super::workers::Workers;
+use crate::base::bound::{DELETE_FILE_PATH, DELETE_POSITION};
 
 /// Tables, settings and threads of one write.
 pub(super) struct Context {
@@ -32,13 +35,15 @@ pub(super) struct Context {
     pub(super) limits: CutLimits,
     pub(super) memory: u64,
     pub(super) workers: Workers,
-    pub(super) place: FilePlace,
-    pub(super) created: Created,
+    pub(super) place: Arc<FilePlace>,
+    pub(super) created: Arc<Created>,
     pub(super) spill_directory: Option<PathBuf>,
     /// Temporary files written so far.
     pub(super) spills: AtomicU64,
     /// Set when the write is given up, so that no worker starts on what is left.
-    pub(super) cancelled: AtomicBool,
+    pub(super) cancelled: Arc<AtomicBool>,
+    /// What the files hold.
+    pub(super) content: DataContentType,
     progress: Option<ProgressFn>,
     rows: AtomicU64,
     bytes: AtomicU64,
@@ -82,12 +87,49 @@ impl Context {
             limits,
             memory,
             workers: Workers::new(options.parallelism)?,
-            place: FilePlace::new(metadata.location(), properties, operation),
-            created: Created::new(table.file_io.clone()),
+            place: Arc::new(FilePlace::new(metadata.location(), properties, operation)),
+            created: Arc::new(Created::new(table.file_io.clone())),
             spill_directory: options.spill_directory.clone(),
             spills: AtomicU64::new(0),
-            cancelled: AtomicBool::new(false),
+            cancelled: Arc::default(),
+            content: DataContentType::Data,
             progress,
+            rows: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        })
+    }
+
+    /// For position delete files that belong to the same operation (Iceberg spec, "Position Delete Files").
+    pub(super) fn for_position_deletes(&self, table: &LoadedTable) -> Result<Self> {
+        let field = |id, name: &str, ty| Arc::new(NestedField::required(id, name, Type::Primitive(ty)));
+        let schema = Schema::builder().with_fields([
+            field(DELETE_FILE_PATH, "file_path", PrimitiveType::String),
+            field(DELETE_POSITION, "pos", PrimitiveType::Long),
+        ]);
+        let schema = Arc::new(schema.build()?);
+        let arrow = Arc::new(schema_to_arrow_schema(&schema)?);
+        let modes = [DELETE_FILE_PATH, DELETE_POSITION].map(|id| (id, MetricsMode::Full));
+        let encoding = Encoding::new(
+            arrow.clone(),
+            parquet_schema(&schema, &arrow)?,
+            delete_writer_properties(table.metadata.properties(), &self.limits)?,
+            metrics_fields(&schema, &HashMap::from(modes)),
+        )?;
+        Ok(Self {
+            schema,
+            spec: self.spec.clone(),
+            partition_type: self.partition_type.clone(),
+            encoding: Arc::new(encoding),
+            limits: CutLimits { ..self.limits },
+            memory: self.memory,
+            workers: self.workers.clone(),
+            place: self.place.clone(),
+            created: self.created.clone(),
+            spill_directory: None,
+            spills: AtomicU64::new(0),
+            cancelled: self.cancelled.clone(),
+            content: DataContentType::PositionDeletes,
+            progress: None,
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         })

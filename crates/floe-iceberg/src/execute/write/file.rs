@@ -10,21 +10,30 @@ use bytes::Bytes;
 use floe_core::{Error, ErrorKind, Result};
 use floe_plan::rows::metrics::LeafMetrics;
 use floe_plan::rows::path::partition_path;
-use iceberg::spec::{DataContentType, DataFile, DataFileBuilder, DataFileFormat, PrimitiveType, Struct};
+use iceberg::spec::{
+    DataContentType, DataFile, DataFileBuilder, DataFileFormat, Datum, PartitionSpec, PrimitiveLiteral,
+    PrimitiveType, Struct, StructType,
+};
+use parquet::column::writer::ColumnCloseResult;
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::writer::SerializedFileWriter;
 use tokio::sync::mpsc;
 
 use super::column::EncodedColumn;
 use super::context::Context;
 use super::errors::{join_error, parquet_error, stopped};
+use super::field_metrics::FieldMetrics;
 use super::group::{EncodedGroup, OpenGroup};
+use crate::base::bound::DELETE_FILE_PATH;
 
 /// Parts of this size go to the storage.
 const PART_BYTES: usize = 4 << 20;
 
 /// A partition, and the folder of its files.
 pub(super) struct Partition {
+    pub(super) spec_id: i32,
     pub(super) values: Struct,
     pub(super) folder: String,
 }
@@ -32,11 +41,16 @@ pub(super) struct Partition {
 impl Partition {
     /// The partition with `values`; an unpartitioned table has one, without a folder.
     pub(super) fn new(context: &Context, values: Struct) -> Self {
-        let folder = match context.spec.is_unpartitioned() {
+        Self::of(&context.spec, &context.partition_type, values)
+    }
+
+    /// The partition of any spec; `partition_type` is that of its values.
+    pub(super) fn of(spec: &PartitionSpec, partition_type: &StructType, values: Struct) -> Self {
+        let folder = match spec.is_unpartitioned() {
             true => String::new(),
-            false => partition_path(&context.spec, &context.partition_type, &values),
+            false => partition_path(spec, partition_type, &values),
         };
-        Self { values, folder }
+        Self { spec_id: spec.spec_id(), values, folder }
     }
 }
 
@@ -46,6 +60,56 @@ pub(super) struct EndedGroup {
     pub(super) estimate: u64,
     /// What the encoders' own estimate was multiplied by.
     pub(super) scale: f64,
+}
+
+/// What a file is put together from.
+pub(super) enum Piece {
+    /// A row group that is encoded now.
+    Encoded(EndedGroup),
+    /// A row group that comes from another file as it is.
+    Copied(CopiedGroup),
+}
+
+/// A row group of another file with the same schema.
+pub(super) struct CopiedGroup {
+    /// Its column chunks, in order.
+    pub(super) columns: mpsc::Receiver<CopiedColumn>,
+    /// What is known of its columns, by field id.
+    pub(super) metrics: HashMap<i32, FieldMetrics>,
+}
+
+/// A column chunk of another file.
+pub(super) struct CopiedColumn {
+    pub(super) chunk: StoredBytes,
+    pub(super) close: ColumnCloseResult,
+}
+
+/// A part of a stored file, at its place in it.
+pub(super) struct StoredBytes {
+    pub(super) start: u64,
+    pub(super) bytes: Bytes,
+}
+
+impl Length for StoredBytes {
+    fn len(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+}
+
+impl ChunkReader for StoredBytes {
+    type T = io::Cursor<Bytes>;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        self.get_bytes(start, self.len().saturating_sub(start) as usize).map(io::Cursor::new)
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        let from = start.checked_sub(self.start).and_then(|from| usize::try_from(from).ok());
+        match from.and_then(|from| Some((from, from.checked_add(length)?))) {
+            Some((from, to)) if to <= self.bytes.len() => Ok(self.bytes.slice(from..to)),
+            _ => Err(ParquetError::EOF("a column chunk is not where its footer says".to_owned())),
+        }
+    }
 }
 
 /// Estimated and true sizes of the row groups that are encoded.
@@ -80,13 +144,13 @@ impl Sizes {
     }
 }
 
-/// Writes the row groups that come through `groups`, up to `None`, as one file, in that order. Encoding, putting together
+/// Writes the row groups that come through `pieces`, up to `None`, as one file, in that order. Encoding, putting together
 /// and storing overlap. `sizes` learn how large row groups became.
 pub(super) async fn write_file(
     context: Arc<Context>,
     partition: Arc<Partition>,
     path: String,
-    mut groups: mpsc::Receiver<Option<EndedGroup>>,
+    mut pieces: mpsc::Receiver<Option<Piece>>,
     sizes: [Arc<Sizes>; 2],
 ) -> Result<DataFile> {
     let (part_sender, mut parts) = mpsc::channel::<Bytes>(2);
@@ -97,13 +161,19 @@ pub(super) async fn write_file(
     };
     let feed = async move {
         // Without a word that the file ends, whoever writes it has given up.
-        while let Some(EndedGroup { group, estimate, scale }) = groups.recv().await.ok_or_else(stopped)? {
-            let encoded = group.end().await?;
-            let bytes: u64 = encoded.columns.iter().map(EncodedColumn::bytes).sum();
-            for sizes in &sizes {
-                sizes.add(estimate, scale, bytes);
-            }
-            if group_sender.send(encoded).await.is_err() {
+        while let Some(piece) = pieces.recv().await.ok_or_else(stopped)? {
+            let part = match piece {
+                Piece::Encoded(EndedGroup { group, estimate, scale }) => {
+                    let encoded = group.end().await?;
+                    let bytes: u64 = encoded.columns.iter().map(EncodedColumn::bytes).sum();
+                    for sizes in &sizes {
+                        sizes.add(estimate, scale, bytes);
+                    }
+                    FilePart::Encoded(encoded)
+                }
+                Piece::Copied(copied) => FilePart::Copied(copied),
+            };
+            if group_sender.send(part).await.is_err() {
                 break;
             }
         }
@@ -136,15 +206,26 @@ pub(super) fn small_file(context: &Context, columns: Vec<EncodedColumn>) -> Resu
 pub(super) struct Assembled {
     metadata: ParquetMetaData,
     metrics: Vec<Vec<LeafMetrics>>,
+    copied: Vec<HashMap<i32, FieldMetrics>>,
     bytes: u64,
 }
 
-fn assemble(context: &Context, mut groups: mpsc::Receiver<EncodedGroup>, parts: Parts) -> Result<Assembled> {
+enum FilePart {
+    Encoded(EncodedGroup),
+    Copied(CopiedGroup),
+}
+
+fn assemble(context: &Context, mut file: mpsc::Receiver<FilePart>, parts: Parts) -> Result<Assembled> {
     let mut assembler = Assembler::new(context, parts)?;
-    while let Some(mut group) = groups.blocking_recv() {
-        let permit = group.permit.take();
-        assembler.append(group.columns)?;
-        drop(permit);
+    while let Some(part) = file.blocking_recv() {
+        match part {
+            FilePart::Encoded(mut group) => {
+                let permit = group.permit.take();
+                assembler.append(group.columns)?;
+                drop(permit);
+            }
+            FilePart::Copied(group) => assembler.copy(group)?,
+        }
     }
     assembler.finish()
 }
@@ -152,6 +233,7 @@ fn assemble(context: &Context, mut groups: mpsc::Receiver<EncodedGroup>, parts: 
 struct Assembler<W: Write + Send> {
     writer: SerializedFileWriter<W>,
     metrics: Vec<Vec<LeafMetrics>>,
+    copied: Vec<HashMap<i32, FieldMetrics>>,
 }
 
 impl<W: Write + Send> Assembler<W> {
@@ -160,7 +242,7 @@ impl<W: Write + Send> Assembler<W> {
         let writer = SerializedFileWriter::new(out, encoding.parquet.clone(), encoding.properties.clone());
         let metrics =
             encoding.metrics.iter().map(|fields| vec![LeafMetrics::default(); fields.len()]).collect();
-        Ok(Self { writer: writer.map_err(parquet_error)?, metrics })
+        Ok(Self { writer: writer.map_err(parquet_error)?, metrics, copied: Vec::new() })
     }
 
     fn append(&mut self, columns: Vec<EncodedColumn>) -> Result<()> {
@@ -175,10 +257,23 @@ impl<W: Write + Send> Assembler<W> {
         Ok(())
     }
 
+    /// Takes a row group over. Its columns come one after another, so that one is in memory at a time.
+    fn copy(&mut self, mut copied: CopiedGroup) -> Result<()> {
+        let columns = self.writer.schema_descr().num_columns();
+        let mut group = self.writer.next_row_group().map_err(parquet_error)?;
+        for _ in 0..columns {
+            let CopiedColumn { chunk, close } = copied.columns.blocking_recv().ok_or_else(stopped)?;
+            group.append_column(&chunk, close).map_err(parquet_error)?;
+        }
+        group.close().map_err(parquet_error)?;
+        self.copied.push(copied.metrics);
+        Ok(())
+    }
+
     fn finish(mut self) -> Result<Assembled> {
         let metadata = self.writer.finish().map_err(parquet_error)?;
         let bytes = self.writer.bytes_written() as u64;
-        Ok(Assembled { metadata, metrics: self.metrics, bytes })
+        Ok(Assembled { metadata, metrics: self.metrics, copied: self.copied, bytes })
     }
 }
 
@@ -224,11 +319,11 @@ pub(super) fn data_file(
 ) -> Result<DataFile> {
     let mut builder = DataFileBuilder::default();
     builder
-        .content(DataContentType::Data)
+        .content(context.content)
         .file_path(path)
         .file_format(DataFileFormat::Parquet)
         .partition(partition.values.clone())
-        .partition_spec_id(context.spec.spec_id())
+        .partition_spec_id(partition.spec_id)
         .record_count(file.metadata.file_metadata().num_rows() as u64)
         .file_size_in_bytes(file.bytes)
         .split_offsets(Some(file.metadata.row_groups().iter().map(start).collect()));
@@ -243,15 +338,23 @@ pub(super) fn data_file(
     let (mut lowers, mut uppers) = (HashMap::new(), HashMap::new());
     for (fields, metrics) in context.encoding.metrics.iter().zip(&file.metrics) {
         for (field, metrics) in fields.iter().zip(metrics) {
-            values.insert(field.id, metrics.value_count);
-            nulls.insert(field.id, metrics.null_count);
+            let copied = file.copied.iter().map(|copied| copied.get(&field.id).cloned().unwrap_or_default());
+            let all = copied.fold(FieldMetrics::of(field, metrics)?, FieldMetrics::merge);
+            values.extend(all.values.map(|count| (field.id, count)));
+            nulls.extend(all.nulls.map(|count| (field.id, count)));
             if matches!(field.field_type, PrimitiveType::Float | PrimitiveType::Double) {
-                nans.insert(field.id, metrics.nan_count);
+                nans.extend(all.nans.map(|count| (field.id, count)));
             }
-            let (lower, upper) = metrics.bounds(field)?;
-            lowers.extend(lower.map(|lower| (field.id, lower)));
-            uppers.extend(upper.map(|upper| (field.id, upper)));
+            lowers.extend(all.lower.known().map(|lower| (field.id, lower)));
+            uppers.extend(all.upper.known().map(|upper| (field.id, upper)));
         }
+    }
+    if context.content == DataContentType::PositionDeletes
+        && let (Some(first), Some(last)) = (lowers.get(&DELETE_FILE_PATH), uppers.get(&DELETE_FILE_PATH))
+        && first == last
+        && let PrimitiveLiteral::String(path) = Datum::literal(first)
+    {
+        builder.referenced_data_file(Some(path.clone()));
     }
     builder
         .column_sizes(column_sizes)

@@ -9,6 +9,7 @@ mod conform;
 mod context;
 mod created;
 mod errors;
+mod field_metrics;
 mod file;
 mod group;
 mod options;
@@ -17,6 +18,7 @@ mod partitioned;
 mod place;
 mod rolling;
 mod runs;
+mod session;
 mod settings;
 mod workers;
 
@@ -32,6 +34,7 @@ use context::Context;
 use file::Partition;
 pub use options::{ProgressFn, WriteOptions, WriteProgress};
 use rolling::RollingWriter;
+pub(crate) use session::{Replacement, WriteSession};
 
 /// Data files that are written, and that no snapshot refers to yet.
 #[derive(Debug, Clone, Default)]

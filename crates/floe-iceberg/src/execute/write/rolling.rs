@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use floe_core::{Error, ErrorKind, Result};
-use floe_plan::rows::cut::{Cut, FileProgress, next_cut};
+use floe_plan::rows::cut::{Cut, CutLimits, FileProgress, next_cut};
 use iceberg::spec::DataFile;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use super::context::{Context, batch_bytes};
 use super::errors::{join_error, stopped};
-use super::file::{EndedGroup, Partition, Sizes, write_file};
+use super::file::{CopiedGroup, EndedGroup, Partition, Piece, Sizes, write_file};
 use super::group::{Backlog, OpenGroup};
 
 /// Rows are handed to the encoders in slices of at most so many.
@@ -22,6 +22,7 @@ const MAX_GROUPS: u64 = 32_000;
 /// Writes the rows of one partition, or of an unpartitioned table.
 pub(super) struct RollingWriter {
     context: Arc<Context>,
+    limits: CutLimits,
     partition: Arc<Partition>,
     backlog: Arc<Backlog>,
     backlog_bytes: u64,
@@ -35,7 +36,7 @@ pub(super) struct RollingWriter {
 }
 
 struct OpenFile {
-    groups: mpsc::Sender<Option<EndedGroup>>,
+    pieces: mpsc::Sender<Option<Piece>>,
     /// Sum of the estimates of the row groups that are ended.
     ended: u64,
     ended_groups: u64,
@@ -53,6 +54,7 @@ impl RollingWriter {
     pub(super) fn new(context: Arc<Context>, partition: Partition) -> Self {
         Self {
             backlog_bytes: (context.memory / 8).clamp(64 << 10, 64 << 20),
+            limits: CutLimits { ..context.limits },
             context,
             partition: Arc::new(partition),
             backlog: Arc::default(),
@@ -63,6 +65,29 @@ impl RollingWriter {
             bytes_per_row: None,
             sizes: Arc::default(),
         }
+    }
+
+    /// Writes one file, however large it becomes, with a part of the memory: one of so many `shares`.
+    pub(super) fn one_file(context: Arc<Context>, partition: Partition, shares: u64) -> Self {
+        let mut writer = Self::new(context, partition);
+        writer.limits.file_bytes = u64::MAX;
+        writer.limits.row_group_bytes = (writer.limits.row_group_bytes / shares).max(1);
+        writer.backlog_bytes = (writer.backlog_bytes / shares).max(16 << 10);
+        writer
+    }
+
+    /// Takes over a row group of another file, after the rows so far.
+    pub(super) async fn copy(&mut self, group: CopiedGroup) -> Result<()> {
+        self.end_group().await?;
+        if self.file.as_ref().is_some_and(|file| file.ended_groups >= MAX_GROUPS) {
+            self.end_file().await?;
+        }
+        let file = self.file.get_or_insert_with(|| open_file(&self.context, &self.partition, &self.sizes));
+        file.ended_groups += 1;
+        if file.pieces.send(Some(Piece::Copied(group))).await.is_ok() {
+            return Ok(());
+        }
+        Err(self.failure().await)
     }
 
     /// Hands over rows; waits while the encoders are behind.
@@ -98,7 +123,7 @@ impl RollingWriter {
 
     /// Decides on the next rows. An end is decided on what is encoded: the encoders catch up first.
     async fn cut(&mut self, raw_per_row: f64) -> Result<Cut> {
-        let limits = &self.context.limits;
+        let limits = &self.limits;
         let mut at =
             FileProgress { bytes_per_row: self.bytes_per_row.unwrap_or(raw_per_row), ..Default::default() };
         if let Some(file) = &self.file {
@@ -149,13 +174,18 @@ impl RollingWriter {
         let file = self.file.get_or_insert_with(|| open_file(&self.context, &self.partition, &self.sizes));
         file.ended += estimate;
         file.ended_groups += 1;
-        if file.groups.send(Some(EndedGroup { group, estimate, scale: self.sizes.scale() })).await.is_ok() {
+        let ended = EndedGroup { group, estimate, scale: self.sizes.scale() };
+        if file.pieces.send(Some(Piece::Encoded(ended))).await.is_ok() {
             return Ok(());
         }
-        // The file's task is gone: its result says why.
+        Err(self.failure().await)
+    }
+
+    /// Why the task of the open file is gone.
+    async fn failure(&mut self) -> Error {
         match self.file.take() {
-            Some(file) => Err(file.task.join().await.err().unwrap_or_else(stopped)),
-            None => Err(stopped()),
+            Some(file) => file.task.join().await.err().unwrap_or_else(stopped),
+            None => stopped(),
         }
     }
 
@@ -164,7 +194,7 @@ impl RollingWriter {
         self.end_group().await?;
         if let Some(file) = self.file.take() {
             // A task that is gone says why when it is joined.
-            drop(file.groups.send(None).await);
+            drop(file.pieces.send(None).await);
             self.finished.push(file.task);
             // A failed file is found before the next one is finished.
             if self.finished.len() >= 2 {
@@ -187,13 +217,13 @@ impl RollingWriter {
 }
 
 fn open_file(context: &Arc<Context>, partition: &Arc<Partition>, before: &Arc<Sizes>) -> OpenFile {
-    let (groups, receiver) = mpsc::channel(1);
+    let (pieces, receiver) = mpsc::channel(1);
     let path = context.place.next(&partition.folder);
     let sizes = Arc::new(Sizes::default());
     let all = before.clone();
     let file = write_file(context.clone(), partition.clone(), path, receiver, [sizes.clone(), all]);
     let task = FileTask::Running(tokio::spawn(file));
-    OpenFile { groups, ended: 0, ended_groups: 0, sizes, task }
+    OpenFile { pieces, ended: 0, ended_groups: 0, sizes, task }
 }
 
 /// A file that is being written. Dropping it stops that.

@@ -56,6 +56,18 @@ pub(super) fn writer_properties(
     Ok(bloom_filters(builder, properties, limits)?.build())
 }
 
+/// The writer properties of position delete files.
+pub(super) fn delete_writer_properties(
+    properties: &TableProperties,
+    limits: &CutLimits,
+) -> Result<WriterProperties> {
+    let plain = properties.iter().filter(|(key, _)| !key.starts_with(BLOOM_ENABLED));
+    let plain = plain.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let properties = writer_properties(&plain, limits, String::new())?;
+    let kind = KeyValue::new("delete-type".to_owned(), "position".to_owned());
+    Ok(properties.into_builder().set_key_value_metadata(Some(vec![kind])).build())
+}
+
 fn bloom_filters(
     mut builder: WriterPropertiesBuilder,
     properties: &TableProperties,

@@ -1,0 +1,158 @@
+//! Copy-on-write: a data file without some of its rows.
+//!
+//! Row groups that keep all their rows are taken over as bytes, with their statistics and page indexes, when the file has
+//! the schema that the table writes now. The others are decoded, filtered and encoded again.
+
+use std::ops::Range;
+
+use floe_core::{Error, ErrorKind, Result};
+use futures::StreamExt;
+use iceberg::spec::{DataFile, FormatVersion, PartitionSpec, StructType, TableMetadata};
+use parquet::column::writer::ColumnCloseResult;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
+
+use super::rows::{FileRows, Rows};
+use super::scan::rows::{RowReader, WholeFile};
+use super::write::{Replacement, WriteSession};
+
+/// What became of a data file.
+#[derive(Debug, Clone, Default)]
+pub struct Rewritten {
+    /// The files that take its place, of its spec and partition; none when no row is left.
+    pub files: Vec<DataFile>,
+    /// Rows in these files.
+    pub rows_kept: u64,
+    /// Row groups that were taken over as they are.
+    pub row_groups_copied: u64,
+    /// Row groups that were decoded.
+    pub row_groups_decoded: u64,
+}
+
+/// Fails with `Unsupported` when rows of data files cannot be moved: in tables with row lineage (Iceberg spec, "Row
+/// Lineage") each row has an id that has to stay with it.
+pub(crate) fn check_rewritable(metadata: &TableMetadata) -> Result<()> {
+    match metadata.format_version() {
+        FormatVersion::V1 | FormatVersion::V2 => Ok(()),
+        version => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("data files of a table of format version {version} cannot be rewritten: their rows have ids, which floe does not keep yet"),
+        )
+        .with_hint("choose a filter that matches files as a whole, such as a partition")),
+    }
+}
+
+/// Writes the rows of a data file that are neither deleted nor in `found.rows` to a new file in the same partition, one of so
+/// many as `shares` at a time.
+pub(crate) async fn rewrite(
+    metadata: &TableMetadata,
+    session: &WriteSession,
+    reader: &RowReader,
+    found: &FileRows,
+    shares: u64,
+) -> Result<Rewritten> {
+    let (spec, partition_type) = spec_of(metadata, found)?;
+    let Some(file) = reader.open(&found.task).await? else { return Ok(Rewritten::default()) };
+    let old = &found.file.data_file;
+    let mut new = session.replacement(spec, &partition_type, old.partition().clone(), shares);
+    let footer = file.footer();
+    let copyable = new.same_schema(footer.file_metadata().schema_descr());
+    let mut done = Rewritten::default();
+    for (group, positions) in file.positions().iter().enumerate() {
+        let dropped: Vec<u64> = match &found.rows {
+            Rows::All => return Ok(Rewritten::default()),
+            Rows::At(dropped) => dropped.within(positions.clone()).collect(),
+        };
+        if dropped.len() as u64 == positions.end - positions.start {
+            continue;
+        }
+        let untouched = dropped.is_empty() && !file.may_be_deleted_in(group);
+        if untouched && copyable && chunks(&footer, group, old.file_size_in_bytes()).is_some() {
+            copy(&file, old, group, &mut new).await?;
+            done.row_groups_copied += 1;
+        } else {
+            decode(&file, group, dropped, &mut new).await?;
+            done.row_groups_decoded += 1;
+        }
+    }
+    done.files = new.finish().await?;
+    done.rows_kept = done.files.iter().map(DataFile::record_count).sum();
+    Ok(done)
+}
+
+/// The spec of a file, and the type of its partition values, even if a source column was dropped since.
+pub(crate) fn spec_of<'m>(
+    metadata: &'m TableMetadata,
+    found: &FileRows,
+) -> Result<(&'m PartitionSpec, StructType)> {
+    let id = found.task.spec_id;
+    let spec = metadata.partition_spec_by_id(id).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Corrupted,
+            format!("the file {} is of partition spec {id}, which the table does not have", found.task.path),
+        )
+    })?;
+    let schemas = std::iter::once(metadata.current_schema()).chain(metadata.schemas_iter());
+    let mut last = None;
+    for schema in schemas {
+        match spec.partition_type(schema) {
+            Ok(partition_type) => return Ok((spec, partition_type)),
+            Err(e) => last = Some(e),
+        }
+    }
+    let error = Error::new(ErrorKind::Corrupted, format!("partition spec {id} fits no schema of the table"));
+    Err(match last {
+        Some(e) => error.with_source(e),
+        None => error,
+    })
+}
+
+/// Where the column chunks of a row group are; `None` if the footer says something that cannot be.
+fn chunks(footer: &ParquetMetaData, group: usize, file_size: u64) -> Option<Vec<Range<u64>>> {
+    let columns = footer.row_group(group).columns().iter();
+    columns.map(|column| chunk(column, file_size)).collect()
+}
+
+fn chunk(column: &ColumnChunkMetaData, file_size: u64) -> Option<Range<u64>> {
+    let data = u64::try_from(column.data_page_offset()).ok()?;
+    let start = match column.dictionary_page_offset() {
+        Some(dictionary) => u64::try_from(dictionary).ok().filter(|d| (4..=data).contains(d))?,
+        None => data,
+    };
+    let end = start.checked_add(u64::try_from(column.compressed_size()).ok()?)?;
+    // Whoever reads these has to know which writer they come from, and that is not copied.
+    let doubtful =
+        column.statistics().is_some_and(parquet::file::statistics::Statistics::is_min_max_deprecated);
+    let elsewhere = column.file_path().is_some_and(|path| !path.is_empty());
+    (start >= 4 && data < end && end <= file_size && !elsewhere && !doubtful).then_some(start..end)
+}
+
+async fn copy(file: &WholeFile, old: &DataFile, group: usize, new: &mut Replacement) -> Result<()> {
+    let footer = file.footer();
+    let row_group = footer.row_group(group);
+    let Some(ranges) = chunks(&footer, group, old.file_size_in_bytes()) else { return Ok(()) };
+    let target = new.copy(old, row_group).await?;
+    for (index, range) in ranges.into_iter().enumerate() {
+        let bytes = file.bytes(range.clone()).await?;
+        let column = row_group.column(index);
+        let column_index = footer.column_index().and_then(|all| all.get(group)?.get(index).cloned());
+        let close = ColumnCloseResult {
+            bytes_written: range.end - range.start,
+            rows_written: u64::try_from(row_group.num_rows()).unwrap_or(0),
+            metadata: column.clone(),
+            bloom_filter: file.bloom_filter(group, index).await?,
+            column_index: column_index.filter(|index| !matches!(index, ColumnIndexMetaData::NONE)),
+            offset_index: footer.offset_index().and_then(|all| all.get(group)?.get(index).cloned()),
+        };
+        target.column(range, bytes, close).await?;
+    }
+    Ok(())
+}
+
+async fn decode(file: &WholeFile, group: usize, dropped: Vec<u64>, new: &mut Replacement) -> Result<()> {
+    let mut batches = file.rows(group, dropped)?;
+    while let Some(batch) = batches.next().await {
+        new.write(&batch?).await?;
+    }
+    new.end_group().await
+}
