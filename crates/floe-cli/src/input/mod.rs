@@ -1,7 +1,7 @@
 //! Inputs: which files, in which format, with which schema; and their rows as a stream of record batches.
 //!
-//! Reading goes in three steps, so that bad input fails before anything is written: [`discover`] finds the files
-//! and their formats, [`Source::infer_schema`] or [`Source::schema_for`] reads their schemas, [`stream`] reads
+//! Reading goes in three steps, so that bad input fails before anything is written: [`discover()`] finds the files
+//! and their formats, [`Source::infer_schema`] or [`Source::schema_for`] reads their schemas, [`stream()`] reads
 //! the rows with bounded memory.
 
 mod csv;

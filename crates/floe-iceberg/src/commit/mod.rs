@@ -1,6 +1,6 @@
 //! The commit loop: one path for every kind of write.
 //!
-//! An [`Operation`] holds what is drawn or written once, however often the commit is tried: snapshot id, token,
+//! An `Operation` holds what is drawn or written once, however often the commit is tried: snapshot id, token,
 //! manifests of the added files, merged manifests. An attempt lays the manifests of the head out, writes one
 //! manifest list and proposes the snapshot to the catalog. Its outcome is a value: committed, conflict, or
 //! unknown, in which case the table's history tells, and nothing is deleted.
