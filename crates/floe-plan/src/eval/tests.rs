@@ -100,7 +100,12 @@ fn strings_are_compared_in_every_layout() {
     ] {
         let filter = bound(&text, &schema);
         for column in &layouts {
-            assert_eq!(run(&filter, std::slice::from_ref(&column)), expected, "{text} over {}", column.data_type());
+            assert_eq!(
+                run(&filter, std::slice::from_ref(column)),
+                expected,
+                "{text} over {}",
+                column.data_type()
+            );
             let sliced = run(&filter, &[column.slice(1, 3)]);
             assert_eq!(sliced, expected[1..4], "{text} over a slice of {}", column.data_type());
         }
