@@ -89,7 +89,7 @@ impl Table {
         let rows = (0..count).map(|_| {
             self.next_id += 1;
             let part = [None, Some("a"), Some("b"), Some("cc")][random.random_range(0..4)];
-            let x = [None, Some(f64::NAN), Some(-0.0), Some(random.random_range(0..20) as f64 / 2.0)];
+            let x = [None, Some(f64::NAN), Some(-0.0), Some(f64::from(random.random_range(0..20)) / 2.0)];
             Row {
                 id: self.next_id,
                 part: part.map(str::to_owned),
