@@ -11,8 +11,8 @@ use floe_core::{Error, ErrorKind, LoadedTable, Result};
 use iceberg::io::FileWrite;
 use iceberg::spec::{FieldSummary, FormatVersion, ManifestContentType, ManifestFile, ManifestListWriter};
 
-/// Entries are put into blocks of about this many bytes.
-const BLOCK_BYTES: usize = 64 * 1024;
+use super::avro::{BLOCK_BYTES, boolean, bytes, long, optional};
+
 /// The length of an Avro sync marker, which ends the header and each block.
 const SYNC_BYTES: usize = 16;
 
@@ -174,36 +174,6 @@ fn summaries(out: &mut Vec<u8>, summaries: &[FieldSummary]) {
         }
     }
     long(out, 0);
-}
-
-/// A union of null and something.
-fn optional<T>(out: &mut Vec<u8>, value: Option<T>, write: impl FnOnce(&mut Vec<u8>, T)) {
-    match value {
-        None => long(out, 0),
-        Some(value) => {
-            long(out, 1);
-            write(out, value);
-        }
-    }
-}
-
-/// An `int` or `long`: zig-zag, seven bits to a byte, the lowest first.
-fn long(out: &mut Vec<u8>, value: i64) {
-    let mut rest = ((value << 1) ^ (value >> 63)) as u64;
-    while rest >= 0x80 {
-        out.push((rest as u8) | 0x80);
-        rest >>= 7;
-    }
-    out.push(rest as u8);
-}
-
-fn bytes(out: &mut Vec<u8>, value: &[u8]) {
-    long(out, value.len() as i64);
-    out.extend_from_slice(value);
-}
-
-fn boolean(out: &mut Vec<u8>, value: bool) {
-    out.push(u8::from(value));
 }
 
 fn broken(manifest: &ManifestFile, why: &str) -> Error {

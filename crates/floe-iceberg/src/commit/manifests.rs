@@ -1,116 +1,109 @@
-//! Writing manifests: of added files, and merged ones.
+//! Writing the manifests of a commit.
+
+use std::sync::Arc;
 
 use floe_core::{Error, ErrorKind, LoadedTable, Result};
-use floe_plan::change::TableFile;
-use floe_plan::layout::NewManifest;
-use futures::{StreamExt, TryStreamExt};
-use iceberg::spec::{
-    FormatVersion, ManifestContentType, ManifestFile, ManifestWriter, ManifestWriterBuilder,
-};
+use floe_plan::change::ChangeSet;
+use iceberg::spec::{ManifestContentType, ManifestFile, ManifestStatus, TableMetadata};
+use uuid::Uuid;
 
-use crate::base::{LiveFile, MANIFESTS_AT_A_TIME, TableBase};
+use super::manifest::{self, Compression, EncodedManifest, ManifestEntry, ManifestShape};
+use crate::base::{LiveFile, Manifest};
 
-/// Part of a merged manifest.
-pub(super) enum Input<'a> {
-    /// Files this operation adds.
-    New(Vec<&'a TableFile>),
-    /// A manifest that was there.
-    Old(&'a ManifestFile),
+/// Manifests with more entries than this are encoded on a thread that does not serve IO.
+const MANY_ENTRIES: usize = 200;
+
+/// An entry to be written.
+#[derive(Debug)]
+pub(super) enum Listed {
+    /// The file of the change set with this index, new in the table.
+    Added(usize),
+    /// A file that was there and stays.
+    Existing(LiveFile),
+    /// A file that was there and goes.
+    Deleted(LiveFile),
 }
 
-/// Writes the manifest of added files at `location`.
-pub(super) async fn write_new(
-    table: &LoadedTable,
-    location: &str,
-    snapshot_id: i64,
-    plan: &NewManifest,
-    added: &[TableFile],
-) -> Result<ManifestFile> {
-    let mut writer = writer(table, location, snapshot_id, plan.spec_id, plan.content)?;
-    for &index in &plan.files {
-        writer.add_file(added[index].file.clone(), INHERIT)?;
-    }
-    Ok(writer.write_manifest_file().await?)
+/// What all manifests of an operation share.
+#[derive(Debug, Clone)]
+pub(super) struct ManifestWriter {
+    pub(super) snapshot_id: i64,
+    pub(super) change: Arc<ChangeSet>,
+    pub(super) compression: Compression,
+    pub(super) operation: Uuid,
 }
 
-/// Writes one manifest with the live files of all `inputs`, which share a partition spec and content.
-///
-/// Files that were there keep their sequence numbers, snapshot ids and row ids. `None`, and nothing is written,
-/// when that cannot be: the spec no longer fits the schema, or an early writer left a number out.
-pub(super) async fn write_merged(
-    base: &TableBase,
-    location: &str,
-    snapshot_id: i64,
-    spec_id: i32,
-    content: ManifestContentType,
-    inputs: &[Input<'_>],
-) -> Result<Option<ManifestFile>> {
-    if floe_plan::change::partition_type(base.metadata(), spec_id).is_err() {
-        return Ok(None);
+impl ManifestWriter {
+    /// Writes one manifest at `location`.
+    pub(super) async fn write(
+        &self,
+        table: &LoadedTable,
+        shape: ManifestShape,
+        location: &str,
+        entries: Vec<Listed>,
+    ) -> Result<ManifestFile> {
+        let encoded = if entries.len() > MANY_ENTRIES {
+            let (writer, to) = (self.clone(), location.to_owned());
+            tokio::task::spawn_blocking(move || writer.encode(&shape, &to, &entries))
+                .await
+                .map_err(|e| Error::new(ErrorKind::Internal, "encoding a manifest failed").with_source(e))??
+        } else {
+            self.encode(&shape, location, &entries)?
+        };
+        table.file_io.new_output(location)?.write(encoded.bytes.into()).await?;
+        Ok(encoded.file)
     }
-    let reads: Vec<_> = inputs
-        .iter()
-        .filter_map(|input| match input {
-            Input::Old(manifest) => Some(base.live_files(manifest)),
-            Input::New(_) => None,
+
+    /// The shape of manifests of a spec. A spec that no longer fits the schema of the table takes the schema that
+    /// `old`, a manifest of this spec, was written with.
+    pub(super) fn shape(
+        &self,
+        metadata: &TableMetadata,
+        spec_id: i32,
+        content: ManifestContentType,
+        old: Option<&Manifest>,
+    ) -> Result<ManifestShape> {
+        let (schema, spec) = match (floe_plan::change::partition_type(metadata, spec_id), old) {
+            (Ok(_), _) => (metadata.current_schema().clone(), metadata.partition_spec_by_id(spec_id).cloned()),
+            (Err(_), Some(old)) => (old.schema().clone(), Some(Arc::new(old.partition_spec().clone()))),
+            (Err(e), None) => return Err(e),
+        };
+        let spec = spec.ok_or_else(|| {
+            Error::new(ErrorKind::Internal, format!("the table has no partition spec {spec_id}"))
+        })?;
+        Ok(ManifestShape {
+            version: metadata.format_version(),
+            content,
+            schema,
+            spec,
+            compression: self.compression,
+            sync: self.operation.into_bytes(),
         })
-        .collect();
-    let read: Vec<Vec<LiveFile>> =
-        futures::stream::iter(reads).buffered(MANIFESTS_AT_A_TIME).try_collect().await?;
-    if read.iter().flatten().any(|file| file.file_sequence_number.is_none()) {
-        return Ok(None);
     }
-    let mut read = read.into_iter();
-    let mut writer = writer(&base.table, location, snapshot_id, spec_id, content)?;
-    for input in inputs {
-        match input {
-            Input::New(files) => {
-                for added in files {
-                    writer.add_file(added.file.clone(), INHERIT)?;
-                }
-            }
-            Input::Old(_) => {
-                for live in read.next().unwrap_or_default() {
-                    writer.add_existing_file(
-                        live.data_file,
-                        live.snapshot_id,
-                        live.sequence_number,
-                        live.file_sequence_number,
-                    )?;
-                }
-            }
-        }
+
+    fn encode(&self, shape: &ManifestShape, location: &str, entries: &[Listed]) -> Result<EncodedManifest> {
+        let entries = entries.iter().map(|listed| match listed {
+            Listed::Added(index) => ManifestEntry {
+                status: ManifestStatus::Added,
+                snapshot_id: self.snapshot_id,
+                sequence_number: None,
+                file_sequence_number: None,
+                file: &self.change.added[*index].file,
+            },
+            Listed::Existing(live) => entry(live, ManifestStatus::Existing, live.snapshot_id),
+            Listed::Deleted(live) => entry(live, ManifestStatus::Deleted, self.snapshot_id),
+        });
+        manifest::encode(shape, location, self.snapshot_id, entries)
     }
-    Ok(Some(writer.write_manifest_file().await?))
 }
 
-/// A sequence number that is not valid: the file takes that of the snapshot, whichever attempt commits it.
-const INHERIT: i64 = -1;
-
-fn writer(
-    table: &LoadedTable,
-    location: &str,
-    snapshot_id: i64,
-    spec_id: i32,
-    content: ManifestContentType,
-) -> Result<ManifestWriter> {
-    let metadata = &table.metadata;
-    // Fails with a message of ours where the crate would say less.
-    floe_plan::change::partition_type(metadata, spec_id)?;
-    let spec = metadata.partition_spec_by_id(spec_id).ok_or_else(|| {
-        Error::new(ErrorKind::Internal, format!("the table has no partition spec {spec_id}"))
-    })?;
-    let builder = ManifestWriterBuilder::new(
-        table.file_io.new_output(location)?,
-        Some(snapshot_id),
-        metadata.current_schema().clone(),
-        spec.as_ref().clone(),
-    );
-    Ok(match (metadata.format_version(), content) {
-        (FormatVersion::V1, _) => builder.build_v1(),
-        (FormatVersion::V2, ManifestContentType::Data) => builder.build_v2_data(),
-        (FormatVersion::V2, ManifestContentType::Deletes) => builder.build_v2_deletes(),
-        (FormatVersion::V3, ManifestContentType::Data) => builder.build_v3_data(),
-        (FormatVersion::V3, ManifestContentType::Deletes) => builder.build_v3_deletes(),
-    })
+/// Files that were there keep their sequence numbers.
+fn entry(live: &LiveFile, status: ManifestStatus, snapshot_id: i64) -> ManifestEntry<'_> {
+    ManifestEntry {
+        status,
+        snapshot_id,
+        sequence_number: Some(live.sequence_number),
+        file_sequence_number: live.file_sequence_number,
+        file: &live.data_file,
+    }
 }

@@ -5,7 +5,9 @@
 //! manifest list and proposes the snapshot to the catalog. Its outcome is a value: committed, conflict, or
 //! unknown, in which case the table's history tells, and nothing is deleted.
 
+mod avro;
 mod list;
+mod manifest;
 mod manifests;
 mod operation;
 mod paths;
@@ -145,4 +147,4 @@ async fn run(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use floe_core::{Environment, Error, ErrorKind, LoadedTable, Result};
+use floe_plan::change::{ChangeSet, partition_type};
 use floe_plan::layout::{LayoutPolicy, NewManifest, Slot, new_manifests, plan_merges};
 use floe_plan::requirements::{refs, requirements};
 use floe_plan::summary::ChangeSummary;
@@ -15,18 +16,21 @@ use iceberg::{TableRequirement, TableUpdate};
 use uuid::Uuid;
 
 use super::list::ListHead;
-use super::manifests::Input;
-use super::{CommitRequest, CommitStrategy, Committed, list, manifests, paths, sweep};
+use super::manifest::Compression;
+use super::manifests::{Listed, ManifestWriter};
+use super::{CommitRequest, CommitStrategy, Committed, list, paths, sweep};
 use crate::base::{MANIFESTS_AT_A_TIME, TableBase};
 
 /// What is drawn or written once, however often the commit is tried.
 pub(super) struct Operation {
     pub(super) request: CommitRequest,
+    pub(super) change: Arc<ChangeSet>,
     pub(super) snapshot_id: i64,
     pub(super) table_uuid: Uuid,
     id: Uuid,
     summary: ChangeSummary,
     layout: LayoutPolicy,
+    writer: ManifestWriter,
     /// Manifests of the added files, once they are written.
     new: Option<Vec<(NewManifest, ManifestFile)>>,
     merged: Vec<Merged>,
@@ -71,7 +75,7 @@ pub(super) enum Seen {
 
 impl Operation {
     /// Draws the ids and checks what can be checked before anything is written.
-    pub(super) fn new(request: CommitRequest, base: &TableBase, env: &dyn Environment) -> Result<Self> {
+    pub(super) fn new(mut request: CommitRequest, base: &TableBase, env: &dyn Environment) -> Result<Self> {
         let metadata = base.metadata();
         let mut snapshot_id = env.random_snapshot_id();
         while metadata.snapshot_by_id(snapshot_id).is_some() {
@@ -81,8 +85,13 @@ impl Operation {
         let token = request.token.clone().unwrap_or_else(|| id.to_string());
         let summary = ChangeSummary::new(&request.change, metadata, &request.snapshot_properties, &token)?;
         let layout = LayoutPolicy::from_properties(metadata.properties())?;
+        let compression = Compression::from_properties(metadata.properties())?;
+        let change = Arc::new(std::mem::take(&mut request.change));
+        let writer = ManifestWriter { snapshot_id, change: change.clone(), compression, operation: id };
         Ok(Self {
             request,
+            change,
+            writer,
             snapshot_id,
             table_uuid: metadata.uuid(),
             id,
@@ -208,18 +217,19 @@ impl Operation {
     /// Writes the manifests of the added files, unless that is done.
     async fn write_new(&mut self, base: &TableBase) -> Result<impl Iterator<Item = ManifestFile> + use<'_>> {
         if self.new.is_none() {
-            let added = &self.request.change.added;
-            let plans = new_manifests(added, self.layout.target_size_bytes);
+            let plans = new_manifests(&self.change.added, self.layout.target_size_bytes);
             let first = self.started.len();
             let locations = (0..plans.len()).map(|n| paths::manifest(base.metadata(), self.id, first + n));
             self.started.extend(locations);
-            let (table, snapshot_id, started) = (&base.table, self.snapshot_id, &self.started[first..]);
+            let (table, writer) = (&base.table, &self.writer);
             // A list of futures, not a stream of closures: those would not be `Send` for every lifetime.
             let writes: Vec<_> = plans
                 .into_iter()
-                .zip(started)
+                .zip(&self.started[first..])
                 .map(|(plan, location)| async move {
-                    let file = manifests::write_new(table, location, snapshot_id, &plan, added).await?;
+                    let shape = writer.shape(&table.metadata, plan.spec_id, plan.content, None)?;
+                    let entries = plan.files.iter().map(|&index| Listed::Added(index)).collect();
+                    let file = writer.write(table, shape, location, entries).await?;
                     Ok::<_, Error>((plan, file))
                 })
                 .collect();
@@ -261,24 +271,40 @@ impl Operation {
         parts: &[&ManifestFile],
     ) -> Result<Option<ManifestFile>> {
         let Some(newest) = parts.first() else { return Ok(None) };
-        let location = paths::manifest(base.metadata(), self.id, self.started.len());
-        self.started.push(location.clone());
-        let inputs: Vec<Input<'_>> = parts
+        let (spec_id, content) = (newest.partition_spec_id, newest.content);
+        if partition_type(base.metadata(), spec_id).is_err() {
+            return Ok(None);
+        }
+        let shape = self.writer.shape(base.metadata(), spec_id, content, None)?;
+        let own = |part: &ManifestFile| {
+            self.new.iter().flatten().find(|(_, file)| file.manifest_path == part.manifest_path)
+        };
+        let reads: Vec<_> = parts
             .iter()
             .map(|part| {
-                let own =
-                    self.new.iter().flatten().find(|(_, file)| file.manifest_path == part.manifest_path);
-                match own {
-                    Some((plan, _)) => {
-                        let added = &self.request.change.added;
-                        Input::New(plan.files.iter().map(|&index| &added[index]).collect())
+                let own = own(part).map(|(plan, _)| plan.files.iter().map(|i| Listed::Added(*i)).collect());
+                async move {
+                    match own {
+                        Some(added) => Ok(added),
+                        None => live_as_existing(base, part).await,
                     }
-                    None => Input::Old(part),
                 }
             })
             .collect();
-        let (spec_id, content) = (newest.partition_spec_id, newest.content);
-        manifests::write_merged(base, &location, self.snapshot_id, spec_id, content, &inputs).await
+        let read: Vec<Vec<Listed>> =
+            futures::stream::iter(reads).buffered(MANIFESTS_AT_A_TIME).try_collect().await?;
+        let entries: Vec<Listed> = read.into_iter().flatten().collect();
+        // An early writer left a number out that the new manifest has to have.
+        let complete = |listed: &Listed| match listed {
+            Listed::Existing(live) => live.file_sequence_number.is_some(),
+            _ => true,
+        };
+        if !entries.iter().all(complete) {
+            return Ok(None);
+        }
+        let location = paths::manifest(base.metadata(), self.id, self.started.len());
+        self.started.push(location.clone());
+        self.writer.write(&base.table, shape, &location, entries).await.map(Some)
     }
 
     /// Notes that an attempt on top of `head` may have taken effect, or may still.
@@ -335,7 +361,7 @@ impl Operation {
         if !self.ever_in_doubt {
             let mut files: Vec<String> = self.written().cloned().collect();
             if self.request.delete_added_on_failure {
-                let added = self.request.change.added.iter();
+                let added = self.change.added.iter();
                 files.extend(added.map(|added| added.file.file_path().to_owned()));
             }
             sweep::delete(&base.table.file_io, files).await;
@@ -356,6 +382,10 @@ impl Operation {
     fn written(&self) -> impl Iterator<Item = &String> {
         self.started.iter().chain(self.attempts.iter().map(|attempt| &attempt.location))
     }
+}
+
+async fn live_as_existing(base: &TableBase, manifest: &ManifestFile) -> Result<Vec<Listed>> {
+    Ok(base.live_files(manifest).await?.into_iter().map(Listed::Existing).collect())
 }
 
 /// Counts are optional in version 1: a manifest without them may have live files.

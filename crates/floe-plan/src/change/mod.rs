@@ -2,17 +2,18 @@
 
 use std::collections::HashSet;
 
-use floe_core::{Error, ErrorKind, Result};
+use floe_core::{Error, Result};
 use iceberg::spec::{
-    DataContentType, DataFile, FormatVersion, Operation, PrimitiveType, StructType, TableMetadata, Type,
+    DataContentType, DataFile, FormatVersion, Operation, StructType, TableMetadata,
 };
 use serde::{Deserialize, Serialize};
 
 /// The kind of a snapshot (Iceberg spec, "Snapshots", `operation`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OperationKind {
     /// Only data files are added.
+    #[default]
     Append,
     /// Rows are added and removed.
     Overwrite,
@@ -65,7 +66,7 @@ pub struct TableFile {
 /// assert_eq!(nothing.operation, OperationKind::Append);
 /// assert!(nothing.is_empty());
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ChangeSet {
     /// The kind of the snapshot.
     pub operation: OperationKind,
@@ -89,7 +90,7 @@ impl ChangeSet {
     /// fit the partition values, no file comes twice, and files are of a kind that the operation and the
     /// table's format version allow.
     ///
-    /// Fails with `Validation`, or `Unsupported` for a partition type that cannot be written.
+    /// Fails with `Validation`.
     pub fn check(&self, metadata: &TableMetadata) -> Result<()> {
         let mut paths = HashSet::with_capacity(self.added.len());
         let mut types: Vec<(i32, StructType)> = Vec::new();
@@ -110,7 +111,6 @@ impl ChangeSet {
             }
             if !types.iter().any(|(id, _)| id == spec_id) {
                 let of = partition_type(metadata, *spec_id)?;
-                check_writable(&of, *spec_id)?;
                 types.push((*spec_id, of));
             }
             let fits = types.iter().any(|(id, of)| id == spec_id && partition_fits(file, of));
@@ -134,24 +134,6 @@ pub fn partition_type(metadata: &TableMetadata, spec_id: i32) -> Result<StructTy
     })
 }
 
-/// The iceberg crate's manifest writer cannot encode UUIDs as partition values.
-///
-/// Fails with `Unsupported`.
-pub fn check_writable(partition_type: &StructType, spec_id: i32) -> Result<()> {
-    let uuid = Type::Primitive(PrimitiveType::Uuid);
-    match partition_type.fields().iter().find(|field| *field.field_type == uuid) {
-        None => Ok(()),
-        Some(field) => Err(Error::new(
-            ErrorKind::Unsupported,
-            format!(
-                "partition spec {spec_id} has UUIDs as values of '{}', which cannot be written",
-                field.name
-            ),
-        )
-        .with_hint("partition by bucket[N] of the column instead")),
-    }
-}
-
 fn partition_fits(file: &DataFile, of: &StructType) -> bool {
     let values = file.partition().fields();
     values.len() == of.fields().len()
@@ -170,7 +152,7 @@ fn refused(file: &DataFile, why: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use iceberg::spec::NestedField;
+    use floe_core::ErrorKind;
 
     use super::*;
     use crate::test_table::{data_file, delete_file, metadata};
@@ -193,16 +175,6 @@ mod tests {
         }
         let unknown = ChangeSet::append(9, vec![data_file("a", None)]);
         assert!(unknown.check(&metadata).unwrap_err().to_string().contains("spec 9"));
-    }
-
-    #[test]
-    fn uuids_as_partition_values_are_refused_by_name() {
-        let field = |kind| NestedField::optional(1000, "device", Type::Primitive(kind)).into();
-        let uuid = StructType::new(vec![field(PrimitiveType::Uuid)]);
-        let error = check_writable(&uuid, 3).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert!(error.to_string().contains("device"));
-        check_writable(&StructType::new(vec![field(PrimitiveType::Int)]), 3).unwrap();
     }
 
     #[test]

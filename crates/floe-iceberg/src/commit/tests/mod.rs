@@ -3,4 +3,4 @@
 mod layout;
 mod outcome;
 mod speed;
-mod world;
+pub(crate) mod world;
