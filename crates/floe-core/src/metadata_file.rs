@@ -11,7 +11,7 @@ use std::io::{Read, Write};
 
 use bytes::Bytes;
 use iceberg::io::FileIO;
-use iceberg::spec::{SnapshotReference, TableMetadata};
+use iceberg::spec::{FormatVersion, SnapshotReference, TableMetadata};
 use iceberg::{TableCreation, TableIdent, TableRequirement, TableUpdate};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -117,6 +117,18 @@ pub fn apply(
             .with_table(table)
             .with_source(e)
     };
+    // A staged snapshot takes a sequence number and moves no branch, so that no requirement fails.
+    let late = |update: &TableUpdate| match update {
+        TableUpdate::AddSnapshot { snapshot } => {
+            head.format_version() != FormatVersion::V1
+                && snapshot.sequence_number() <= head.last_sequence_number()
+        }
+        _ => false,
+    };
+    if updates.iter().any(late) {
+        let why = "another commit has taken the sequence number of the snapshot";
+        return Err(Error::new(ErrorKind::CommitConflict, why).with_table(table));
+    }
     let mut builder = head.clone().into_builder(Some(head_location.to_owned()));
     for update in updates {
         builder = update.clone().apply(builder).map_err(refused)?;

@@ -10,5 +10,6 @@ pub mod data;
 pub mod execute;
 mod manager;
 pub mod model;
+pub mod refs;
 
 pub use manager::{IcebergTableManager, Scan};

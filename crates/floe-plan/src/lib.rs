@@ -10,6 +10,7 @@ pub mod change;
 pub mod constant;
 pub mod eval;
 pub mod expr;
+pub mod guard;
 pub mod layout;
 pub mod prune;
 pub mod requirements;

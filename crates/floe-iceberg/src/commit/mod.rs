@@ -6,6 +6,7 @@
 //! unknown, in which case the table's history tells, and nothing is deleted.
 
 mod avro;
+mod history;
 mod list;
 mod manifest;
 mod manifests;
@@ -14,6 +15,8 @@ mod paths;
 mod recover;
 mod request;
 mod sweep;
+mod targets;
+mod updates;
 
 use std::time::Duration;
 
@@ -23,9 +26,10 @@ use tracing::{debug, warn};
 
 pub use recover::find_token;
 pub use request::{CommitRequest, CommitStrategy};
+pub use updates::commit_updates;
 
 use crate::base::TableBase;
-use operation::{Operation, Seen};
+use operation::{Operation, Seen, prepared};
 
 /// A commit that happened.
 #[derive(Debug, Clone)]
@@ -70,7 +74,7 @@ async fn run(
     request: CommitRequest,
     env: &dyn Environment,
 ) -> Result<Committed> {
-    request.change.check(base.metadata())?;
+    request.change.check(&*prepared(base.metadata(), &request.updates)?)?;
     if let Some(earlier) = recover::replayed(&base, &request).await? {
         return Ok(earlier);
     }

@@ -39,7 +39,12 @@ pub(super) async fn reload(
 /// The commit that was made earlier with the token of `request`, if the branch's history has one.
 pub(super) async fn replayed(base: &TableBase, request: &CommitRequest) -> Result<Option<Committed>> {
     let Some(token) = &request.token else { return Ok(None) };
-    let Some(snapshot) = find_token(base.metadata(), &request.branch, token) else { return Ok(None) };
+    let found = if request.staged {
+        find_staged(base.metadata(), token)
+    } else {
+        find_token(base.metadata(), &request.branch, token)
+    };
+    let Some(snapshot) = found else { return Ok(None) };
     // Only files that the earlier commit did not add itself are unused: it may have been given the same ones.
     let mut added = HashSet::new();
     for manifest in base.manifest_files(&snapshot).await?.iter() {
@@ -68,4 +73,10 @@ pub fn find_token(metadata: &TableMetadata, branch: &str, token: &str) -> Option
         next = snapshot.parent_snapshot_id().and_then(|parent| metadata.snapshot_by_id(parent));
     }
     None
+}
+
+/// The snapshot that was committed with `token`, wherever it is: a staged one is in no history.
+fn find_staged(metadata: &TableMetadata, token: &str) -> Option<SnapshotRef> {
+    let has = |s: &&SnapshotRef| s.summary().additional_properties.get(COMMIT_TOKEN).is_some_and(|t| t == token);
+    metadata.snapshots().find(has).cloned()
 }

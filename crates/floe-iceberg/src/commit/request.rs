@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use floe_plan::backoff::RetryPolicy;
 use floe_plan::change::ChangeSet;
+use floe_plan::guard::Guard;
+use iceberg::TableUpdate;
 use iceberg::spec::MAIN_BRANCH;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,8 +42,19 @@ impl CommitStrategy {
 /// ```
 #[derive(Debug, Clone)]
 pub struct CommitRequest {
-    /// What is added to the table.
+    /// What is added to the table, and what is removed.
     pub change: ChangeSet,
+    /// What must not have happened since the snapshot that the operation read.
+    pub guards: Vec<Guard>,
+    /// The snapshot that the operation read. `None` for the head of the branch in the table that is given to
+    /// [`commit`](super::commit()). It must be in the history of the branch when the commit takes effect, if the
+    /// change removes files or has guards.
+    pub read_snapshot_id: Option<i64>,
+    /// Further updates that become effective together with the snapshot, such as a new schema or properties. The
+    /// commit fails with `CommitConflict` when what they depend on is changed by another writer.
+    pub updates: Vec<TableUpdate>,
+    /// The snapshot is added to the table, and the branch stays where it is (write-audit-publish).
+    pub staged: bool,
     /// How manifests are laid out.
     pub strategy: CommitStrategy,
     /// The branch to put the snapshot on. Any but `main` must be there.
@@ -62,6 +75,10 @@ impl CommitRequest {
     pub fn new(change: ChangeSet) -> Self {
         Self {
             change,
+            guards: Vec::new(),
+            read_snapshot_id: None,
+            updates: Vec::new(),
+            staged: false,
             strategy: CommitStrategy::default(),
             branch: MAIN_BRANCH.to_owned(),
             snapshot_properties: HashMap::new(),

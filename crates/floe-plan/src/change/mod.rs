@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use floe_core::{Error, Result};
 use iceberg::spec::{
-    DataContentType, DataFile, FormatVersion, Operation, StructType, TableMetadata,
+    DataContentType, DataFile, DataFileFormat, FormatVersion, Operation, Struct, StructType, TableMetadata,
 };
 use serde::{Deserialize, Serialize};
 
@@ -57,7 +57,41 @@ pub struct TableFile {
     pub file: DataFile,
 }
 
-/// What one commit adds to a table. Operations differ by this value only.
+/// A file that a commit takes out of the table, with what is needed to find and to count it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RemovedFile {
+    /// Where the file is stored.
+    pub path: String,
+    /// Data or deletes.
+    pub content: DataContentType,
+    /// The partition spec of the file.
+    pub spec_id: i32,
+    /// The partition values of the file.
+    pub partition: Struct,
+    /// The rows, or deletes, in the file.
+    pub record_count: u64,
+    /// The size of the file in bytes.
+    pub file_size_in_bytes: u64,
+    /// The data sequence number of the file; 0 when it is not known.
+    pub sequence_number: i64,
+}
+
+impl RemovedFile {
+    /// A file as a scan found it.
+    pub fn new(spec_id: i32, file: &DataFile, sequence_number: i64) -> Self {
+        Self {
+            path: file.file_path().to_owned(),
+            content: file.content_type(),
+            spec_id,
+            partition: file.partition().clone(),
+            record_count: file.record_count(),
+            file_size_in_bytes: file.file_size_in_bytes(),
+            sequence_number,
+        }
+    }
+}
+
+/// What one commit changes in a table. Operations differ by this value only.
 ///
 /// ```
 /// use floe_plan::change::{ChangeSet, OperationKind};
@@ -72,18 +106,20 @@ pub struct ChangeSet {
     pub operation: OperationKind,
     /// Files that become part of the table. Whether one holds data or deletes is in its content type.
     pub added: Vec<TableFile>,
+    /// Files that are no longer part of the table. Each must be live when the commit takes effect.
+    pub removed: Vec<RemovedFile>,
 }
 
 impl ChangeSet {
     /// Adds data files that were written with one partition spec.
     pub fn append(spec_id: i32, files: Vec<DataFile>) -> Self {
         let added = files.into_iter().map(|file| TableFile { spec_id, file }).collect();
-        Self { operation: OperationKind::Append, added }
+        Self { operation: OperationKind::Append, added, removed: Vec::new() }
     }
 
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.added.is_empty()
+        self.added.is_empty() && self.removed.is_empty()
     }
 
     /// Whether this can become a snapshot of the table, judged without its files: partition specs are known and
@@ -92,33 +128,53 @@ impl ChangeSet {
     ///
     /// Fails with `Validation`.
     pub fn check(&self, metadata: &TableMetadata) -> Result<()> {
-        let mut paths = HashSet::with_capacity(self.added.len());
+        let mut paths = HashSet::with_capacity(self.added.len() + self.removed.len());
         let mut types: Vec<(i32, StructType)> = Vec::new();
         for TableFile { spec_id, file } in &self.added {
             if !paths.insert(file.file_path()) {
-                return Err(refused(file, "is added twice"));
+                return Err(refused(file.file_path(), "is added twice"));
             }
-            if file.content_type() != DataContentType::Data {
-                if self.operation == OperationKind::Append {
-                    return Err(refused(file, "holds deletes, which an append cannot add"));
-                }
-                if metadata.format_version() == FormatVersion::V1 {
-                    return Err(refused(
-                        file,
-                        "holds deletes, which a table of format version 1 cannot have",
-                    ));
-                }
-            }
+            self.check_kind(file, metadata)?;
             if !types.iter().any(|(id, _)| id == spec_id) {
-                let of = partition_type(metadata, *spec_id)?;
-                types.push((*spec_id, of));
+                types.push((*spec_id, partition_type(metadata, *spec_id)?));
             }
             let fits = types.iter().any(|(id, of)| id == spec_id && partition_fits(file, of));
             if !fits {
-                return Err(refused(file, &format!("has partition values that do not fit spec {spec_id}")));
+                let why = format!("has partition values that do not fit spec {spec_id}");
+                return Err(refused(file.file_path(), &why));
+            }
+        }
+        for removed in &self.removed {
+            if self.operation == OperationKind::Append {
+                return Err(refused(&removed.path, "is removed, which an append cannot do"));
+            }
+            if !paths.insert(&removed.path) {
+                return Err(refused(&removed.path, "is removed twice, or added too"));
+            }
+            if metadata.partition_spec_by_id(removed.spec_id).is_none() {
+                return Err(refused(&removed.path, &format!("is of spec {}, which is not there", removed.spec_id)));
             }
         }
         Ok(())
+    }
+
+    fn check_kind(&self, file: &DataFile, metadata: &TableMetadata) -> Result<()> {
+        let deletes = file.content_type() != DataContentType::Data;
+        let why = match self.operation {
+            OperationKind::Append if deletes => "holds deletes, which an append cannot add",
+            OperationKind::Delete if !deletes => "holds data, which a delete cannot add: it is an overwrite",
+            _ if deletes && metadata.format_version() == FormatVersion::V1 => {
+                "holds deletes, which a table of format version 1 cannot have"
+            }
+            _ if file.content_type() == DataContentType::PositionDeletes
+                && metadata.format_version() == FormatVersion::V3
+                && file.file_format() != DataFileFormat::Puffin =>
+            {
+                "is a position delete file, which a table of format version 3 cannot take: it has deletion vectors"
+            }
+            _ => return Ok(()),
+        };
+        Err(refused(file.file_path(), why))
     }
 }
 
@@ -146,8 +202,8 @@ fn partition_fits(file: &DataFile, of: &StructType) -> bool {
         })
 }
 
-fn refused(file: &DataFile, why: &str) -> Error {
-    Error::validation(format!("the file {} {why}", file.file_path()))
+fn refused(path: &str, why: &str) -> Error {
+    Error::validation(format!("the file {path} {why}"))
 }
 
 #[cfg(test)]
@@ -175,6 +231,27 @@ mod tests {
         }
         let unknown = ChangeSet::append(9, vec![data_file("a", None)]);
         assert!(unknown.check(&metadata).unwrap_err().to_string().contains("spec 9"));
+    }
+
+    #[test]
+    fn a_removed_file_comes_once_and_not_in_an_append() {
+        let metadata = metadata(FormatVersion::V2);
+        let gone = |name| RemovedFile::new(0, &data_file(name, Some("x")), 1);
+        let change = |operation, removed| ChangeSet { operation, added: Vec::new(), removed };
+        change(OperationKind::Delete, vec![gone("a"), gone("b")]).check(&metadata).unwrap();
+        for change in [
+            change(OperationKind::Delete, vec![gone("a"), gone("a")]),
+            change(OperationKind::Append, vec![gone("a")]),
+            change(OperationKind::Delete, vec![RemovedFile { spec_id: 7, ..gone("a") }]),
+            ChangeSet {
+                operation: OperationKind::Overwrite,
+                removed: vec![gone("a")],
+                ..ChangeSet::append(0, vec![data_file("a", Some("x"))])
+            },
+            ChangeSet { operation: OperationKind::Delete, ..ChangeSet::append(0, vec![data_file("a", None)]) },
+        ] {
+            assert_eq!(change.check(&metadata).unwrap_err().kind(), ErrorKind::Validation);
+        }
     }
 
     #[test]

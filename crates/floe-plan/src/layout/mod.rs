@@ -1,5 +1,6 @@
 //! Which manifests a snapshot consists of.
 
+mod holds;
 mod merge;
 mod new;
 
@@ -7,6 +8,7 @@ use std::collections::HashMap;
 
 use floe_core::{Error, Result};
 
+pub use holds::may_list;
 pub use merge::{Slot, plan_merges};
 pub use new::{NewManifest, estimated_entry_size, new_manifests};
 

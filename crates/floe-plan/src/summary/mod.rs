@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use floe_core::{Error, Result};
-use iceberg::spec::{DataContentType, DataFile, Struct, Summary, TableMetadata};
+use iceberg::spec::{DataContentType, Struct, Summary, TableMetadata};
 
-use crate::change::{ChangeSet, OperationKind, TableFile};
+use crate::change::{ChangeSet, OperationKind, RemovedFile, TableFile};
 
 /// The table property that says up to how many partitions a summary tells about each one (default 0).
 pub const PARTITION_LIMIT: &str = "write.summary.partition-limit";
@@ -51,22 +51,33 @@ pub struct ChangeSummary {
 }
 
 impl ChangeSummary {
-    /// Counts what `change` adds, and adds the user's `properties`, the writer's name and the commit token.
+    /// Counts what `change` adds and removes, and what goes along with it (`also_removed`), and adds the user's `properties`, the writer's name and the commit token.
     ///
     /// Fails with `Validation` when a property has a key that is counted or set here.
     pub fn new(
         change: &ChangeSet,
+        also_removed: &[RemovedFile],
         metadata: &TableMetadata,
         properties: &HashMap<String, String>,
         token: &str,
     ) -> Result<Self> {
         check_properties(properties)?;
-        let mut total = Counts::default();
-        let mut partitions: HashMap<(i32, &Struct), Counts> = HashMap::new();
+        let mut total = Changes::default();
+        let mut partitions: HashMap<(i32, &Struct), Changes> = HashMap::new();
         for TableFile { spec_id, file } in &change.added {
-            total.add(file);
+            let (content, rows, bytes) = (file.content_type(), file.record_count(), file.file_size_in_bytes());
+            total.added.count(content, rows, bytes);
             if !file.partition().fields().is_empty() {
-                partitions.entry((*spec_id, file.partition())).or_default().add(file);
+                let of = partitions.entry((*spec_id, file.partition())).or_default();
+                of.added.count(content, rows, bytes);
+            }
+        }
+        for file in change.removed.iter().chain(also_removed) {
+            let (content, rows, bytes) = (file.content, file.record_count, file.file_size_in_bytes);
+            total.removed.count(content, rows, bytes);
+            if !file.partition.fields().is_empty() {
+                let of = partitions.entry((file.spec_id, &file.partition)).or_default();
+                of.removed.count(content, rows, bytes);
             }
         }
         let mut entries = properties.clone();
@@ -122,7 +133,7 @@ pub fn check_properties(properties: &HashMap<String, String>) -> Result<()> {
 }
 
 fn partition_entries(
-    partitions: &HashMap<(i32, &Struct), Counts>,
+    partitions: &HashMap<(i32, &Struct), Changes>,
     metadata: &TableMetadata,
 ) -> Vec<(String, String)> {
     // Values are told apart, not their texts: two specs may give the same text for different partitions.
@@ -135,7 +146,7 @@ fn partition_entries(
     let limit = metadata.properties().get(PARTITION_LIMIT).and_then(|t| t.trim().parse::<usize>().ok());
     if changed <= limit.unwrap_or(0) {
         entries.push((PARTITIONS_INCLUDED.to_owned(), "true".to_owned()));
-        let mut by_path: BTreeMap<String, Counts> = BTreeMap::new();
+        let mut by_path: BTreeMap<String, Changes> = BTreeMap::new();
         for ((spec_id, values), counts) in partitions {
             let Some(spec) = metadata.partition_spec_by_id(*spec_id) else { continue };
             // The path panics where the spec does not fit the schema.
@@ -153,61 +164,73 @@ fn partition_entries(
     entries
 }
 
+/// What is added, and what is removed.
+#[derive(Debug, Default)]
+struct Changes {
+    added: Counts,
+    removed: Counts,
+}
+
 #[derive(Debug, Default)]
 struct Counts {
-    added_files_size: u64,
-    added_data_files: u64,
-    added_records: u64,
-    added_delete_files: u64,
-    added_position_delete_files: u64,
-    added_position_deletes: u64,
-    added_equality_delete_files: u64,
-    added_equality_deletes: u64,
+    bytes: u64,
+    data_files: u64,
+    records: u64,
+    position_delete_files: u64,
+    position_deletes: u64,
+    equality_delete_files: u64,
+    equality_deletes: u64,
 }
 
 impl Counts {
-    fn add(&mut self, file: &DataFile) {
-        self.added_files_size += file.file_size_in_bytes();
-        match file.content_type() {
-            DataContentType::Data => {
-                self.added_data_files += 1;
-                self.added_records += file.record_count();
-            }
-            DataContentType::PositionDeletes => {
-                self.added_delete_files += 1;
-                self.added_position_delete_files += 1;
-                self.added_position_deletes += file.record_count();
-            }
-            DataContentType::EqualityDeletes => {
-                self.added_delete_files += 1;
-                self.added_equality_delete_files += 1;
-                self.added_equality_deletes += file.record_count();
-            }
-        }
+    fn count(&mut self, content: DataContentType, rows: u64, bytes: u64) {
+        self.bytes += bytes;
+        let (files, all_rows) = match content {
+            DataContentType::Data => (&mut self.data_files, &mut self.records),
+            DataContentType::PositionDeletes => (&mut self.position_delete_files, &mut self.position_deletes),
+            DataContentType::EqualityDeletes => (&mut self.equality_delete_files, &mut self.equality_deletes),
+        };
+        *files += 1;
+        *all_rows += rows;
     }
 
     fn merge(&mut self, other: &Self) {
-        self.added_files_size += other.added_files_size;
-        self.added_data_files += other.added_data_files;
-        self.added_records += other.added_records;
-        self.added_delete_files += other.added_delete_files;
-        self.added_position_delete_files += other.added_position_delete_files;
-        self.added_position_deletes += other.added_position_deletes;
-        self.added_equality_delete_files += other.added_equality_delete_files;
-        self.added_equality_deletes += other.added_equality_deletes;
+        self.bytes += other.bytes;
+        self.data_files += other.data_files;
+        self.records += other.records;
+        self.position_delete_files += other.position_delete_files;
+        self.position_deletes += other.position_deletes;
+        self.equality_delete_files += other.equality_delete_files;
+        self.equality_deletes += other.equality_deletes;
+    }
+}
+
+impl Changes {
+    fn merge(&mut self, other: &Self) {
+        self.added.merge(&other.added);
+        self.removed.merge(&other.removed);
     }
 
     /// What is not zero.
     fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        let Self { added, removed } = self;
         [
-            ("added-files-size", self.added_files_size),
-            ("added-data-files", self.added_data_files),
-            ("added-equality-delete-files", self.added_equality_delete_files),
-            ("added-position-delete-files", self.added_position_delete_files),
-            ("added-delete-files", self.added_delete_files),
-            ("added-records", self.added_records),
-            ("added-position-deletes", self.added_position_deletes),
-            ("added-equality-deletes", self.added_equality_deletes),
+            ("added-files-size", added.bytes),
+            ("removed-files-size", removed.bytes),
+            ("added-data-files", added.data_files),
+            ("deleted-data-files", removed.data_files),
+            ("added-equality-delete-files", added.equality_delete_files),
+            ("removed-equality-delete-files", removed.equality_delete_files),
+            ("added-position-delete-files", added.position_delete_files),
+            ("removed-position-delete-files", removed.position_delete_files),
+            ("added-delete-files", added.position_delete_files + added.equality_delete_files),
+            ("removed-delete-files", removed.position_delete_files + removed.equality_delete_files),
+            ("added-records", added.records),
+            ("deleted-records", removed.records),
+            ("added-position-deletes", added.position_deletes),
+            ("removed-position-deletes", removed.position_deletes),
+            ("added-equality-deletes", added.equality_deletes),
+            ("removed-equality-deletes", removed.equality_deletes),
         ]
         .into_iter()
         .filter(|(_, value)| *value > 0)
@@ -217,7 +240,7 @@ impl Counts {
 #[cfg(test)]
 mod tests {
     use floe_core::ErrorKind;
-    use iceberg::spec::{FormatVersion, Operation};
+    use iceberg::spec::{DataFile, FormatVersion, Operation};
     use proptest::prelude::*;
 
     use super::*;
@@ -233,7 +256,7 @@ mod tests {
 
     fn append(files: Vec<DataFile>) -> ChangeSummary {
         let change = ChangeSet::append(0, files);
-        ChangeSummary::new(&change, &metadata(FormatVersion::V2), &HashMap::new(), "tok").unwrap()
+        ChangeSummary::new(&change, &[], &metadata(FormatVersion::V2), &HashMap::new(), "tok").unwrap()
     }
 
     /// The expected values are those that PyIceberg 0.12 writes for the same two files.
@@ -281,7 +304,7 @@ mod tests {
             .added
             .push(TableFile { spec_id: 0, file: file("e", Some("x"), DataContentType::EqualityDeletes, 7) });
         change.operation = OperationKind::Delete;
-        let made = ChangeSummary::new(&change, &metadata(FormatVersion::V2), &HashMap::new(), "t").unwrap();
+        let made = ChangeSummary::new(&change, &[], &metadata(FormatVersion::V2), &HashMap::new(), "t").unwrap();
         let entries = made.on(None).additional_properties;
         assert_eq!(entries["added-delete-files"], "2");
         assert_eq!(entries["added-position-deletes"], "2");
@@ -289,6 +312,45 @@ mod tests {
         assert_eq!(entries["total-equality-deletes"], "7");
         assert_eq!(entries["changed-partition-count"], "1");
         assert_eq!(entries.get("added-data-files"), None);
+    }
+
+    #[test]
+    fn removed_files_are_counted_and_taken_from_the_totals() {
+        let gone = |name| RemovedFile::new(0, &data_file(name, Some("x")), 1);
+        let deletes = RemovedFile::new(0, &delete_file("d", Some("y")), 1);
+        let change = ChangeSet {
+            operation: OperationKind::Overwrite,
+            removed: vec![gone("a"), gone("b")],
+            ..ChangeSet::append(0, vec![data_file("c", Some("x"))])
+        };
+        let also = [deletes];
+        let table = metadata(FormatVersion::V2);
+        let made = ChangeSummary::new(&change, &also, &table, &HashMap::new(), "t").unwrap();
+        let before = summary(&[
+            ("total-records", "50"),
+            ("total-data-files", "5"),
+            ("total-delete-files", "1"),
+            ("total-position-deletes", "2"),
+            ("total-files-size", "600"),
+            ("total-equality-deletes", "0"),
+        ]);
+        let entries = made.on(Some(&before)).additional_properties;
+        for (key, value) in [
+            ("deleted-data-files", "2"),
+            ("deleted-records", "20"),
+            ("removed-files-size", "300"),
+            ("removed-delete-files", "1"),
+            ("removed-position-delete-files", "1"),
+            ("removed-position-deletes", "2"),
+            ("changed-partition-count", "2"),
+            ("total-records", "40"),
+            ("total-data-files", "4"),
+            ("total-delete-files", "0"),
+            ("total-position-deletes", "0"),
+            ("total-files-size", "400"),
+        ] {
+            assert_eq!(entries[key], value, "{key}");
+        }
     }
 
     #[test]
@@ -302,7 +364,7 @@ mod tests {
                 .unwrap()
                 .metadata;
             let change = ChangeSet::append(0, vec![data_file("a", Some("x")), data_file("b", None)]);
-            ChangeSummary::new(&change, &table, &HashMap::new(), "t").unwrap().on(None).additional_properties
+            ChangeSummary::new(&change, &[], &table, &HashMap::new(), "t").unwrap().on(None).additional_properties
         };
         let told = limited("2");
         assert_eq!(told["partitions.category=x"], "added-files-size=100,added-data-files=1,added-records=10");

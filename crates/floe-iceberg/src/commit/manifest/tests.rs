@@ -10,14 +10,14 @@ use iceberg::spec::{
     PrimitiveType as P, Schema, Struct, Transform, Type,
 };
 use proptest::prelude::*;
-use proptest::strategy::Strategy;
 
 use super::*;
 use crate::base::{ManifestCache, TableBase};
 use crate::commit::avro::Codec;
 use crate::commit::tests::world::World;
 
-const KINDS: [P; 15] = [
+/// Those that the crate can read: of times in nanoseconds, and UUIDs, it reads none as a partition value.
+const KINDS: [P; 13] = [
     P::Boolean,
     P::Int,
     P::Long,
@@ -27,8 +27,6 @@ const KINDS: [P; 15] = [
     P::Time,
     P::Timestamp,
     P::Timestamptz,
-    P::TimestampNs,
-    P::TimestamptzNs,
     P::String,
     P::Fixed(3),
     P::Binary,
@@ -193,7 +191,7 @@ async fn theirs(shape: &ManifestShape, location: &str, files: &[Listed]) -> (Vec
 }
 
 fn cases() -> impl Strategy<Value = (ManifestShape, Vec<Listed>)> {
-    let head = (1_u8..=3, any::<bool>(), any::<bool>(), proptest::sample::subsequence(KINDS.to_vec(), 0..=15));
+    let head = (1_u8..=3, any::<bool>(), any::<bool>(), proptest::sample::subsequence(KINDS.to_vec(), 0..=13));
     head.prop_flat_map(|(version, deletes, packed, kinds)| {
         let version = [FormatVersion::V1, FormatVersion::V2, FormatVersion::V3][usize::from(version) - 1];
         let deletes = deletes && version != FormatVersion::V1;
@@ -267,6 +265,15 @@ async fn values_from_before_a_column_was_widened_are_written_as_the_wider_type()
     let file = plain(vec![L::Int(-7), L::Float(1.5.into())]);
     let read = read_back(ours(&shape, "m", &[(1, file, 3)])).await;
     assert_eq!(read[0].partition(), plain(vec![L::Long(-7), L::Double(1.5.into())]).partition());
+}
+
+#[tokio::test]
+async fn times_in_nanoseconds_come_back_as_partition_values() {
+    let kinds = [P::TimestampNs, P::TimestamptzNs];
+    let shape = shape_of(&kinds, FormatVersion::V3, ManifestContentType::Data, Codec::Null);
+    let file = plain(vec![L::Long(-1), L::Long(i64::MAX)]);
+    let read = read_back(ours(&shape, "m", &[(0, file.clone(), 0)])).await;
+    assert_eq!(read[0].partition(), file.partition());
 }
 
 #[test]

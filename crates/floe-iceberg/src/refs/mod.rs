@@ -1,0 +1,255 @@
+//! Branches and tags: creating, moving, dropping, rolling back, publishing (Iceberg spec, "Snapshot References").
+//!
+//! Each function says which updates make the change, for [`commit_updates`](crate::commit::commit_updates). None are
+//! needed when the table already is as asked for, so that a repeated call succeeds.
+//!
+//! ```no_run
+//! # async fn f(catalog: &dyn floe_core::CatalogClient, base: floe_iceberg::base::TableBase) -> floe_core::Result<()> {
+//! use floe_core::SystemEnvironment;
+//! use floe_iceberg::{commit::commit_updates, refs};
+//! use floe_plan::backoff::RetryPolicy;
+//!
+//! let retry = RetryPolicy::default();
+//! let make = |table: &iceberg::spec::TableMetadata| refs::create_tag(table, "2024-q1", None, None);
+//! commit_updates(catalog, &base, make, &retry, &SystemEnvironment).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod pick;
+#[cfg(test)]
+mod tests;
+
+use floe_core::{Error, ErrorKind, Result};
+use floe_plan::requirements::refs as references;
+use iceberg::TableUpdate;
+use iceberg::spec::{MAIN_BRANCH, SnapshotRef, SnapshotReference, SnapshotRetention, TableMetadata};
+
+pub use pick::{Pick, WAP_ID, cherry_pick, pick, publish, staged};
+
+/// How long a branch and its snapshots are kept. `None` leaves it to the table's properties.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BranchRetention {
+    /// At least this many snapshots of the branch are kept.
+    pub min_snapshots_to_keep: Option<i32>,
+    /// Snapshots of the branch that are younger than this are kept, in milliseconds.
+    pub max_snapshot_age_ms: Option<i64>,
+    /// The branch itself is kept for this long, in milliseconds.
+    pub max_ref_age_ms: Option<i64>,
+}
+
+/// A new tag on `snapshot_id`, or on the current snapshot. `max_ref_age_ms` is how long it is kept.
+///
+/// Fails with `Validation` when the name is taken, `SnapshotNotFound`.
+pub fn create_tag(
+    table: &TableMetadata,
+    name: &str,
+    snapshot_id: Option<i64>,
+    max_ref_age_ms: Option<i64>,
+) -> Result<Vec<TableUpdate>> {
+    create(table, name, snapshot_id, SnapshotRetention::Tag { max_ref_age_ms })
+}
+
+/// A new branch that begins at `snapshot_id`, or at the current snapshot.
+///
+/// Fails with `Validation` when the name is taken, `SnapshotNotFound`.
+pub fn create_branch(
+    table: &TableMetadata,
+    name: &str,
+    snapshot_id: Option<i64>,
+    retention: BranchRetention,
+) -> Result<Vec<TableUpdate>> {
+    create(table, name, snapshot_id, branch_retention(retention))
+}
+
+/// Moves a tag that is there. Fails with `SnapshotNotFound`, or `Validation` when `name` is a branch.
+pub fn replace_tag(
+    table: &TableMetadata,
+    name: &str,
+    snapshot_id: Option<i64>,
+    max_ref_age_ms: Option<i64>,
+) -> Result<Vec<TableUpdate>> {
+    replace(table, name, snapshot_id, SnapshotRetention::Tag { max_ref_age_ms })
+}
+
+/// Moves a branch that is there, wherever it was. Fails with `SnapshotNotFound`, or `Validation` when `name` is a tag.
+pub fn replace_branch(
+    table: &TableMetadata,
+    name: &str,
+    snapshot_id: Option<i64>,
+    retention: BranchRetention,
+) -> Result<Vec<TableUpdate>> {
+    replace(table, name, snapshot_id, branch_retention(retention))
+}
+
+/// Drops a tag. Snapshots stay until they expire. Fails with `Validation` when `name` is a branch.
+pub fn drop_tag(table: &TableMetadata, name: &str) -> Result<Vec<TableUpdate>> {
+    remove(table, name, false)
+}
+
+/// Drops a branch. Snapshots stay until they expire. Fails with `Validation` for `main`, or when `name` is a tag.
+pub fn drop_branch(table: &TableMetadata, name: &str) -> Result<Vec<TableUpdate>> {
+    if name == MAIN_BRANCH {
+        return Err(Error::validation(format!("the branch '{MAIN_BRANCH}' cannot be dropped")));
+    }
+    remove(table, name, true)
+}
+
+/// Sets `branch` back to an earlier snapshot of its own history (FR-007).
+///
+/// Fails with `SnapshotNotFound`, or `Rollback` when the snapshot is not in the history of the branch.
+pub fn rollback_to_snapshot(
+    table: &TableMetadata,
+    branch: &str,
+    snapshot_id: i64,
+) -> Result<Vec<TableUpdate>> {
+    existing_snapshot(table, Some(snapshot_id))?;
+    if !history(table, branch).any(|s| s.snapshot_id() == snapshot_id) {
+        return Err(Error::new(
+            ErrorKind::Rollback,
+            format!("snapshot {snapshot_id} is not in the history of '{branch}'"),
+        )
+        .with_hint("set the current snapshot, if that is what you want"));
+    }
+    move_to(table, branch, snapshot_id)
+}
+
+/// Sets `branch` back to the newest snapshot of its history that was made at or before `timestamp_ms`.
+///
+/// Fails with `Rollback` when there is none.
+pub fn rollback_to_timestamp(
+    table: &TableMetadata,
+    branch: &str,
+    timestamp_ms: i64,
+) -> Result<Vec<TableUpdate>> {
+    let found = history(table, branch).find(|s| s.timestamp_ms() <= timestamp_ms);
+    match found {
+        Some(snapshot) => move_to(table, branch, snapshot.snapshot_id()),
+        None => Err(Error::new(
+            ErrorKind::Rollback,
+            format!("the history of '{branch}' has no snapshot that is as old as that"),
+        )
+        .with_hint("choose a later time")),
+    }
+}
+
+/// Sets `branch` to any snapshot of the table. Fails with `SnapshotNotFound`.
+pub fn set_current_snapshot(
+    table: &TableMetadata,
+    branch: &str,
+    snapshot_id: i64,
+) -> Result<Vec<TableUpdate>> {
+    existing_snapshot(table, Some(snapshot_id))?;
+    move_to(table, branch, snapshot_id)
+}
+
+/// Moves `branch` forward to where the branch or tag `to` is. Nothing is lost: the head of `branch` must be in the
+/// history of `to`.
+///
+/// Fails with `SnapshotNotFound`, or `Validation` when `branch` has snapshots that `to` does not have.
+pub fn fast_forward(table: &TableMetadata, branch: &str, to: &str) -> Result<Vec<TableUpdate>> {
+    let target = table.snapshot_for_ref(to).ok_or_else(|| no_such(to))?.snapshot_id();
+    if let Some(head) = table.snapshot_for_ref(branch)
+        && !history(table, to).any(|s| s.snapshot_id() == head.snapshot_id())
+    {
+        return Err(Error::validation(format!("'{branch}' has snapshots that '{to}' does not have"))
+            .with_hint("cherry-pick the snapshots of the other branch instead"));
+    }
+    move_to(table, branch, target)
+}
+
+/// The snapshots of a branch or tag, newest first, as far as they have not expired.
+pub fn history<'t>(table: &'t TableMetadata, name: &str) -> impl Iterator<Item = &'t SnapshotRef> + use<'t> {
+    std::iter::successors(table.snapshot_for_ref(name), move |snapshot| {
+        snapshot.parent_snapshot_id().and_then(|parent| table.snapshot_by_id(parent))
+    })
+}
+
+fn create(
+    table: &TableMetadata,
+    name: &str,
+    snapshot_id: Option<i64>,
+    retention: SnapshotRetention,
+) -> Result<Vec<TableUpdate>> {
+    check_name(name)?;
+    let wanted = SnapshotReference::new(existing_snapshot(table, snapshot_id)?, retention);
+    match references::all(table)?.remove(name) {
+        None => Ok(vec![set(name, wanted)]),
+        Some(there) if there == wanted => Ok(Vec::new()),
+        Some(_) => Err(Error::validation(format!("there is a branch or tag named '{name}' already"))
+            .with_hint("replace it, or choose another name")),
+    }
+}
+
+fn replace(
+    table: &TableMetadata,
+    name: &str,
+    snapshot_id: Option<i64>,
+    retention: SnapshotRetention,
+) -> Result<Vec<TableUpdate>> {
+    let wanted = SnapshotReference::new(existing_snapshot(table, snapshot_id)?, retention);
+    let there = references::all(table)?.remove(name).ok_or_else(|| no_such(name))?;
+    if there.is_branch() != wanted.is_branch() {
+        return Err(wrong_kind(name, there.is_branch()));
+    }
+    Ok(if there == wanted { Vec::new() } else { vec![set(name, wanted)] })
+}
+
+/// A reference that is not there is dropped already.
+fn remove(table: &TableMetadata, name: &str, branch: bool) -> Result<Vec<TableUpdate>> {
+    match references::all(table)?.get(name) {
+        None => Ok(Vec::new()),
+        Some(there) if there.is_branch() != branch => Err(wrong_kind(name, there.is_branch())),
+        Some(_) => Ok(vec![TableUpdate::RemoveSnapshotRef { ref_name: name.to_owned() }]),
+    }
+}
+
+/// Moves a branch, which keeps its retention.
+fn move_to(table: &TableMetadata, branch: &str, snapshot_id: i64) -> Result<Vec<TableUpdate>> {
+    let retention = match references::branch(table, branch)? {
+        Some(there) if there.snapshot_id == snapshot_id => return Ok(Vec::new()),
+        Some(there) => there.retention,
+        None if branch == MAIN_BRANCH => branch_retention(BranchRetention::default()),
+        None => return Err(no_such(branch)),
+    };
+    Ok(vec![set(branch, SnapshotReference::new(snapshot_id, retention))])
+}
+
+fn set(name: &str, reference: SnapshotReference) -> TableUpdate {
+    TableUpdate::SetSnapshotRef { ref_name: name.to_owned(), reference }
+}
+
+fn branch_retention(retention: BranchRetention) -> SnapshotRetention {
+    let BranchRetention { min_snapshots_to_keep, max_snapshot_age_ms, max_ref_age_ms } = retention;
+    SnapshotRetention::branch(min_snapshots_to_keep, max_snapshot_age_ms, max_ref_age_ms)
+}
+
+fn existing_snapshot(table: &TableMetadata, snapshot_id: Option<i64>) -> Result<i64> {
+    match snapshot_id.or(table.current_snapshot_id()) {
+        Some(id) if table.snapshot_by_id(id).is_some() => Ok(id),
+        Some(id) => Err(Error::new(ErrorKind::SnapshotNotFound, format!("there is no snapshot {id}"))
+            .with_hint("list the snapshots; it may have expired")),
+        None => Err(Error::new(ErrorKind::SnapshotNotFound, "the table has no snapshot yet")
+            .with_hint("write to the table first")),
+    }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    if name.trim().is_empty() {
+        return Err(Error::validation("a branch or tag needs a name"));
+    }
+    if name == MAIN_BRANCH {
+        return Err(Error::validation(format!("'{MAIN_BRANCH}' is the name of the main branch")));
+    }
+    Ok(())
+}
+
+fn no_such(name: &str) -> Error {
+    Error::new(ErrorKind::SnapshotNotFound, format!("there is no branch or tag named '{name}'"))
+        .with_hint("list the table's branches and tags")
+}
+
+fn wrong_kind(name: &str, is_branch: bool) -> Error {
+    let (is, is_not) = if is_branch { ("branch", "tag") } else { ("tag", "branch") };
+    Error::validation(format!("'{name}' is a {is}, not a {is_not}"))
+}

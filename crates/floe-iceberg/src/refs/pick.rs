@@ -1,0 +1,191 @@
+//! Applying a snapshot of elsewhere to a branch: cherry-pick, and publishing of staged snapshots.
+
+use std::collections::HashMap;
+
+use floe_core::{CatalogClient, Environment, Error, ErrorKind, Result};
+use floe_plan::backoff::RetryPolicy;
+use floe_plan::change::{ChangeSet, OperationKind, RemovedFile, TableFile};
+use floe_plan::guard::Guard;
+use iceberg::TableUpdate;
+use iceberg::spec::{ManifestStatus, Operation, SnapshotRef, TableMetadata};
+
+use super::{history, move_to};
+use crate::base::TableBase;
+use crate::commit::{CommitRequest, commit, commit_updates};
+
+/// The summary key with which a writer marks a staged snapshot.
+pub const WAP_ID: &str = "wap.id";
+const PUBLISHED_WAP_ID: &str = "published-wap-id";
+const SOURCE_SNAPSHOT_ID: &str = "source-snapshot-id";
+/// The summary entry of snapshots that replace whole partitions.
+const REPLACE_PARTITIONS: &str = "replace-partitions";
+
+/// What applying a snapshot to a branch takes.
+#[derive(Debug)]
+pub enum Pick {
+    /// The branch is moved to the snapshot: it was made on top of the head.
+    FastForward(Vec<TableUpdate>),
+    /// A new snapshot with the same files.
+    Commit(Box<CommitRequest>),
+}
+
+/// How the changes of `snapshot_id` get into `branch`.
+///
+/// Fails with `SnapshotNotFound`; `Validation` when they are in the branch already, or when the snapshot is neither an
+/// append nor an overwrite of whole partitions and was not made on top of the head.
+pub async fn pick(base: &TableBase, branch: &str, snapshot_id: i64) -> Result<Pick> {
+    let table = base.metadata();
+    let snapshot = table.snapshot_by_id(snapshot_id).ok_or_else(|| {
+        Error::new(ErrorKind::SnapshotNotFound, format!("there is no snapshot {snapshot_id}"))
+            .with_hint("list the snapshots; it may have expired")
+    })?;
+    check_new(table, branch, snapshot)?;
+    let head = table.snapshot_for_ref(branch).map(|s| s.snapshot_id());
+    if snapshot.parent_snapshot_id() == head {
+        return Ok(Pick::FastForward(move_to(table, branch, snapshot_id)?));
+    }
+    let summary = &snapshot.summary().additional_properties;
+    let replaces = summary.get(REPLACE_PARTITIONS).is_some_and(|flag| flag == "true");
+    let operation = match snapshot.summary().operation {
+        Operation::Append => OperationKind::Append,
+        Operation::Overwrite if replaces => OperationKind::Overwrite,
+        _ => {
+            return Err(Error::validation(format!(
+                "snapshot {snapshot_id} cannot be picked: it is neither an append nor an overwrite of whole \
+                 partitions, and '{branch}' has moved since"
+            ))
+            .with_hint("run the operation again on the branch"));
+        }
+    };
+    let change = changes(base, snapshot, operation).await?;
+    let mut properties = HashMap::from([(SOURCE_SNAPSHOT_ID.to_owned(), snapshot_id.to_string())]);
+    if let Some(id) = summary.get(WAP_ID) {
+        properties.insert(PUBLISHED_WAP_ID.to_owned(), id.clone());
+    }
+    let mut request = CommitRequest {
+        branch: branch.to_owned(),
+        snapshot_properties: properties,
+        token: Some(format!("pick-{snapshot_id}")),
+        ..CommitRequest::new(change)
+    };
+    if replaces {
+        request.snapshot_properties.insert(REPLACE_PARTITIONS.to_owned(), "true".to_owned());
+        let partitions = request.change.added.iter().map(|f| (f.spec_id, f.file.partition().clone()));
+        request.guards.push(Guard::NoNewFilesInPartitions { partitions: partitions.collect() });
+        // What was replaced was decided on top of the parent.
+        request.read_snapshot_id = snapshot.parent_snapshot_id();
+    }
+    Ok(Pick::Commit(Box::new(request)))
+}
+
+/// Applies the changes of a snapshot to `branch`, and returns the snapshot that the branch then has.
+///
+/// Errors: those of [`pick`], [`commit`](crate::commit::commit()) and [`commit_updates`].
+pub async fn cherry_pick(
+    catalog: &dyn CatalogClient,
+    base: TableBase,
+    branch: &str,
+    snapshot_id: i64,
+    retry: &RetryPolicy,
+    env: &dyn Environment,
+) -> Result<i64> {
+    let ident = base.table.ident.clone();
+    match pick(&base, branch, snapshot_id).await.map_err(|e| e.with_table(ident))? {
+        Pick::FastForward(updates) => {
+            // Only on top of this very head: the requirement of the update says so, and it is not made anew.
+            let head = base.metadata().snapshot_for_ref(branch).map(|s| s.snapshot_id());
+            let build = |table: &TableMetadata| {
+                let now = table.snapshot_for_ref(branch).map(|s| s.snapshot_id());
+                if now == head {
+                    return Ok(updates.clone());
+                }
+                if history(table, branch).any(|s| s.snapshot_id() == snapshot_id) {
+                    return Ok(Vec::new());
+                }
+                Err(Error::new(ErrorKind::CommitConflict, format!("'{branch}' has moved meanwhile"))
+                    .with_hint("pick the snapshot again"))
+            };
+            commit_updates(catalog, &base, build, retry, env).await?;
+            Ok(snapshot_id)
+        }
+        Pick::Commit(request) => {
+            let request = CommitRequest { retry: *retry, ..*request };
+            Ok(commit(catalog, base, request, env).await?.snapshot_id)
+        }
+    }
+}
+
+/// The staged snapshot with this `wap.id`. Fails with `SnapshotNotFound`, or `Validation` when there are several.
+pub fn staged<'t>(table: &'t TableMetadata, wap_id: &str) -> Result<&'t SnapshotRef> {
+    let has = |s: &&SnapshotRef| s.summary().additional_properties.get(WAP_ID).is_some_and(|id| id == wap_id);
+    let mut found = table.snapshots().filter(has);
+    match (found.next(), found.next()) {
+        (Some(snapshot), None) => Ok(snapshot),
+        (None, _) => Err(Error::new(ErrorKind::SnapshotNotFound, "no staged snapshot has this wap.id")
+            .with_hint("list the snapshots; it may have expired")),
+        (Some(_), Some(_)) => Err(Error::validation("several staged snapshots have this wap.id")
+            .with_hint("cherry-pick one of them by its snapshot id")),
+    }
+}
+
+/// Publishes the staged snapshot with this `wap.id` on `branch` (write-audit-publish).
+///
+/// Errors: those of [`staged`] and [`cherry_pick`]; `Validation` when it is published already.
+pub async fn publish(
+    catalog: &dyn CatalogClient,
+    base: TableBase,
+    branch: &str,
+    wap_id: &str,
+    retry: &RetryPolicy,
+    env: &dyn Environment,
+) -> Result<i64> {
+    let ident = base.table.ident.clone();
+    let snapshot_id = staged(base.metadata(), wap_id).map_err(|e| e.with_table(ident))?.snapshot_id();
+    cherry_pick(catalog, base, branch, snapshot_id, retry, env).await
+}
+
+/// Whether the changes of `snapshot` are not in `branch` yet.
+fn check_new(table: &TableMetadata, branch: &str, snapshot: &SnapshotRef) -> Result<()> {
+    let id = snapshot.snapshot_id();
+    let wap_id = snapshot.summary().additional_properties.get(WAP_ID);
+    for ancestor in history(table, branch) {
+        let summary = &ancestor.summary().additional_properties;
+        let there = ancestor.snapshot_id() == id
+            || summary.get(SOURCE_SNAPSHOT_ID).is_some_and(|source| *source == id.to_string())
+            || wap_id.is_some_and(|wap| {
+                summary.get(WAP_ID) == Some(wap) || summary.get(PUBLISHED_WAP_ID) == Some(wap)
+            });
+        if there {
+            let by = ancestor.snapshot_id();
+            return Err(Error::validation(format!(
+                "the changes of snapshot {id} are in '{branch}' already, with snapshot {by}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The files that a snapshot added and removed.
+async fn changes(base: &TableBase, snapshot: &SnapshotRef, operation: OperationKind) -> Result<ChangeSet> {
+    let id = snapshot.snapshot_id();
+    let mut change = ChangeSet { operation, ..ChangeSet::default() };
+    for file in base.manifest_files(snapshot).await?.iter().filter(|file| file.added_snapshot_id == id) {
+        let manifest = base.manifest(file).await?;
+        let spec_id = manifest.partition_spec().spec_id();
+        for entry in manifest.entries(file) {
+            let entry = entry?;
+            if entry.snapshot_id != id {
+                continue;
+            }
+            match entry.status() {
+                ManifestStatus::Added => change.added.push(TableFile { spec_id, file: entry.data_file()? }),
+                ManifestStatus::Deleted => {
+                    let removed = RemovedFile::new(spec_id, &entry.data_file()?, entry.sequence_number);
+                    change.removed.push(removed);
+                }
+                ManifestStatus::Existing => {}
+            }
+        }
+    }
+    Ok(change)
+}

@@ -1,0 +1,234 @@
+//! What must not have happened since an operation read the table.
+//!
+//! An operation gives its guards with its change set. The commit gathers what other writers did since the snapshot
+//! that was read, and [`check`] compares the two.
+
+mod isolation;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+
+use floe_core::{Error, ErrorKind, Result};
+use iceberg::spec::{
+    DataContentType, DataFile, Datum, Literal, Operation, PartitionSpecRef, PrimitiveLiteral, Struct,
+    TableMetadata,
+};
+
+pub use isolation::{Isolation, RowOperation};
+
+use crate::change::partition_type;
+use crate::expr::BoundExpr;
+use crate::prune::{FilePruner, Verdict};
+use crate::rows::path::partition_path;
+
+/// The field id of `file_path` in position delete files (Iceberg spec, "Reserved Field IDs").
+const DELETE_FILE_PATH: i32 = 2_147_483_546;
+
+/// A data file whose rows an operation read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadFile {
+    /// Where the file is stored.
+    pub path: String,
+    /// The partition spec of the file.
+    pub spec_id: i32,
+    /// The partition values of the file.
+    pub partition: Struct,
+}
+
+/// Something that must hold for the history since the snapshot that an operation read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Guard {
+    /// No delete was added that may apply to one of these data files: it would be lost with a file that is
+    /// replaced, and applied twice by rows that are written again.
+    NoNewDeletesFor {
+        /// The files.
+        files: Vec<ReadFile>,
+    },
+    /// These files are still part of the table. Files that the change set removes need no guard: they always
+    /// have to be there.
+    FilesStillLive {
+        /// The paths of the files.
+        paths: Vec<String>,
+    },
+    /// No data file was added that may hold a row that matches. For serializable isolation.
+    NoNewDataMatching {
+        /// The filter of the operation.
+        filter: BoundExpr,
+    },
+    /// No data or delete file was added to these partitions. For a dynamic overwrite.
+    NoNewFilesInPartitions {
+        /// Spec id and partition values.
+        partitions: Vec<(i32, Struct)>,
+    },
+}
+
+impl Guard {
+    /// The guards of an operation that replaces or deletes rows of `files`, which it read: copy-on-write removes the
+    /// files, merge-on-read adds deletes that refer to them.
+    ///
+    /// With serializable isolation, no data may have been added that matches `filter`.
+    pub fn for_rows(files: Vec<ReadFile>, filter: BoundExpr, isolation: Isolation) -> Vec<Self> {
+        let mut guards = Vec::with_capacity(3);
+        if !files.is_empty() {
+            guards.push(Self::FilesStillLive { paths: files.iter().map(|f| f.path.clone()).collect() });
+            guards.push(Self::NoNewDeletesFor { files });
+        }
+        if isolation == Isolation::Serializable {
+            guards.push(Self::NoNewDataMatching { filter });
+        }
+        guards
+    }
+}
+
+/// A file that a commit added.
+#[derive(Debug, Clone)]
+pub struct NewFile {
+    /// The partition spec of the file.
+    pub spec: PartitionSpecRef,
+    /// The file.
+    pub file: DataFile,
+}
+
+/// What one commit of another writer did.
+#[derive(Debug, Clone)]
+pub struct OtherCommit {
+    /// The snapshot.
+    pub snapshot_id: i64,
+    /// Its operation.
+    pub operation: Operation,
+    /// The files it added.
+    pub added: Vec<NewFile>,
+}
+
+/// Whether `guards` hold, as far as files that `others` added decide that. [`Guard::FilesStillLive`] is decided by the
+/// manifests alone, and passes here.
+///
+/// Fails with `CommitConflict`, saying which snapshot, by which operation, touched which partition.
+pub fn check<'a>(
+    guards: &[Guard],
+    others: impl IntoIterator<Item = &'a OtherCommit>,
+    metadata: &TableMetadata,
+) -> Result<()> {
+    let mut checks: Vec<Check<'_>> = guards.iter().map(Check::new).collect();
+    for other in others {
+        for new in &other.added {
+            for check in &mut checks {
+                if let Some(what) = check.violated_by(other, new) {
+                    return Err(conflict(other, new, what, metadata));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A guard, prepared for many files.
+enum Check<'g> {
+    Deletes(HashMap<(i32, Struct), Vec<&'g str>>, usize),
+    Data(&'g BoundExpr, Vec<(i32, FilePruner)>),
+    Partitions(HashSet<(i32, Struct)>),
+    Nothing,
+}
+
+impl<'g> Check<'g> {
+    fn new(guard: &'g Guard) -> Self {
+        match guard {
+            Guard::NoNewDeletesFor { files } => {
+                let mut by_partition: HashMap<(i32, Struct), Vec<&str>> = HashMap::new();
+                for file in files {
+                    let key = (file.spec_id, widened(&file.partition));
+                    by_partition.entry(key).or_default().push(&file.path);
+                }
+                Self::Deletes(by_partition, files.len())
+            }
+            Guard::NoNewDataMatching { filter } => Self::Data(filter, Vec::new()),
+            Guard::NoNewFilesInPartitions { partitions } => {
+                Self::Partitions(partitions.iter().map(|(id, of)| (*id, widened(of))).collect())
+            }
+            Guard::FilesStillLive { .. } => Self::Nothing,
+        }
+    }
+
+    /// What the new file does that must not be.
+    fn violated_by(&mut self, other: &OtherCommit, new: &NewFile) -> Option<&'static str> {
+        let spec_id = new.spec.spec_id();
+        let here = || (spec_id, widened(new.file.partition()));
+        let data = new.file.content_type() == DataContentType::Data;
+        // Files that replace others have no new rows and no new deletes.
+        if other.operation == Operation::Replace {
+            return None;
+        }
+        match self {
+            Self::Deletes(files, count) if !data => {
+                let here = files.get(&here()).map_or(&[][..], Vec::as_slice);
+                let hit = match new.file.content_type() {
+                    DataContentType::EqualityDeletes if new.spec.is_unpartitioned() => *count > 0,
+                    DataContentType::EqualityDeletes => !here.is_empty(),
+                    _ => here.iter().any(|path| may_refer_to(&new.file, path)),
+                };
+                hit.then_some("added deletes for files that this operation read")
+            }
+            Self::Data(filter, pruners) if data => {
+                if !pruners.iter().any(|(id, _)| *id == spec_id) {
+                    pruners.push((spec_id, FilePruner::new(filter, &new.spec)));
+                }
+                let pruner = pruners.iter().find(|(id, _)| *id == spec_id)?;
+                (pruner.1.judge(&new.file) != Verdict::None)
+                    .then_some("added data that may match what this operation read")
+            }
+            Self::Partitions(partitions) => {
+                // Partitions of different specs cannot be told apart without reading.
+                let known = partitions.iter().any(|(id, _)| *id == spec_id);
+                (!known || partitions.contains(&here())).then_some("added files to a partition that this operation replaces")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Partition values as the widest types that theirs can become: files from before and after a column was widened
+/// are in one partition.
+fn widened(partition: &Struct) -> Struct {
+    let widened = partition.fields().iter().map(|value| match value {
+        Some(Literal::Primitive(PrimitiveLiteral::Int(v))) => Some(Literal::long(i64::from(*v))),
+        Some(Literal::Primitive(PrimitiveLiteral::Float(v))) => Some(Literal::double(f64::from(v.0))),
+        other => other.clone(),
+    });
+    widened.collect()
+}
+
+/// Whether a position delete file may hold a position of the data file (Iceberg spec, "Position Delete Files").
+fn may_refer_to(deletes: &DataFile, path: &str) -> bool {
+    if let Some(referenced) = deletes.referenced_data_file() {
+        return referenced == path;
+    }
+    let text = |datum: Option<&Datum>| match datum.map(Datum::literal) {
+        Some(PrimitiveLiteral::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let lower = text(deletes.lower_bounds().get(&DELETE_FILE_PATH));
+    let upper = text(deletes.upper_bounds().get(&DELETE_FILE_PATH));
+    lower.is_none_or(|lower| lower.as_str() <= path) && upper.is_none_or(|upper| upper.as_str() >= path)
+}
+
+fn conflict(other: &OtherCommit, new: &NewFile, what: &str, metadata: &TableMetadata) -> Error {
+    let place = place(metadata, &new.spec, new.file.partition());
+    let OtherCommit { snapshot_id, operation, .. } = other;
+    Error::new(
+        ErrorKind::CommitConflict,
+        format!("snapshot {snapshot_id}, by operation {}, {what}: {place}", operation.as_str()),
+    )
+    .with_hint("run the operation again on the table as it is now")
+}
+
+/// Names a partition.
+fn place(metadata: &TableMetadata, spec: &PartitionSpecRef, partition: &Struct) -> String {
+    if spec.is_unpartitioned() {
+        return "the table has no partitions".to_owned();
+    }
+    match partition_type(metadata, spec.spec_id()) {
+        Ok(of) => format!("partition {}", partition_path(spec, &of, partition)),
+        Err(_) => format!("a partition of spec {}", spec.spec_id()),
+    }
+}
