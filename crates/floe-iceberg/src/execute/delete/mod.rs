@@ -6,7 +6,7 @@ mod remove;
 use std::sync::Arc;
 
 use floe_core::{Environment, Result};
-use floe_plan::change::{ChangeSet, OperationKind};
+use floe_plan::change::{ChangeSet, OperationKind, RemovedFile};
 use floe_plan::expr::Expr;
 
 use super::rows::{RowChange, RowMode, RowOptions, Wanted, find_rows};
@@ -67,7 +67,8 @@ async fn run(
 impl Removal {
     /// The change that this makes.
     pub(crate) fn change(self, operation: OperationKind) -> ChangeSet {
-        ChangeSet { operation, added: self.added }
+        let removed = self.removed.iter().map(|file| RemovedFile::new(file.spec_id, &file.file, 0));
+        ChangeSet { operation, added: self.added, removed: removed.collect() }
     }
 }
 
