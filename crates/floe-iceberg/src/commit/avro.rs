@@ -118,4 +118,3 @@ pub(super) fn bytes(out: &mut Vec<u8>, value: &[u8]) {
 pub(super) fn boolean(out: &mut Vec<u8>, value: bool) {
     out.push(u8::from(value));
 }
-

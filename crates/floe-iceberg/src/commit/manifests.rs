@@ -64,7 +64,9 @@ impl ManifestWriter {
         old: Option<&Manifest>,
     ) -> Result<ManifestShape> {
         let (schema, spec) = match (floe_plan::change::partition_type(metadata, spec_id), old) {
-            (Ok(_), _) => (metadata.current_schema().clone(), metadata.partition_spec_by_id(spec_id).cloned()),
+            (Ok(_), _) => {
+                (metadata.current_schema().clone(), metadata.partition_spec_by_id(spec_id).cloned())
+            }
             (Err(_), Some(old)) => (old.schema().clone(), Some(Arc::new(old.partition_spec().clone()))),
             (Err(e), None) => return Err(e),
         };

@@ -11,8 +11,8 @@ use floe_plan::requirements::{refs, requirements};
 use floe_plan::summary::ChangeSummary;
 use futures::{StreamExt, TryStreamExt};
 use iceberg::spec::{
-    FormatVersion, MAIN_BRANCH, ManifestContentType, ManifestFile, Snapshot, SnapshotRef,
-    SnapshotReference, SnapshotRetention, TableMetadata,
+    FormatVersion, MAIN_BRANCH, ManifestContentType, ManifestFile, Snapshot, SnapshotRef, SnapshotReference,
+    SnapshotRetention, TableMetadata,
 };
 use iceberg::{TableRequirement, TableUpdate};
 use uuid::Uuid;
@@ -116,7 +116,8 @@ impl Operation {
         }
         let id = env.random_uuid();
         let token = request.token.clone().unwrap_or_else(|| id.to_string());
-        let summary = ChangeSummary::new(&request.change, &[], metadata, &request.snapshot_properties, &token)?;
+        let summary =
+            ChangeSummary::new(&request.change, &[], metadata, &request.snapshot_properties, &token)?;
         let layout = LayoutPolicy::from_properties(metadata.properties())?;
         let compression = Compression::from_properties(metadata.properties())?;
         let head = base.metadata().snapshot_for_ref(&request.branch).map(|s| s.snapshot_id());

@@ -77,6 +77,7 @@ pub fn find_token(metadata: &TableMetadata, branch: &str, token: &str) -> Option
 
 /// The snapshot that was committed with `token`, wherever it is: a staged one is in no history.
 fn find_staged(metadata: &TableMetadata, token: &str) -> Option<SnapshotRef> {
-    let has = |s: &&SnapshotRef| s.summary().additional_properties.get(COMMIT_TOKEN).is_some_and(|t| t == token);
+    let has =
+        |s: &&SnapshotRef| s.summary().additional_properties.get(COMMIT_TOKEN).is_some_and(|t| t == token);
     metadata.snapshots().find(has).cloned()
 }

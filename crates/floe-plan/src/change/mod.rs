@@ -152,7 +152,10 @@ impl ChangeSet {
                 return Err(refused(&removed.path, "is removed twice, or added too"));
             }
             if metadata.partition_spec_by_id(removed.spec_id).is_none() {
-                return Err(refused(&removed.path, &format!("is of spec {}, which is not there", removed.spec_id)));
+                return Err(refused(
+                    &removed.path,
+                    &format!("is of spec {}, which is not there", removed.spec_id),
+                ));
             }
         }
         Ok(())
@@ -248,7 +251,10 @@ mod tests {
                 removed: vec![gone("a")],
                 ..ChangeSet::append(0, vec![data_file("a", Some("x"))])
             },
-            ChangeSet { operation: OperationKind::Delete, ..ChangeSet::append(0, vec![data_file("a", None)]) },
+            ChangeSet {
+                operation: OperationKind::Delete,
+                ..ChangeSet::append(0, vec![data_file("a", None)])
+            },
         ] {
             assert_eq!(change.check(&metadata).unwrap_err().kind(), ErrorKind::Validation);
         }

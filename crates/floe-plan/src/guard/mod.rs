@@ -180,7 +180,8 @@ impl<'g> Check<'g> {
             Self::Partitions(partitions) => {
                 // Partitions of different specs cannot be told apart without reading.
                 let known = partitions.iter().any(|(id, _)| *id == spec_id);
-                (!known || partitions.contains(&here())).then_some("added files to a partition that this operation replaces")
+                (!known || partitions.contains(&here()))
+                    .then_some("added files to a partition that this operation replaces")
             }
             _ => None,
         }

@@ -15,8 +15,7 @@ pub fn may_list(manifest: &ManifestFile, partition: &StructType, file: &RemovedF
     }
     // The numbers of a manifest bound those of its live files (Iceberg spec, "Manifest Lists").
     let numbered = file.sequence_number > 0 && manifest.min_sequence_number > 0;
-    if numbered
-        && !(manifest.min_sequence_number..=manifest.sequence_number).contains(&file.sequence_number)
+    if numbered && !(manifest.min_sequence_number..=manifest.sequence_number).contains(&file.sequence_number)
     {
         return false;
     }

@@ -65,7 +65,8 @@ impl ChangeSummary {
         let mut total = Changes::default();
         let mut partitions: HashMap<(i32, &Struct), Changes> = HashMap::new();
         for TableFile { spec_id, file } in &change.added {
-            let (content, rows, bytes) = (file.content_type(), file.record_count(), file.file_size_in_bytes());
+            let (content, rows, bytes) =
+                (file.content_type(), file.record_count(), file.file_size_in_bytes());
             total.added.count(content, rows, bytes);
             if !file.partition().fields().is_empty() {
                 let of = partitions.entry((*spec_id, file.partition())).or_default();
@@ -304,7 +305,8 @@ mod tests {
             .added
             .push(TableFile { spec_id: 0, file: file("e", Some("x"), DataContentType::EqualityDeletes, 7) });
         change.operation = OperationKind::Delete;
-        let made = ChangeSummary::new(&change, &[], &metadata(FormatVersion::V2), &HashMap::new(), "t").unwrap();
+        let made =
+            ChangeSummary::new(&change, &[], &metadata(FormatVersion::V2), &HashMap::new(), "t").unwrap();
         let entries = made.on(None).additional_properties;
         assert_eq!(entries["added-delete-files"], "2");
         assert_eq!(entries["added-position-deletes"], "2");
@@ -364,7 +366,10 @@ mod tests {
                 .unwrap()
                 .metadata;
             let change = ChangeSet::append(0, vec![data_file("a", Some("x")), data_file("b", None)]);
-            ChangeSummary::new(&change, &[], &table, &HashMap::new(), "t").unwrap().on(None).additional_properties
+            ChangeSummary::new(&change, &[], &table, &HashMap::new(), "t")
+                .unwrap()
+                .on(None)
+                .additional_properties
         };
         let told = limited("2");
         assert_eq!(told["partitions.category=x"], "added-files-size=100,added-data-files=1,added-records=10");

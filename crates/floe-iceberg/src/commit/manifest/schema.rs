@@ -83,7 +83,8 @@ fn partition_fields(partition: &StructType) -> Result<Vec<Value>> {
 
 /// Iceberg spec, appendix A, "Avro".
 fn primitive(kind: &PrimitiveType) -> Result<Value> {
-    let time = |logical: &str, utc: bool| json!({"type": "long", "logicalType": logical, "adjust-to-utc": utc});
+    let time =
+        |logical: &str, utc: bool| json!({"type": "long", "logicalType": logical, "adjust-to-utc": utc});
     Ok(match kind {
         PrimitiveType::Boolean => json!("boolean"),
         PrimitiveType::Int => json!("int"),
@@ -172,7 +173,8 @@ mod tests {
 
     #[test]
     fn no_name_is_defined_twice() {
-        let field = |id| NestedField::optional(id, format!("p{id}"), Type::Primitive(PrimitiveType::Uuid)).into();
+        let field =
+            |id| NestedField::optional(id, format!("p{id}"), Type::Primitive(PrimitiveType::Uuid)).into();
         let of = StructType::new(vec![field(1000), field(1001), field(1002)]);
         let schema = entries(FormatVersion::V2, &of).unwrap();
         for name in ["uuid_fixed", "uuid_fixed_1001", "uuid_fixed_1002"] {

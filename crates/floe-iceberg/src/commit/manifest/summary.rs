@@ -26,13 +26,8 @@ impl Summaries {
             Type::Primitive(kind) => Some(kind.clone()),
             _ => None,
         });
-        let field = |kind| Field {
-            kind,
-            contains_null: false,
-            contains_nan: false,
-            bounds: None,
-            mixed: false,
-        };
+        let field =
+            |kind| Field { kind, contains_null: false, contains_nan: false, bounds: None, mixed: false };
         Self(kinds.map(field).collect())
     }
 

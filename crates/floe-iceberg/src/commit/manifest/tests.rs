@@ -191,7 +191,8 @@ async fn theirs(shape: &ManifestShape, location: &str, files: &[Listed]) -> (Vec
 }
 
 fn cases() -> impl Strategy<Value = (ManifestShape, Vec<Listed>)> {
-    let head = (1_u8..=3, any::<bool>(), any::<bool>(), proptest::sample::subsequence(KINDS.to_vec(), 0..=13));
+    let head =
+        (1_u8..=3, any::<bool>(), any::<bool>(), proptest::sample::subsequence(KINDS.to_vec(), 0..=13));
     head.prop_flat_map(|(version, deletes, packed, kinds)| {
         let version = [FormatVersion::V1, FormatVersion::V2, FormatVersion::V3][usize::from(version) - 1];
         let deletes = deletes && version != FormatVersion::V1;
@@ -260,8 +261,7 @@ async fn uuids_come_back_as_partition_values_with_every_codec() {
 
 #[tokio::test]
 async fn values_from_before_a_column_was_widened_are_written_as_the_wider_type() {
-    let shape =
-        shape_of(&[P::Long, P::Double], FormatVersion::V2, ManifestContentType::Data, Codec::Null);
+    let shape = shape_of(&[P::Long, P::Double], FormatVersion::V2, ManifestContentType::Data, Codec::Null);
     let file = plain(vec![L::Int(-7), L::Float(1.5.into())]);
     let read = read_back(ours(&shape, "m", &[(1, file, 3)])).await;
     assert_eq!(read[0].partition(), plain(vec![L::Long(-7), L::Double(1.5.into())]).partition());

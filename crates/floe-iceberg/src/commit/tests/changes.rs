@@ -163,7 +163,10 @@ async fn a_removed_file_is_marked_deleted_once_and_its_neighbours_keep_their_num
         assert_eq!(said["b3"], ManifestStatus::Added);
         assert!(!said.contains_key("c1"), "its manifest is used as it is");
         let summary = &done.summary.additional_properties;
-        assert_eq!((summary["deleted-data-files"].as_str(), summary["deleted-records"].as_str()), ("1", "10"));
+        assert_eq!(
+            (summary["deleted-data-files"].as_str(), summary["deleted-records"].as_str()),
+            ("1", "10")
+        );
         assert_eq!(summary["total-data-files"], "4");
         // Nobody is told of the deleted file again.
         let next = append(&world, &["d1"]).await;
@@ -294,8 +297,7 @@ async fn an_operation_on_a_snapshot_that_was_rolled_back_stops() {
     append(&world, &["b1"]).await;
     let stale = world.base();
     let late = replacing(&world, &["a1"], &["a2"], "category = 'a'").await;
-    let reference =
-        SnapshotReference::new(first.snapshot_id, SnapshotRetention::branch(None, None, None));
+    let reference = SnapshotReference::new(first.snapshot_id, SnapshotRetention::branch(None, None, None));
     world.alter(&[TableUpdate::SetSnapshotRef { ref_name: "main".into(), reference }]);
     let said = conflict(run(&world, stale, late).await);
     assert!(said.contains("history"), "{said}");
@@ -314,7 +316,10 @@ async fn deletes_go_with_the_last_data_file_that_they_apply_to() {
     let summary = &done.summary.additional_properties;
     assert_eq!(summary["removed-delete-files"], "1");
     assert_eq!(summary["removed-position-deletes"], "3");
-    assert_eq!((summary["total-delete-files"].as_str(), summary["total-position-deletes"].as_str()), ("1", "3"));
+    assert_eq!(
+        (summary["total-delete-files"].as_str(), summary["total-position-deletes"].as_str()),
+        ("1", "3")
+    );
     let data = ManifestContentType::Data;
     assert_eq!(world.manifests().await.iter().filter(|m| m.content == data).count(), 2);
 }
@@ -441,4 +446,3 @@ proptest! {
         });
     }
 }
-

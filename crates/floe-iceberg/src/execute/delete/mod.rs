@@ -61,12 +61,15 @@ async fn run(
         _ => OperationKind::Overwrite,
     };
     let (counts, removed) = (removal.counts, removal.removed.clone());
-    Ok(RowChange { change: removal.change(operation), removed, snapshot_id, counts })
+    Ok(RowChange { change: removal.change(operation, options.dry_run), removed, snapshot_id, counts })
 }
 
 impl Removal {
-    /// The change that this makes.
-    pub(crate) fn change(self, operation: OperationKind) -> ChangeSet {
+    /// The change that this makes; none in a dry run.
+    pub(crate) fn change(self, operation: OperationKind, dry_run: bool) -> ChangeSet {
+        if dry_run {
+            return ChangeSet { operation, ..ChangeSet::default() };
+        }
         let removed = self.removed.iter().map(|file| RemovedFile::new(file.spec_id, &file.file, 0));
         ChangeSet { operation, added: self.added, removed: removed.collect() }
     }

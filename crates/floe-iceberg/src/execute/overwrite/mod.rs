@@ -57,7 +57,12 @@ async fn run(
     let done = replace(base, branch, data, what, options, &session).await;
     let (removal, snapshot_id) = WriteSession::settle(Some(session), done).await?;
     let (counts, removed) = (removal.counts, removal.removed.clone());
-    Ok(RowChange { change: removal.change(OperationKind::Overwrite), removed, snapshot_id, counts })
+    Ok(RowChange {
+        change: removal.change(OperationKind::Overwrite, options.dry_run),
+        removed,
+        snapshot_id,
+        counts,
+    })
 }
 
 fn wanted(what: Overwritten<'_>) -> Wanted<'_> {
