@@ -74,7 +74,7 @@ async fn run(
     request: CommitRequest,
     env: &dyn Environment,
 ) -> Result<Committed> {
-    request.change.check(&*prepared(base.metadata(), &request.updates)?)?;
+    request.change.check(&prepared(base.metadata(), &request.updates)?)?;
     if let Some(earlier) = recover::replayed(&base, &request).await? {
         return Ok(earlier);
     }

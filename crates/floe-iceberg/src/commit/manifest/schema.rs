@@ -123,7 +123,7 @@ fn avro_name(name: &str) -> String {
             '_' | 'a'..='z' | 'A'..='Z' => made.push(letter),
             '0'..='9' if index > 0 => made.push(letter),
             '0'..='9' => made.extend(['_', letter]),
-            _ => made.push_str(&format!("_x{:X}", u32::from(letter))),
+            _ => made.extend(["_x", &format!("{:X}", u32::from(letter))]),
         }
     }
     made
