@@ -74,7 +74,8 @@ async fn run(
     request: CommitRequest,
     env: &dyn Environment,
 ) -> Result<Committed> {
-    request.change.check(&prepared(base.metadata(), &request.updates)?)?;
+    let next = prepared(base.metadata(), &request.updates)?;
+    request.change.check(&next)?;
     if let Some(earlier) = recover::replayed(&base, &request).await? {
         return Ok(earlier);
     }
