@@ -1,5 +1,6 @@
 //! What other writers did since the snapshot that an operation read.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -52,8 +53,8 @@ impl History {
         }
         if guards.iter().any(|guard| !matches!(guard, Guard::FilesStillLive { .. })) {
             for snapshot in &since {
-                if !self.seen.contains_key(&snapshot.snapshot_id()) {
-                    self.seen.insert(snapshot.snapshot_id(), load(base, snapshot).await?);
+                if let Entry::Vacant(unseen) = self.seen.entry(snapshot.snapshot_id()) {
+                    unseen.insert(load(base, snapshot).await?);
                 }
             }
             let others = since.iter().rev().filter_map(|s| self.seen.get(&s.snapshot_id()));

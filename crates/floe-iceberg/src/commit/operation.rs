@@ -157,7 +157,7 @@ impl Operation {
     pub(super) async fn prepare(&mut self, base: &TableBase) -> Result<()> {
         self.branch(base)?;
         let prepared = prepared(base.metadata(), &self.request.updates)?;
-        self.write_new(base, &prepared).await?;
+        self.write_new(base, &prepared).await.map(drop)?;
         if !self.targets.is_empty() {
             let parent = base.metadata().snapshot_for_ref(&self.request.branch);
             let existing = live_manifests(base, parent).await?;
