@@ -1,7 +1,7 @@
 //! Writing a stream of record batches as data files.
 //!
 //! Rows of an unpartitioned table stay in order and go straight to the encoders: each column of a row group is
-//! encoded on whatever thread is free. Rows of a partitioned table are sorted by partition first, in memory or
+//! encoded on whatever thread is free, or at once when they are few. Rows of a partitioned table are sorted by partition first, in memory or
 //! beyond that through temporary files. Files are cut at the table's target size, by encoded bytes.
 
 mod column;
@@ -20,13 +20,14 @@ mod rolling;
 mod runs;
 mod session;
 mod settings;
+mod small;
 mod workers;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use floe_core::{Environment, LoadedTable, Result};
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use iceberg::spec::{DataFile, Literal, Struct};
 
 use crate::data::BatchStream;
@@ -113,8 +114,14 @@ async fn write(context: &Arc<Context>, data: BatchStream) -> Result<Vec<DataFile
     }
     // A spec whose fields are all void still has a tuple, of NULLs.
     let values = Struct::from_iter(context.spec.fields().iter().map(|_| None::<Literal>));
-    let mut writer = RollingWriter::new(context.clone(), Partition::new(context, values));
-    while let Some(batch) = data.stream.next().await {
+    let partition = Partition::new(context, values);
+    let start = small::start(context, &mut data).await?;
+    if start.is_all {
+        return small::write(context, &partition, &start.batches).await;
+    }
+    let mut writer = RollingWriter::new(context.clone(), partition);
+    let mut batches = stream::iter(start.batches.into_iter().map(Ok)).chain(data.stream);
+    while let Some(batch) = batches.next().await {
         let batch = batch?;
         writer.write(&batch).await?;
         context.count_rows(batch.num_rows());

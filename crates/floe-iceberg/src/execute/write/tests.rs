@@ -494,3 +494,51 @@ proptest! {
         }
     }
 }
+
+#[tokio::test]
+async fn a_small_file_says_the_same_as_one_that_many_threads_encoded() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = table(folder.path(), &[], &[]);
+    let context = Arc::new(Context::new(&table, &options(1 << 24), &SystemEnvironment, None).unwrap());
+    let partition = || Partition::new(&context, Struct::empty());
+    let data = batches(300, 70, 5);
+    let small = small::write(&context, &partition(), &data).await.unwrap();
+    let mut writer = RollingWriter::new(context.clone(), partition());
+    for batch in &data {
+        writer.write(batch).await.unwrap();
+    }
+    let large = writer.finish().await.unwrap();
+    let ([small], [large]) = (small.as_slice(), large.as_slice()) else { panic!("one file each") };
+    assert_eq!(rows(&read(small)), rows(&data));
+    assert_eq!(rows(&read(large)), rows(&data));
+    assert_eq!(small.record_count(), large.record_count());
+    assert_eq!(small.file_size_in_bytes(), large.file_size_in_bytes());
+    assert_eq!(small.split_offsets(), large.split_offsets());
+    assert_eq!(small.column_sizes(), large.column_sizes());
+    assert_eq!(small.value_counts(), large.value_counts());
+    assert_eq!(small.null_value_counts(), large.null_value_counts());
+    assert_eq!(small.nan_value_counts(), large.nan_value_counts());
+    assert_eq!(small.lower_bounds(), large.lower_bounds());
+    assert_eq!(small.upper_bounds(), large.upper_bounds());
+}
+
+#[tokio::test]
+async fn rows_become_a_small_file_only_when_they_are_all_and_fit_one_row_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = async |properties: &[(&str, &str)], rows, each| {
+        let table = table(folder.path(), &[], properties);
+        let context = Context::new(&table, &options(1 << 24), &SystemEnvironment, None).unwrap();
+        let mut data = BatchStream::from_batches(arrow(), batches(rows, each, 3));
+        let start = small::start(&context, &mut data).await.unwrap();
+        let left: usize = data.collect().await.unwrap().iter().map(RecordBatch::num_rows).sum();
+        assert_eq!(start.batches.iter().map(RecordBatch::num_rows).sum::<usize>() + left, rows);
+        start.is_all
+    };
+    assert!(start(&[], 0, 1).await);
+    assert!(start(&[], 1000, 10).await);
+    assert!(!start(&[], 5000, 10).await);
+    assert!(!start(&[], 5000, 5000).await);
+    assert!(!start(&[("write.target-file-size-bytes", "1000")], 1000, 10).await);
+    assert!(!start(&[("write.parquet.row-group-limit", "999")], 1000, 10).await);
+    assert!(start(&[("write.parquet.row-group-limit", "1000")], 1000, 10).await);
+}
