@@ -64,8 +64,9 @@ impl Context {
         let spec = metadata.default_partition_spec().clone();
         let memory = options.memory_bytes.max(64 << 10);
         let mut limits = cut_limits(properties)?;
-        // One row group is filled while the one before is written out.
-        let share = if spec.is_unpartitioned() { memory * 3 / 8 } else { memory / 8 };
+        // One row group is filled while the one before is written out. Half of the memory is kept for what is
+        // not counted: the encoders' own, requests under way, what the allocator does not give back at once.
+        let share = if spec.is_unpartitioned() { memory / 4 } else { memory / 8 };
         limits.row_group_bytes = limits.row_group_bytes.min(share);
         let arrow = Arc::new(schema_to_arrow_schema(&schema)?);
         let json = serde_json::to_string(schema.as_ref()).map_err(|e| {

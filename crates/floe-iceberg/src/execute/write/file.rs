@@ -28,8 +28,8 @@ use super::field_metrics::FieldMetrics;
 use super::group::{EncodedGroup, OpenGroup};
 use crate::base::bound::DELETE_FILE_PATH;
 
-/// Parts of this size go to the storage.
-const PART_BYTES: usize = 4 << 20;
+/// Parts of this size go to the storage, which joins them to requests of the size that it likes.
+const PART_BYTES: usize = 1 << 20;
 
 /// A partition, and the folder of its files.
 pub(super) struct Partition {
@@ -219,10 +219,9 @@ fn assemble(context: &Context, mut file: mpsc::Receiver<FilePart>, parts: Parts)
     let mut assembler = Assembler::new(context, parts)?;
     while let Some(part) = file.blocking_recv() {
         match part {
-            FilePart::Encoded(mut group) => {
-                let permit = group.permit.take();
-                assembler.append(group.columns)?;
-                drop(permit);
+            FilePart::Encoded(EncodedGroup { columns, memory }) => {
+                assembler.append(columns)?;
+                drop(memory);
             }
             FilePart::Copied(group) => assembler.copy(group)?,
         }

@@ -13,23 +13,35 @@ use super::column::{ColumnEncoder, EncodedColumn};
 use super::context::{Context, array_bytes};
 use super::errors::panicked;
 
-/// Rows that wait to be encoded, over all row groups of a file, and the first failure.
+/// What is in memory on its way into files: rows that wait to be encoded, and row groups that wait to be
+/// written out. With it, the first failure.
 #[derive(Default)]
 pub(super) struct Backlog {
-    bytes: AtomicU64,
+    rows: AtomicU64,
+    groups: AtomicU64,
     changed: Notify,
     failure: Mutex<Option<Error>>,
 }
 
 impl Backlog {
-    /// Waits until at most `bytes` wait to be encoded. Fails as soon as encoding has failed.
+    /// Waits until at most `bytes` of rows wait to be encoded. Fails as soon as encoding has failed.
     pub(super) async fn below(&self, bytes: u64) -> Result<()> {
+        self.wait(|backlog| backlog.rows.load(Ordering::Acquire) <= bytes).await
+    }
+
+    /// Waits until at most `bytes` of ended row groups wait to be written out, or nothing. Fails as soon as
+    /// encoding has failed.
+    pub(super) async fn groups_below(&self, bytes: u64) -> Result<()> {
+        self.wait(|backlog| backlog.groups.load(Ordering::Acquire) <= bytes).await
+    }
+
+    async fn wait(&self, enough: impl Fn(&Self) -> bool) -> Result<()> {
         loop {
             let changed = self.changed.notified();
             if let Some(error) = lock(&self.failure).clone() {
                 return Err(error);
             }
-            if self.bytes.load(Ordering::Acquire) <= bytes {
+            if enough(self) {
                 return Ok(());
             }
             changed.await;
@@ -42,6 +54,34 @@ impl Backlog {
     }
 }
 
+/// Rows that wait to be encoded. All columns share it: the buffers of one column often hold those of others too,
+/// so that memory comes back with the last column only.
+struct Pending {
+    bytes: u64,
+    backlog: Arc<Backlog>,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.backlog.rows.fetch_sub(self.bytes, Ordering::AcqRel);
+        self.backlog.changed.notify_one();
+    }
+}
+
+/// The memory of a row group that is ended, until it is written out.
+pub(super) struct GroupMemory {
+    bytes: u64,
+    backlog: Arc<Backlog>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for GroupMemory {
+    fn drop(&mut self) {
+        self.backlog.groups.fetch_sub(self.bytes, Ordering::AcqRel);
+        self.backlog.changed.notify_one();
+    }
+}
+
 /// A row group that takes rows. Each column is an actor: a queue of arrays, and at most one job on the
 /// workers that empties it.
 pub(super) struct OpenGroup {
@@ -50,8 +90,7 @@ pub(super) struct OpenGroup {
     columns: Vec<Arc<Column>>,
     done: Arc<Notify>,
     pub(super) rows: u64,
-    /// Held until the encoded row group is written out.
-    permit: OwnedSemaphorePermit,
+    memory: GroupMemory,
 }
 
 struct Column {
@@ -63,7 +102,7 @@ struct Column {
 }
 
 struct ColumnState {
-    queue: VecDeque<(ArrayRef, u64)>,
+    queue: VecDeque<(ArrayRef, Arc<Pending>)>,
     /// Absent while a job has it, and in the end.
     encoder: Option<ColumnEncoder>,
     ending: bool,
@@ -87,18 +126,21 @@ impl OpenGroup {
             })
         });
         let columns = columns.collect();
-        Ok(Self { context, backlog, columns, done: Arc::default(), rows: 0, permit })
+        let memory = GroupMemory { bytes: 0, backlog: backlog.clone(), _permit: permit };
+        Ok(Self { context, backlog, columns, done: Arc::default(), rows: 0, memory })
     }
 
     /// Hands rows to the workers.
     pub(super) fn push(&mut self, batch: &RecordBatch) {
         self.rows += batch.num_rows() as u64;
-        for (column, array) in self.columns.iter().zip(batch.columns()) {
-            let bytes = array_bytes(array);
-            self.backlog.bytes.fetch_add(bytes, Ordering::AcqRel);
+        let sizes: Vec<u64> = batch.columns().iter().map(|array| array_bytes(array)).collect();
+        let bytes = sizes.iter().sum();
+        self.backlog.rows.fetch_add(bytes, Ordering::AcqRel);
+        let pending = Arc::new(Pending { bytes, backlog: self.backlog.clone() });
+        for ((column, array), bytes) in self.columns.iter().zip(batch.columns()).zip(sizes) {
             column.raw_bytes.fetch_add(bytes, Ordering::AcqRel);
             let mut state = lock(&column.state);
-            state.queue.push_back((array.clone(), bytes));
+            state.queue.push_back((array.clone(), pending.clone()));
             self.start(column, &mut state);
         }
     }
@@ -120,6 +162,12 @@ impl OpenGroup {
         (total as u64, waiting as u64)
     }
 
+    /// Counts the row group, of about `bytes`, as ended: it takes memory until it is written out.
+    pub(super) fn count(&mut self, bytes: u64) {
+        self.memory.bytes += bytes;
+        self.backlog.groups.fetch_add(bytes, Ordering::AcqRel);
+    }
+
     /// Lets the columns end once their queues are empty, and waits for that.
     pub(super) async fn end(self) -> Result<EncodedGroup> {
         for column in &self.columns {
@@ -137,7 +185,7 @@ impl OpenGroup {
                 done.await;
             });
         }
-        Ok(EncodedGroup { columns, permit: Some(self.permit) })
+        Ok(EncodedGroup { columns, memory: self.memory })
     }
 
     /// Starts a job for the column, unless it has one. The encoder is there only while it has none.
@@ -146,7 +194,7 @@ impl OpenGroup {
         let (context, backlog, column) = (self.context.clone(), self.backlog.clone(), column.clone());
         let done = self.done.clone();
         self.context.workers.spawn(move || {
-            let work = AssertUnwindSafe(|| run(&context, &backlog, &column, encoder));
+            let work = AssertUnwindSafe(|| run(&context, &column, encoder));
             let result = catch_unwind(work).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
             let result = match result {
                 Ok(None) => return,
@@ -165,7 +213,6 @@ impl OpenGroup {
 /// Encodes what is queued; gives the encoded column when it has ended, nothing when more may come.
 fn run(
     context: &Context,
-    backlog: &Backlog,
     column: &Column,
     mut encoder: ColumnEncoder,
 ) -> Result<Option<EncodedColumn>> {
@@ -184,13 +231,12 @@ fn run(
         if context.cancelled.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let (array, bytes) = next;
+        let (array, pending) = next;
         encoder.write(&array)?;
         column.encoded_bytes.store(encoder.estimated_bytes(), Ordering::Release);
         column.encoded_rows.fetch_add(array.len() as u64, Ordering::AcqRel);
         drop(array);
-        backlog.bytes.fetch_sub(bytes, Ordering::AcqRel);
-        backlog.changed.notify_one();
+        drop(pending);
     }
     encoder.close().map(Some)
 }
@@ -198,7 +244,7 @@ fn run(
 /// A row group, encoded.
 pub(super) struct EncodedGroup {
     pub(super) columns: Vec<EncodedColumn>,
-    pub(super) permit: Option<OwnedSemaphorePermit>,
+    pub(super) memory: GroupMemory,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -26,6 +26,8 @@ pub(super) struct RollingWriter {
     partition: Arc<Partition>,
     backlog: Arc<Backlog>,
     backlog_bytes: u64,
+    /// Bytes that the row group that is filled and the one before may take together.
+    encoded_bytes: u64,
     /// One row group may be filled while another is written out.
     groups: Arc<Semaphore>,
     group: Option<OpenGroup>,
@@ -53,7 +55,8 @@ impl OpenFile {
 impl RollingWriter {
     pub(super) fn new(context: Arc<Context>, partition: Partition) -> Self {
         Self {
-            backlog_bytes: (context.memory / 8).clamp(64 << 10, 64 << 20),
+            backlog_bytes: (context.memory / 16).clamp(64 << 10, 64 << 20),
+            encoded_bytes: context.memory * 5 / 16,
             limits: CutLimits { ..context.limits },
             context,
             partition: Arc::new(partition),
@@ -103,6 +106,8 @@ impl RollingWriter {
             self.backlog.below(self.backlog_bytes).await?;
             match self.cut(raw_per_row).await? {
                 Cut::Take(most) => {
+                    let open = self.open_bytes();
+                    self.backlog.groups_below(self.encoded_bytes.saturating_sub(open)).await?;
                     let take = most.min(slice_rows).min((rows - at) as u64) as usize;
                     if self.group.is_none() {
                         let permit = self.groups.clone().acquire_owned().await.map_err(|_| stopped())?;
@@ -168,8 +173,9 @@ impl RollingWriter {
 
     /// Ends the open row group, if there is one.
     pub(super) async fn end_group(&mut self) -> Result<()> {
-        let Some(group) = self.group.take() else { return Ok(()) };
+        let Some(mut group) = self.group.take() else { return Ok(()) };
         let (estimate, _) = self.estimate(&group);
+        group.count(estimate);
         self.bytes_per_row = Some((estimate as f64 / group.rows as f64).max(0.01));
         let file = self.file.get_or_insert_with(|| open_file(&self.context, &self.partition, &self.sizes));
         file.ended += estimate;
