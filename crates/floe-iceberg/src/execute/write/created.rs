@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use floe_core::Result;
 use futures::{StreamExt, stream};
 use iceberg::io::FileIO;
+use tokio::runtime::Handle;
 use tokio::sync::RwLock;
 
 use super::errors::join_error;
@@ -14,13 +15,16 @@ use super::errors::join_error;
 pub(super) struct Created {
     file_io: FileIO,
     paths: Mutex<Vec<String>>,
+    /// Where to delete from when the write is cancelled: the last to let go may be a thread outside of it.
+    runtime: Option<Handle>,
     /// Held for reading while a file becomes visible, for writing while files are deleted.
     appearing: Arc<RwLock<()>>,
 }
 
 impl Created {
     pub(super) fn new(file_io: FileIO) -> Self {
-        Self { file_io, paths: Mutex::default(), appearing: Arc::default() }
+        let runtime = Handle::try_current().ok();
+        Self { file_io, paths: Mutex::default(), runtime, appearing: Arc::default() }
     }
 
     pub(super) fn file_io(&self) -> &FileIO {
@@ -70,7 +74,7 @@ impl Drop for Created {
         if paths.is_empty() {
             return;
         }
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        if let Some(runtime) = &self.runtime {
             drop(runtime.spawn(delete(self.file_io.clone(), self.appearing.clone(), paths)));
         } else {
             tracing::warn!(files = paths.len(), "a cancelled write left data files behind");

@@ -211,11 +211,7 @@ impl OpenGroup {
 }
 
 /// Encodes what is queued; gives the encoded column when it has ended, nothing when more may come.
-fn run(
-    context: &Context,
-    column: &Column,
-    mut encoder: ColumnEncoder,
-) -> Result<Option<EncodedColumn>> {
+fn run(context: &Context, column: &Column, mut encoder: ColumnEncoder) -> Result<Option<EncodedColumn>> {
     loop {
         let next = {
             let mut state = lock(&column.state);

@@ -131,3 +131,5 @@ async fn write(context: &Arc<Context>, data: BatchStream) -> Result<Vec<DataFile
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_faults;

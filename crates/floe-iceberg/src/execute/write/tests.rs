@@ -31,7 +31,7 @@ fn schema() -> Schema {
     Schema::builder().with_fields(fields).build().unwrap()
 }
 
-fn table(
+pub(super) fn table(
     folder: &std::path::Path,
     partition: &[(i32, Transform)],
     properties: &[(&str, &str)],
@@ -60,7 +60,7 @@ fn table(
     }
 }
 
-fn arrow() -> ArrowSchemaRef {
+pub(super) fn arrow() -> ArrowSchemaRef {
     Arc::new(schema_to_arrow_schema(&schema()).unwrap())
 }
 
@@ -103,12 +103,12 @@ fn batch(start: i64, rows: usize, numbers: &mut Numbers) -> RecordBatch {
     RecordBatch::try_new(arrow(), columns).unwrap()
 }
 
-fn batches(rows: usize, each: usize, seed: u64) -> Vec<RecordBatch> {
+pub(super) fn batches(rows: usize, each: usize, seed: u64) -> Vec<RecordBatch> {
     let mut numbers = Numbers(seed);
     (0..rows).step_by(each).map(|at| batch(at as i64, each.min(rows - at), &mut numbers)).collect()
 }
 
-fn options(memory_bytes: u64) -> WriteOptions {
+pub(super) fn options(memory_bytes: u64) -> WriteOptions {
     WriteOptions { memory_bytes, parallelism: Some(2), ..Default::default() }
 }
 
@@ -199,16 +199,16 @@ async fn rows_of_an_unpartitioned_table_keep_their_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn files_are_cut_near_their_target_size() {
     let folder = tempfile::tempdir().unwrap();
-    let target = 2_u64 << 20;
+    let target = 1_u64 << 19;
     let properties = [
-        ("write.target-file-size-bytes", "2097152"),
-        ("write.parquet.page-row-limit", "5000"),
-        ("write.parquet.dict-size-bytes", "16384"),
+        ("write.target-file-size-bytes", "524288"),
+        ("write.parquet.page-row-limit", "1250"),
+        ("write.parquet.dict-size-bytes", "4096"),
     ];
     // The first file teaches how far the encoders count too much.
     let table = table(folder.path(), &[], &properties);
     // One batch larger than several files.
-    let source = batches(1_200_000, 1_200_000, 2);
+    let source = batches(300_000, 300_000, 2);
     let written = put(&table, source.clone(), 64 << 20).await.unwrap();
     assert!(written.files.len() > 3, "{} files", written.files.len());
     let all: Vec<RecordBatch> = written.files.iter().flat_map(read).collect();
@@ -324,22 +324,22 @@ async fn buckets_hold_what_their_number_says() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_partitions_in_little_memory_go_through_temporary_files() {
-    // More than 10,000 partitions, each row far from its like.
-    let mut source = batches(60_000, 5_000, 5);
+    // More than 2,000 partitions, each row far from its like.
+    let mut source = batches(12_000, 1_000, 5);
     for batch in &mut source {
         let ids = batch.column(0).as_primitive::<Int64Type>();
         let scattered: Int64Array =
-            ids.iter().map(|id| id.map(|id| (id % 10_500) * 10 + id / 10_500)).collect();
+            ids.iter().map(|id| id.map(|id| (id % 2_100) * 10 + id / 2_100)).collect();
         let mut columns = batch.columns().to_vec();
         columns[0] = Arc::new(scattered);
         *batch = RecordBatch::try_new(arrow(), columns).unwrap();
     }
-    let written = check_partitions(&[(1, Transform::Truncate(10))], source, 256 << 10, &[], |row| {
+    let written = check_partitions(&[(1, Transform::Truncate(10))], source, 64 << 10, &[], |row| {
         (row.0 / 10).to_string()
     })
     .await;
     assert!(written.spills > 40, "{} spills", written.spills);
-    assert_eq!(written.files.len(), 10_500);
+    assert_eq!(written.files.len(), 2_100);
 }
 
 #[tokio::test(flavor = "multi_thread")]
