@@ -54,6 +54,10 @@ fn value(kind: &P) -> BoxedStrategy<L> {
     }
 }
 
+fn datum(literal: &L, kind: &P) -> Datum {
+    Datum::try_from_bytes(&super::value::encoded(literal).unwrap(), kind.clone()).unwrap()
+}
+
 fn partition(kinds: &[P]) -> impl Strategy<Value = Struct> + use<> {
     let fields: Vec<_> = kinds.iter().map(|kind| proptest::option::of(value(kind))).collect();
     fields.prop_map(|values| values.into_iter().map(|v| v.map(Literal::Primitive)).collect())
@@ -62,11 +66,12 @@ fn partition(kinds: &[P]) -> impl Strategy<Value = Struct> + use<> {
 fn file(kinds: &[P], version: FormatVersion, content: ManifestContentType) -> BoxedStrategy<DataFile> {
     let counts = || proptest::collection::hash_map(1_i32..16, 0_u64..1 << 40, 0..4);
     let bounds = || {
-        let bound = (any::<i64>(), "[a-z]{0,9}", any::<u128>());
-        proptest::option::of(bound).prop_map(|bound| match bound {
-            Some((long, text, _)) => HashMap::from([(3, Datum::long(long)), (12, Datum::string(text))]),
-            None => HashMap::new(),
-        })
+        let columns = kinds.iter().enumerate().map(|(index, kind)| {
+            let kind = kind.clone();
+            proptest::option::of(value(&kind)).prop_map(move |v| Some((index as i32 + 1, datum(&v?, &kind))))
+        });
+        let columns: Vec<_> = columns.collect();
+        columns.prop_map(|bounds| bounds.into_iter().flatten().collect::<HashMap<i32, Datum>>())
     };
     let v1 = version == FormatVersion::V1;
     let deletes = content == ManifestContentType::Deletes;
