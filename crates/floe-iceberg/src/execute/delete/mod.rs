@@ -6,8 +6,9 @@ mod remove;
 use std::sync::Arc;
 
 use floe_core::{Environment, Result};
-use floe_plan::change::{ChangeSet, OperationKind, RemovedFile};
-use floe_plan::expr::Expr;
+use floe_plan::change::{ChangeSet, OperationKind};
+use floe_plan::expr::{BoundExpr, Expr};
+use floe_plan::guard::{Guard, Isolation, RowOperation};
 
 use super::rows::{RowChange, RowMode, RowOptions, Wanted, find_rows};
 use super::write::WriteSession;
@@ -48,6 +49,8 @@ async fn run(
         Some(mode) => mode,
         None => RowMode::of_property(base.metadata(), MODE)?,
     };
+    let isolation = isolation(base, options)?;
+    let matching = filter.bind(base.metadata().current_schema(), options.case_sensitive)?;
     let found = find_rows(base, branch, Wanted::Matching(filter), options.case_sensitive).await?;
     let snapshot_id = found.snapshot_id;
     let session = match options.dry_run {
@@ -55,23 +58,40 @@ async fn run(
         false => Some(Arc::new(WriteSession::new(&base.table, &options.write_options(), env, None)?)),
     };
     let removal = remove(base, session.as_ref(), found, mode, options).await;
-    let removal = WriteSession::settle(session, removal).await?;
+    let mut removal = WriteSession::settle(session, removal).await?;
+    if options.dry_run {
+        removal.removed.clear();
+    }
     let operation = match removal.counts.files_rewritten {
         0 => OperationKind::Delete,
         _ => OperationKind::Overwrite,
     };
-    let (counts, removed) = (removal.counts, removal.removed.clone());
-    Ok(RowChange { change: removal.change(operation, options.dry_run), removed, snapshot_id, counts })
+    Ok(removal.change(operation, matching, isolation, snapshot_id))
+}
+
+/// What the operation is isolated from.
+pub(crate) fn isolation(base: &TableBase, options: &RowOptions) -> Result<Isolation> {
+    match options.isolation {
+        Some(isolation) => Ok(isolation),
+        None => Isolation::from_properties(RowOperation::Delete, base.metadata().properties()),
+    }
 }
 
 impl Removal {
-    /// The change that this makes; none in a dry run.
-    pub(crate) fn change(self, operation: OperationKind, dry_run: bool) -> ChangeSet {
-        if dry_run {
-            return ChangeSet { operation, ..ChangeSet::default() };
+    /// The change that this makes, of rows that `filter` is true for.
+    pub(crate) fn change(
+        self,
+        operation: OperationKind,
+        filter: BoundExpr,
+        isolation: Isolation,
+        read_snapshot_id: Option<i64>,
+    ) -> RowChange {
+        RowChange {
+            change: ChangeSet { operation, added: self.added, removed: self.removed },
+            guards: Guard::for_rows(self.read, filter, isolation),
+            read_snapshot_id,
+            counts: self.counts,
         }
-        let removed = self.removed.iter().map(|file| RemovedFile::new(file.spec_id, &file.file, 0));
-        ChangeSet { operation, added: self.added, removed: removed.collect() }
     }
 }
 

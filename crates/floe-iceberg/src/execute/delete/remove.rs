@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use floe_core::{Error, ErrorKind, Result};
-use floe_plan::change::TableFile;
+use floe_plan::change::{RemovedFile, TableFile};
+use floe_plan::guard::ReadFile;
 use futures::StreamExt;
 use iceberg::spec::{DataFile, FormatVersion};
 use tokio::task::JoinSet;
@@ -21,7 +22,9 @@ const REWRITES_AT_A_TIME: usize = 4;
 /// What removing rows does to the files of a table.
 #[derive(Debug, Default)]
 pub(crate) struct Removal {
-    pub(crate) removed: Vec<TableFile>,
+    pub(crate) removed: Vec<RemovedFile>,
+    /// The files with rows that are removed.
+    pub(crate) read: Vec<ReadFile>,
     pub(crate) added: Vec<TableFile>,
     pub(crate) counts: RowCounts,
 }
@@ -41,11 +44,16 @@ pub(crate) async fn remove(
         let file = file?;
         let counts = &mut removal.counts;
         counts.rows_removed += file.count();
+        removal.read.push(ReadFile {
+            path: file.task.path.clone(),
+            spec_id: file.task.spec_id,
+            partition: file.file.data_file.partition().clone(),
+        });
         match (&file.rows, mode) {
             (Rows::All, _) => {
                 counts.files_removed += 1;
                 counts.bytes_removed += file.task.file_size;
-                removal.removed.push(removed(file));
+                removal.removed.push(removed(&file));
             }
             (Rows::At(_), RowMode::CopyOnWrite) => {
                 check_rewritable(base.metadata())?;
@@ -79,8 +87,8 @@ fn check_position_deletes(base: &TableBase) -> Result<()> {
     }
 }
 
-pub(super) fn removed(file: FileRows) -> TableFile {
-    TableFile { spec_id: file.task.spec_id, file: file.file.data_file }
+fn removed(file: &FileRows) -> RemovedFile {
+    RemovedFile::new(file.task.spec_id, &file.file.data_file, file.file.sequence_number)
 }
 
 /// Files that are being rewritten. Dropping it stops them.
@@ -170,7 +178,7 @@ impl<'a> Rewrites<'a> {
             counts.bytes_added += rewritten.files.iter().map(DataFile::file_size_in_bytes).sum::<u64>();
             let spec_id = file.task.spec_id;
             removal.added.extend(rewritten.files.into_iter().map(|file| TableFile { spec_id, file }));
-            removal.removed.push(removed(file));
+            removal.removed.push(removed(&file));
         }
         Ok(())
     }

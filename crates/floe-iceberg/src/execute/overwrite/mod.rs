@@ -1,13 +1,15 @@
 //! Putting new data in the place of rows of a table.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use floe_core::{Environment, Result};
 use floe_plan::change::{OperationKind, TableFile};
-use floe_plan::expr::Expr;
+use floe_plan::expr::{BoundExpr, Expr};
+use floe_plan::guard::{Guard, Isolation};
 use iceberg::spec::{DataFile, Struct};
 
-use super::delete::{Removal, remove};
+use super::delete::{Removal, isolation, remove};
 use super::rows::{PartitionSet, RowChange, RowMode, RowOptions, Wanted, find_rows};
 use super::write::WriteSession;
 use crate::base::TableBase;
@@ -53,16 +55,28 @@ async fn run(
     if let Overwritten::All | Overwritten::Matching(_) = what {
         find_rows(base, branch, wanted(what), options.case_sensitive).await?;
     }
+    let isolation = isolation(base, options)?;
+    let matching = match what {
+        Overwritten::Matching(filter) => filter.bind(base.metadata().current_schema(), options.case_sensitive)?,
+        Overwritten::All | Overwritten::Partitions => BoundExpr::True,
+    };
     let session = Arc::new(WriteSession::new(&base.table, &options.write_options(), env, None)?);
     let done = replace(base, branch, data, what, options, &session).await;
-    let (removal, snapshot_id) = WriteSession::settle(Some(session), done).await?;
-    let (counts, removed) = (removal.counts, removal.removed.clone());
-    Ok(RowChange {
-        change: removal.change(OperationKind::Overwrite, options.dry_run),
-        removed,
-        snapshot_id,
-        counts,
-    })
+    let (mut removal, partitions, snapshot_id) = WriteSession::settle(Some(session), done).await?;
+    if options.dry_run {
+        removal.removed.clear();
+    }
+    let Some(partitions) = partitions else {
+        return Ok(removal.change(OperationKind::Overwrite, matching, isolation, snapshot_id));
+    };
+    // Other partitions are nobody's business.
+    let mut change = removal.change(OperationKind::Overwrite, matching, Isolation::Snapshot, snapshot_id);
+    if isolation == Isolation::Serializable {
+        let spec_id = base.metadata().default_partition_spec_id();
+        let partitions = partitions.into_iter().map(|partition| (spec_id, partition)).collect();
+        change.guards.push(Guard::NoNewFilesInPartitions { partitions });
+    }
+    Ok(change)
 }
 
 fn wanted(what: Overwritten<'_>) -> Wanted<'_> {
@@ -79,20 +93,18 @@ async fn replace(
     what: Overwritten<'_>,
     options: &RowOptions,
     session: &Arc<WriteSession>,
-) -> Result<(Removal, Option<i64>)> {
+) -> Result<(Removal, Option<Vec<Struct>>, Option<i64>)> {
     let new = match options.dry_run {
         true => NewData::looked_at(session, data).await?,
         false => NewData::written(session.write(data).await?),
     };
     let spec = base.metadata().default_partition_spec();
-    let set;
-    let wanted = match what {
-        Overwritten::Partitions if !spec.is_unpartitioned() => {
-            set = Arc::new(PartitionSet::new(spec.spec_id(), new.partitions));
-            Wanted::In(&set)
-        }
-        what => wanted(what),
+    let partitions = match what {
+        Overwritten::Partitions if !spec.is_unpartitioned() => Some(new.partitions),
+        _ => None,
     };
+    let set = partitions.iter().map(|p| Arc::new(PartitionSet::new(spec.spec_id(), p.clone()))).next();
+    let wanted = set.as_ref().map_or_else(|| wanted(what), Wanted::In);
     let found = find_rows(base, branch, wanted, options.case_sensitive).await?;
     let snapshot_id = found.snapshot_id;
     let mode = options.mode.unwrap_or(RowMode::CopyOnWrite);
@@ -103,7 +115,7 @@ async fn replace(
     counts.bytes_added += new.files.iter().map(DataFile::file_size_in_bytes).sum::<u64>();
     let spec_id = spec.spec_id();
     removal.added.splice(0..0, new.files.into_iter().map(|file| TableFile { spec_id, file }));
-    Ok((removal, snapshot_id))
+    Ok((removal, partitions, snapshot_id))
 }
 
 /// The data that takes the place of rows.
@@ -117,7 +129,7 @@ impl NewData {
     fn written(files: Vec<DataFile>) -> Self {
         Self {
             rows: files.iter().map(DataFile::record_count).sum(),
-            partitions: files.iter().map(|file| file.partition().clone()).collect(),
+            partitions: files.iter().map(|f| f.partition().clone()).collect::<HashSet<_>>().into_iter().collect(),
             files,
         }
     }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use floe_core::{Error, Result};
-use floe_plan::change::{ChangeSet, TableFile};
+use floe_plan::change::ChangeSet;
+use floe_plan::guard::{Guard, Isolation};
 use iceberg::spec::TableMetadata;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,8 @@ impl RowMode {
 pub struct RowOptions {
     /// How rows are removed; what the table's properties say if not set.
     pub mode: Option<RowMode>,
+    /// What other writers may do meanwhile; what `write.delete.isolation-level` of the table says if not set.
+    pub isolation: Option<Isolation>,
     /// Whether names of columns in filters must have the table's case.
     pub case_sensitive: bool,
     /// Only count: nothing is written.
@@ -78,6 +81,7 @@ impl Default for RowOptions {
             WriteOptions::default();
         Self {
             mode: None,
+            isolation: None,
             case_sensitive: true,
             dry_run: false,
             memory_bytes,
@@ -104,10 +108,10 @@ impl RowOptions {
 pub struct RowChange {
     /// The files to add and to remove; empty when there is nothing to do, and in a dry run.
     pub change: ChangeSet,
-    /// The files to remove.
-    pub removed: Vec<TableFile>,
+    /// What must not have happened on the branch since `read_snapshot_id` for the change to be right.
+    pub guards: Vec<Guard>,
     /// The snapshot that was read; `None` if the branch had none.
-    pub snapshot_id: Option<i64>,
+    pub read_snapshot_id: Option<i64>,
     /// What was done, or would be.
     pub counts: RowCounts,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use floe_core::LoadedTable;
-use floe_plan::change::TableFile;
+use floe_plan::change::{RemovedFile, TableFile};
 use iceberg::TableIdent;
 use iceberg::io::FileIO;
 use iceberg::spec::{
@@ -139,11 +139,11 @@ impl Fixture {
     }
 
     /// Adds a snapshot without the files `removed` and with the files `added`.
-    pub(crate) async fn replace(&mut self, removed: &[TableFile], added: &[TableFile]) {
+    pub(crate) async fn replace(&mut self, removed: &[RemovedFile], added: &[TableFile]) {
         let base = self.base();
         let sequence_number = self.metadata.last_sequence_number() + 1;
         let snapshot_id = sequence_number * 1000;
-        let gone: HashSet<&str> = removed.iter().map(|f| f.file.file_path()).collect();
+        let gone: HashSet<&str> = removed.iter().map(|f| f.path.as_str()).collect();
         let mut found = 0;
         let mut parts: BTreeMap<(i32, bool), (Vec<LiveFile>, Vec<DataFile>)> = BTreeMap::new();
         if let Some(snapshot) = self.metadata.current_snapshot() {
