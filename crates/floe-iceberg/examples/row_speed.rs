@@ -88,7 +88,9 @@ fn batch(schema: &arrow_schema::SchemaRef, start: usize, rows: usize) -> RecordB
         )),
         Arc::new(StringArray::from_iter_values((0..rows).map(|_| format!("category-{}", word() % 20)))),
         Arc::new(Float64Array::from_iter_values((0..rows).map(|_| (word() % 1_000_000) as f64))),
-        Arc::new(StringArray::from_iter_values((0..rows).map(|_| format!("{:016x}{:08x}", word(), word() as u32)))),
+        Arc::new(StringArray::from_iter_values(
+            (0..rows).map(|_| format!("{:016x}{:08x}", word(), word() as u32)),
+        )),
     ];
     RecordBatch::try_new(schema.clone(), columns).unwrap()
 }
@@ -111,14 +113,16 @@ impl Bench {
             name: "bucket".into(),
             transform: Transform::Bucket(n),
         });
-        let spec = UnboundPartitionSpec::builder().with_spec_id(0).add_partition_fields(fields).unwrap().build();
+        let spec =
+            UnboundPartitionSpec::builder().with_spec_id(0).add_partition_fields(fields).unwrap().build();
         let creation =
             TableCreation::builder().name(name.into()).schema(schema()).partition_spec(spec).build();
         self.catalog.create_table(&NamespaceIdent::new("n".into()), creation).await.unwrap();
         let base = self.base(name).await;
         let arrow = Arc::new(schema_to_arrow_schema(&schema()).unwrap());
         let of = arrow.clone();
-        let batches = (0..rows).step_by(BATCH_ROWS).map(move |at| Ok(batch(&of, at, BATCH_ROWS.min(rows - at))));
+        let batches =
+            (0..rows).step_by(BATCH_ROWS).map(move |at| Ok(batch(&of, at, BATCH_ROWS.min(rows - at))));
         let data = BatchStream::new(arrow, futures::stream::iter(batches).boxed());
         let written =
             write_data_files(&base.table, data, &WriteOptions::default(), &SystemEnvironment).await.unwrap();

@@ -57,7 +57,9 @@ async fn run(
     }
     let isolation = isolation(base, options)?;
     let matching = match what {
-        Overwritten::Matching(filter) => filter.bind(base.metadata().current_schema(), options.case_sensitive)?,
+        Overwritten::Matching(filter) => {
+            filter.bind(base.metadata().current_schema(), options.case_sensitive)?
+        }
         Overwritten::All | Overwritten::Partitions => BoundExpr::True,
     };
     let session = Arc::new(WriteSession::new(&base.table, &options.write_options(), env, None)?);
@@ -129,7 +131,12 @@ impl NewData {
     fn written(files: Vec<DataFile>) -> Self {
         Self {
             rows: files.iter().map(DataFile::record_count).sum(),
-            partitions: files.iter().map(|f| f.partition().clone()).collect::<HashSet<_>>().into_iter().collect(),
+            partitions: files
+                .iter()
+                .map(|f| f.partition().clone())
+                .collect::<HashSet<_>>()
+                .into_iter()
+                .collect(),
             files,
         }
     }
