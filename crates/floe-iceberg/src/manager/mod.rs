@@ -2,6 +2,7 @@
 
 mod connect;
 mod read;
+mod refs;
 mod snapshots;
 mod tables;
 mod traced;

@@ -3,6 +3,7 @@
 //! Every type is plain data with serde and JSON Schema; unknown fields are refused. `validate` functions
 //! report all faults at once, before anything is written (FR-015, FR-045).
 
+mod delete;
 mod faults;
 mod identifier;
 mod manager_config;
@@ -13,6 +14,7 @@ mod table_config;
 mod write;
 
 pub use crate::commit::CommitStrategy;
+pub use delete::DeleteConfig;
 pub use identifier::{is_identifier, parse_identifier};
 pub use manager_config::IcebergTableManagerConfig;
 pub use partition::{PartitionField, PartitionSpec, PartitionTransform};

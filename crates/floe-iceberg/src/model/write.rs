@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use floe_core::Result;
+use floe_plan::guard::Isolation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::faults::Faults;
 use crate::commit::CommitStrategy;
+use crate::execute::rows::{RowCounts, RowMode};
 
 /// What a write does with the rows that are there (FR-005).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -17,6 +19,9 @@ pub enum WriteMode {
     /// Adds rows.
     #[default]
     Append,
+    /// Puts the new rows in the place of others: all, those that `overwrite_filter` is true for, or those of
+    /// the partitions that the new rows belong to (`overwrite_partitions`).
+    Overwrite,
 }
 
 impl WriteMode {
@@ -24,6 +29,7 @@ impl WriteMode {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Append => "append",
+            Self::Overwrite => "overwrite",
         }
     }
 }
@@ -37,8 +43,24 @@ pub struct WriteConfig {
     /// How the write is committed; the manager's default when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit_strategy: Option<CommitStrategy>,
+    /// Which rows an overwrite takes away, as SQL-like text; all when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overwrite_filter: Option<String>,
+    /// An overwrite takes away the rows of the partitions that the new rows belong to (dynamic overwrite).
+    pub overwrite_partitions: bool,
+    /// How rows of data files are removed; what the table's properties say when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub row_mode: Option<RowMode>,
+    /// What other writers may do meanwhile; what the table's properties say when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Isolation>,
+    /// Only count what would change; nothing is written. Not for appends.
+    pub dry_run: bool,
     /// Properties that the snapshot's summary carries.
     pub snapshot_properties: BTreeMap<String, String>,
+    /// The snapshot is added to the table, and the branch stays where it is until it is published
+    /// (write-audit-publish). Give it a `wap.id` in `snapshot_properties`.
+    pub staged: bool,
     /// The branch to write to; `main` when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
@@ -57,6 +79,17 @@ impl WriteConfig {
         faults.check(self.idempotency_key.as_ref().is_none_or(|k| (1..=255).contains(&k.len())), || {
             "idempotency_key must have 1 to 255 bytes".into()
         });
+        let overwrites = self.mode == WriteMode::Overwrite;
+        faults.check(overwrites || self.overwrite_filter.is_none(), || {
+            "overwrite_filter is for the mode overwrite only".into()
+        });
+        faults.check(overwrites || !self.overwrite_partitions, || {
+            "overwrite_partitions is for the mode overwrite only".into()
+        });
+        faults.check(self.overwrite_filter.is_none() || !self.overwrite_partitions, || {
+            "overwrite_filter and overwrite_partitions exclude each other".into()
+        });
+        faults.check(overwrites || !self.dry_run, || "dry_run is not for appends".into());
         faults.into_result("the write configuration")
     }
 }
@@ -76,6 +109,11 @@ pub struct WriteOutcome {
     pub attempts: u32,
     /// Whether an earlier write with the same idempotency key had done this already.
     pub replayed: bool,
+    /// What became of the rows and files that were there, for everything but appends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes: Option<RowCounts>,
+    /// Whether this only says what would happen.
+    pub dry_run: bool,
     /// The snapshot's summary.
     pub summary: BTreeMap<String, String>,
 }

@@ -6,7 +6,7 @@ use floe_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// What an operation is isolated from (Iceberg's table properties `write.*.isolation-level`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Isolation {
     /// As if operations ran one after the other: rows that were added meanwhile and match are a conflict.
