@@ -1,6 +1,7 @@
 //! Writing rows: append, overwrite, delete. Each gives a change, and all changes take one way to a snapshot.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use floe_core::{LoadedTable, Result, span};
@@ -87,11 +88,15 @@ impl IcebergTableManager {
         };
         let write = async {
             config.validate()?;
-            self.run(table, &intent, async |base| match config.mode {
-                WriteMode::Append => self.append(base, data, progress).await,
-                WriteMode::Overwrite => self.overwrite(base, intent.branch(), data, config).await,
-            })
-            .await
+            let base = match self.begin(table, &intent).await? {
+                ControlFlow::Continue(base) => base,
+                ControlFlow::Break(replayed) => return Ok(replayed),
+            };
+            let executed = match config.mode {
+                WriteMode::Append => self.append(&base, data, progress).await?,
+                WriteMode::Overwrite => self.overwrite(&base, intent.branch(), data, config).await?,
+            };
+            self.conclude(base, &intent, executed).await
         };
         // On the heap: a write holds much across its pauses.
         traced(span, Box::pin(write)).await.map_err(|e| e.with_table(table))
@@ -122,38 +127,51 @@ impl IcebergTableManager {
             memory_bytes: self.config.write_memory_bytes,
             ..RowOptions::default()
         };
-        let run = self.run(table, &intent, async |base| {
-            delete(base, intent.branch(), filter, &options, &*self.environment).await.map(Executed::from)
-        });
+        let run = async {
+            let base = match self.begin(table, &intent).await? {
+                ControlFlow::Continue(base) => base,
+                ControlFlow::Break(replayed) => return Ok(replayed),
+            };
+            let rows = delete(&base, intent.branch(), filter, &options, &*self.environment).await?;
+            self.conclude(base, &intent, rows.into()).await
+        };
         let span = operation_span!("delete_data", table.to_string());
         traced(span, Box::pin(run)).await.map_err(|e| e.with_table(table))
     }
 
-    /// Loads the table, lets `execute` do its work on it, and commits what comes of that. A write that an
-    /// earlier one with the same key has done is not executed again.
-    pub(super) async fn run(
+    /// The table to work on; or the outcome of an earlier write with the same key, which is not done again.
+    pub(super) async fn begin(
         &self,
         table: &TableIdent,
         intent: &Intent<'_>,
-        execute: impl AsyncFnOnce(&TableBase) -> Result<Executed>,
-    ) -> Result<WriteOutcome> {
+    ) -> Result<ControlFlow<WriteOutcome, TableBase>> {
         Span::current().record(span::COMMIT_STRATEGY, intent.strategy.as_str());
         let base = self.base(table).await?;
         if let Some(token) = intent.token
             && let Some(snapshot) = find_token(base.metadata(), intent.branch(), token)
         {
-            return Ok(WriteOutcome {
+            return Ok(ControlFlow::Break(WriteOutcome {
                 snapshot_id: Some(snapshot.snapshot_id()),
                 replayed: true,
                 summary: snapshot.summary().additional_properties.clone().into_iter().collect(),
                 ..WriteOutcome::default()
-            });
+            }));
         }
-        let retry = self.retry_policy(&base.table)?;
+        // A property that is not valid is told before anything is written.
+        self.retry_policy(&base.table)?;
         if !intent.dry_run {
             self.check_storage().await?;
         }
-        let executed = execute(&base).await?;
+        Ok(ControlFlow::Continue(base))
+    }
+
+    /// Commits what was executed; nothing when there is nothing to commit.
+    pub(super) async fn conclude(
+        &self,
+        base: TableBase,
+        intent: &Intent<'_>,
+        executed: Executed,
+    ) -> Result<WriteOutcome> {
         if intent.dry_run || executed.change.is_empty() {
             let snapshot_id = base.metadata().snapshot_for_ref(intent.branch()).map(|s| s.snapshot_id());
             return Ok(WriteOutcome { snapshot_id, dry_run: intent.dry_run, ..executed.outcome });
@@ -165,7 +183,7 @@ impl IcebergTableManager {
             strategy: intent.strategy,
             branch: intent.branch().to_owned(),
             snapshot_properties: intent.snapshot_properties.clone().into_iter().collect(),
-            retry,
+            retry: self.retry_policy(&base.table)?,
             token: intent.token.map(str::to_owned),
             delete_added_on_failure: true,
             ..CommitRequest::new(executed.change)
