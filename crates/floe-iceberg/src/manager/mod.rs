@@ -3,6 +3,8 @@
 mod connect;
 mod read;
 mod refs;
+#[cfg(test)]
+mod send;
 mod snapshots;
 mod tables;
 mod traced;

@@ -88,7 +88,9 @@ async fn plan(
         .partition(|file| file.content == ManifestContentType::Data);
     let deletes = read_deletes(base, &deletes).await?;
 
-    let mut manifests = futures::stream::iter(data)
+    // A list of futures, not a stream of closures: those would not be `Send` for every lifetime.
+    let readings: Vec<_> = data
+        .into_iter()
         .map(|file| {
             let (filter, deletes, schema) = (&filter, deletes.clone(), resolved.schema.clone());
             async move {
@@ -106,7 +108,8 @@ async fn plan(
                 .map_err(|e| Error::new(ErrorKind::Internal, "planning a manifest failed").with_source(e))?
             }
         })
-        .buffered(MANIFESTS_AT_A_TIME);
+        .collect();
+    let mut manifests = futures::stream::iter(readings).buffered(MANIFESTS_AT_A_TIME);
     // Without a filter and deletes, every row of a file counts towards the limit.
     let enough = request.limit.filter(|_| !filtered && deletes.is_empty());
     while let Some((tasks, live, stats)) = manifests.try_next().await? {
@@ -177,7 +180,9 @@ fn keep_enough(plan: &mut ScanPlan, limit: u64) {
 }
 
 async fn read_deletes(base: &TableBase, manifests: &[&ManifestFile]) -> Result<Arc<DeleteIndex>> {
-    let read = futures::stream::iter(manifests.iter().copied())
+    // Futures, not closures, as above.
+    let readings: Vec<_> = manifests
+        .iter()
         .map(|file| async move {
             let manifest = base.manifest(file).await?;
             let mut deletes = Vec::new();
@@ -189,9 +194,8 @@ async fn read_deletes(base: &TableBase, manifests: &[&ManifestFile]) -> Result<A
             }
             Ok::<_, Error>(deletes)
         })
-        .buffered(MANIFESTS_AT_A_TIME)
-        .try_collect::<Vec<_>>()
-        .await?;
+        .collect();
+    let read: Vec<_> = futures::stream::iter(readings).buffered(MANIFESTS_AT_A_TIME).try_collect().await?;
     Ok(Arc::new(DeleteIndex::new(read.into_iter().flatten().collect())))
 }
 
