@@ -12,6 +12,7 @@ pub mod eval;
 pub mod expr;
 pub mod guard;
 pub mod layout;
+pub mod merge;
 pub mod prune;
 pub mod requirements;
 pub mod rows;
