@@ -111,6 +111,7 @@ pub(super) fn context(file_io: &FileIO, plan: &ScanPlan, metrics: &Arc<ScanMetri
         arrow: Arc::new(arrow_schema(&plan.projection)?),
         projection: plan.projection.clone(),
         filter,
+        probe: None,
         selectivity: Arc::default(),
         filter_arrow: Arc::new(arrow_schema(&filter_columns)?),
         filter_columns,

@@ -1,13 +1,14 @@
 //! The filter of a scan: over manifests, files and rows.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_schema::{ArrowError, Fields};
 use arrow_select::filter::filter_record_batch;
-use floe_core::Result;
+use floe_core::{Error, Result};
 use floe_plan::eval::{evaluate, keep};
 use floe_plan::expr::BoundExpr;
 use floe_plan::prune::{FileMetrics, ManifestPruner, MetricsPruner, PartitionPruner, StrictMetrics};
@@ -181,13 +182,53 @@ pub(super) enum RowsFilter {
     /// and few rows match.
     First(First),
     /// All columns are read, and then filtered.
-    After(BoundExpr),
+    After(RowTest),
+}
+
+/// What tells which rows match.
+#[derive(Debug, Clone)]
+pub(super) enum RowTest {
+    Filter(BoundExpr),
+    Probe(Probe),
+}
+
+/// Looks rows up elsewhere, by some of their columns. Only a help: rows that do not match may be given all the same.
+#[derive(Clone)]
+pub(crate) struct Probe {
+    /// True for every row that can match, as far as metadata tells; for pruning row groups.
+    pub(crate) prune: BoundExpr,
+    /// The fields that `test` looks at.
+    pub(crate) field_ids: Vec<i32>,
+    /// Which rows of a batch of those columns match. Never NULL.
+    pub(crate) test: Arc<dyn Fn(&RecordBatch) -> Result<BooleanArray> + Send + Sync>,
+}
+
+impl fmt::Debug for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Probe").field("field_ids", &self.field_ids).finish_non_exhaustive()
+    }
+}
+
+impl RowTest {
+    fn field_ids(&self) -> Vec<i32> {
+        match self {
+            Self::Filter(filter) => filter.field_ids(),
+            Self::Probe(probe) => probe.field_ids.clone(),
+        }
+    }
+
+    fn matching(&self, batch: &RecordBatch) -> Result<BooleanArray> {
+        match self {
+            Self::Filter(filter) => Ok(keep(&evaluate(filter, batch, &|_| None)?)),
+            Self::Probe(probe) => (probe.test)(batch),
+        }
+    }
 }
 
 /// What it takes to filter while decoding.
 #[derive(Debug, Clone)]
 pub(super) struct First {
-    filter: BoundExpr,
+    test: RowTest,
     columns: Projection,
     /// Whether the scan gives all columns of the filter, so that it can be filtered afterwards too.
     given: bool,
@@ -221,7 +262,11 @@ impl RowsFilter {
         fields: &Fields,
         constants: &Constants,
     ) -> Result<Self> {
-        let ids = filter.field_ids();
+        let test = match &context.probe {
+            Some(probe) => RowTest::Probe(probe.clone()),
+            None => RowTest::Filter(filter.clone()),
+        };
+        let ids = test.field_ids();
         let columns = Projection::new(
             fields,
             context.filter_columns.as_struct().fields(),
@@ -231,7 +276,7 @@ impl RowsFilter {
         if columns.leaves.is_empty() {
             // No column of the filter is in the file, so that it is the same for every row.
             let one = columns.one_row().map_err(|e| super::execute::compute_error(&e))?;
-            let matches = keep(&evaluate(filter, &one, &|_| None)?).value(0);
+            let matches = test.matching(&one)?.value(0);
             return Ok(if matches { Self::None } else { Self::Nothing });
         }
         let given = ids.iter().all(|id| context.projection.field_by_id(*id).is_some());
@@ -240,16 +285,20 @@ impl RowsFilter {
                 !context.filter_columns.as_struct().fields().iter().any(|column| column.id == top.id)
             });
         if given && !others {
-            return Ok(Self::After(filter.clone()));
+            return Ok(Self::After(test));
         }
         let seen = context.selectivity.clone();
-        Ok(Self::First(First { filter: filter.clone(), columns, given, seen }))
+        Ok(Self::First(First { test, columns, given, seen }))
     }
 
     /// How to filter the next piece, by what the scan saw so far.
     pub(super) fn settle(self) -> Self {
         match self {
-            Self::First(first) if first.given && first.seen.is_poor() => Self::After(first.filter),
+            Self::First(first) if first.given && first.seen.is_poor() => match first.test {
+                // Whoever probes looks every row up again.
+                RowTest::Probe(_) => Self::None,
+                test @ RowTest::Filter(_) => Self::After(test),
+            },
             other => other,
         }
     }
@@ -260,12 +309,12 @@ impl RowsFilter {
 
     /// The filter as the Parquet reader applies it while it decodes.
     pub(super) fn predicate(&self, schema: &SchemaDescriptor) -> Option<Box<dyn ArrowPredicate>> {
-        let Self::First(First { filter, columns, seen, .. }) = self else { return None };
-        let (filter, columns, seen) = (filter.clone(), columns.clone(), seen.clone());
+        let Self::First(First { test, columns, seen, .. }) = self else { return None };
+        let (test, columns, seen) = (test.clone(), columns.clone(), seen.clone());
         let mask = ProjectionMask::leaves(schema, columns.leaves.iter().copied());
         let predicate = ArrowPredicateFn::new(mask, move |batch| {
             let batch = columns.apply(&batch)?;
-            let matching = matching(&filter, &batch)?;
+            let matching = test.matching(&batch).map_err(external)?;
             seen.saw(batch.num_rows(), matching.true_count());
             Ok(matching)
         });
@@ -274,8 +323,8 @@ impl RowsFilter {
 
     /// Filters a batch of the table's columns, unless that was done while it was decoded.
     pub(super) fn apply(&self, batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
-        let Self::After(filter) = self else { return Ok(batch) };
-        let matching = matching(filter, &batch)?;
+        let Self::After(test) = self else { return Ok(batch) };
+        let matching = test.matching(&batch).map_err(external)?;
         if matching.true_count() == batch.num_rows() {
             return Ok(batch);
         }
@@ -283,7 +332,6 @@ impl RowsFilter {
     }
 }
 
-fn matching(filter: &BoundExpr, batch: &RecordBatch) -> Result<BooleanArray, ArrowError> {
-    let result = evaluate(filter, batch, &|_| None).map_err(|e| ArrowError::ExternalError(Box::new(e)))?;
-    Ok(keep(&result))
+fn external(error: Error) -> ArrowError {
+    ArrowError::ExternalError(Box::new(error))
 }

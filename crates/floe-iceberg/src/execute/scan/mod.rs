@@ -25,7 +25,7 @@ mod tests;
 
 pub use execute::execute_scan;
 pub use filter::PartitionSet;
-pub(crate) use filter::RowsWanted;
+pub(crate) use filter::{Probe, RowsWanted};
 pub use metrics::{ScanMetrics, ScanSummary};
 pub use plan::plan_scan;
 pub(crate) use plan::{PlannedFiles, plan_files};

@@ -14,7 +14,7 @@ use parquet::basic::Type as PhysicalType;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::deletes::{DeletedRows, Deletes};
-use super::filter::{RowsFilter, Selectivity};
+use super::filter::{Probe, RowsFilter, Selectivity};
 use super::ids::with_ids;
 use super::input::{ParquetInput, parquet_error};
 use super::metrics::{ScanMetrics, add};
@@ -33,6 +33,8 @@ pub(super) struct Context {
     pub(super) projection: SchemaRef,
     pub(super) arrow: ArrowSchemaRef,
     pub(super) filter: Option<BoundExpr>,
+    /// Looks at rows in place of the filter, which then is for row groups only.
+    pub(super) probe: Option<Probe>,
     pub(super) selectivity: Arc<Selectivity>,
     /// The columns that the filter reads, and their Arrow form.
     pub(super) filter_columns: SchemaRef,

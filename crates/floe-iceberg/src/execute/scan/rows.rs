@@ -10,15 +10,17 @@ use arrow_schema::{ArrowError, DataType, Field, Schema as ArrowSchema, SchemaRef
 use bytes::Bytes;
 use floe_core::{Error, ErrorKind, Result};
 use futures::stream::BoxStream;
+use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::io::FileIO;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use parquet::bloom_filter::Sbbf;
 use parquet::file::metadata::ParquetMetaData;
 
+use super::columns;
 use super::deletes::DeletedRows;
 use super::execute::{context, read, run};
-use super::filter::RowsFilter;
+use super::filter::{Probe, RowsFilter};
 use super::ids::with_ids;
 use super::input::{ParquetInput, parquet_error};
 use super::metrics::ScanMetrics;
@@ -42,6 +44,27 @@ impl RowReader {
             ScanPlan { projection: plan.schema.clone(), filter: None, tasks: Vec::new(), ..plan.clone() };
         let whole = Context { deletes: find.deletes.clone(), ..context(file_io, &all, metrics)? };
         Ok(Self { find: Arc::new(find), whole: Arc::new(whole) })
+    }
+
+    /// As [`RowReader::new`]; [`RowReader::rows`] gives the rows that `probe` tells, in place of those of a filter.
+    pub(crate) fn probing(
+        file_io: &FileIO,
+        plan: &ScanPlan,
+        probe: Probe,
+        metrics: &Arc<ScanMetrics>,
+    ) -> Result<Self> {
+        let reader = Self::new(file_io, &ScanPlan { filter: None, ..plan.clone() }, metrics)?;
+        let filter_columns = columns::holding(&plan.schema, &probe.field_ids)?;
+        let find = Context {
+            rows: true,
+            filter: Some(probe.prune.clone()),
+            filter_arrow: Arc::new(schema_to_arrow_schema(&filter_columns)?),
+            filter_columns,
+            probe: Some(probe),
+            deletes: reader.find.deletes.clone(),
+            ..context(file_io, &ScanPlan { filter: None, tasks: Vec::new(), ..plan.clone() }, metrics)?
+        };
+        Ok(Self { find: Arc::new(find), whole: reader.whole })
     }
 
     /// The rows of the tasks of `plan` that match its filter and are not deleted: the columns of its projection, then
