@@ -2,8 +2,10 @@
 
 pub mod delete;
 pub(crate) mod join;
+pub mod merge;
 pub mod overwrite;
 pub mod rewrite;
 pub mod rows;
 pub mod scan;
+pub mod upsert;
 pub mod write;

@@ -28,7 +28,7 @@ pub use filter::PartitionSet;
 pub(crate) use filter::{Probe, RowsWanted};
 pub use metrics::{ScanMetrics, ScanSummary};
 pub use plan::plan_scan;
-pub(crate) use plan::{PlannedFiles, plan_files};
+pub(crate) use plan::{PlannedFiles, delete_columns, plan_files};
 pub use request::{DEFAULT_BATCH_SIZE, DeleteFile, PlanStats, ScanPlan, ScanRequest, ScanTask};
 
 pub use crate::base::SnapshotSelector;

@@ -140,7 +140,11 @@ async fn plan(
 
 /// The top-level columns that hold the fields that equality deletes compare, from the schema that is read or, for a
 /// column that was dropped since the delete was written, from the newest schema that has it.
-fn delete_columns(base: &TableBase, schema: &SchemaRef, ids: &HashSet<i32>) -> Result<Option<SchemaRef>> {
+pub(crate) fn delete_columns(
+    base: &TableBase,
+    schema: &SchemaRef,
+    ids: &HashSet<i32>,
+) -> Result<Option<SchemaRef>> {
     if ids.is_empty() {
         return Ok(None);
     }

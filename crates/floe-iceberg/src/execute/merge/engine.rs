@@ -1,0 +1,350 @@
+//! The one way in which rows are merged: upserts and merges differ by their rules only.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array};
+use arrow_buffer::BooleanBuffer;
+use arrow_schema::SchemaRef as ArrowSchemaRef;
+use arrow_select::filter::filter_record_batch;
+use arrow_select::interleave::interleave_record_batch;
+use arrow_select::take::take_record_batch;
+use floe_core::{Environment, Error, ErrorKind, Result};
+use floe_plan::change::{OperationKind, TableFile};
+use floe_plan::merge::{Fate, KeyColumn, MAX_LISTED, RowPair, Rule, Rules, apply, key_filter};
+use futures::{FutureExt, StreamExt};
+use iceberg::spec::{DataFile, Schema};
+use tokio::sync::mpsc;
+
+use super::target::{Reading, Target};
+use super::{MergeChange, MergeCounts};
+use crate::base::{LiveFile, TableBase};
+use crate::data::BatchStream;
+use crate::execute::delete::{Removal, remove};
+use crate::execute::join::{KeyCodec, KeyTable, Source, SourceOptions, arrow_error};
+use crate::execute::rewrite::check_rewritable;
+use crate::execute::rows::{RowChange, RowMode, RowOptions};
+use crate::execute::scan::ScanTask;
+use crate::execute::scan::rows::places;
+use crate::execute::write::{WriteOptions, WriteSession};
+
+/// Batches of new rows that may wait to be written.
+const BATCHES_AHEAD: usize = 2;
+
+/// What to merge, and how.
+pub(crate) struct MergeJob {
+    pub(crate) branch: String,
+    /// The columns of the table that rows are joined by; `source` carries their field ids.
+    pub(crate) keys: Vec<KeyColumn>,
+    /// The table's columns in Arrow form, with field ids.
+    pub(crate) schema: ArrowSchemaRef,
+    pub(crate) rules: Rules,
+    /// Whether the source may have several rows with one key, as long as none of them matches.
+    pub(crate) unique: bool,
+    pub(crate) mode: RowMode,
+}
+
+/// Merges `source` into the head of a branch. Nothing is committed.
+pub(crate) async fn merge_rows(
+    base: &TableBase,
+    source: BatchStream,
+    job: MergeJob,
+    options: &RowOptions,
+    env: &dyn Environment,
+) -> Result<MergeChange> {
+    let target = Target::new(base, &job.branch)?;
+    if target.snapshot_id().is_some() && (!job.rules.matched.is_empty() || !job.rules.not_matched_by_source.is_empty()) {
+        check_rewritable(base.metadata())?;
+    }
+    let codec = Arc::new(KeyCodec::new(job.keys.clone())?);
+    // Half for the source, half for what is written.
+    let memory_bytes = (options.memory_bytes / 2).max(64 << 10);
+    let held = SourceOptions {
+        memory_bytes,
+        spill_directory: options.spill_directory.clone(),
+        seed: env.random_u64(),
+    };
+    let source = Source::take(source, codec.clone(), &held).await?;
+    let mut counts = MergeCounts { source_rows: source.rows, source_spills: source.spills, ..MergeCounts::default() };
+    if job.unique && source.passes() > 1 {
+        refuse_duplicates(source.duplicates().await?)?;
+    }
+    let snapshot_id = target.snapshot_id();
+    let session = match options.dry_run {
+        true => None,
+        false => {
+            let write = WriteOptions { memory_bytes, ..options.write_options() };
+            Some(Arc::new(WriteSession::new(&base.table, &write, env, None)?))
+        }
+    };
+    let options = RowOptions { memory_bytes, ..options.clone() };
+    let merge = Merge { base, job, codec, target, counts, ambiguous: 0, rows: None };
+    let done = merge.run(source, session.as_ref(), &options).await;
+    let (removal, merged) = WriteSession::settle(session, done).await?;
+    counts = merged;
+    counts.files = removal.counts;
+    let operation = match (counts.files.files_rewritten, removal.removed_any(), counts.files.rows_added) {
+        (_, false, _) => OperationKind::Append,
+        (0, true, 0) => OperationKind::Delete,
+        _ => OperationKind::Overwrite,
+    };
+    let files = removal.counts;
+    Ok(MergeChange { rows: RowChange { change: removal.change(operation), snapshot_id, counts: files }, counts })
+}
+
+fn refuse_duplicates(duplicates: u64) -> Result<()> {
+    if duplicates == 0 {
+        return Ok(());
+    }
+    Err(Error::validation(format!("{duplicates} rows of the source have a key that another row has as well"))
+        .with_hint("keep one row for each key; NULL equals NULL in a key, and NaN equals NaN"))
+}
+
+struct Merge<'a> {
+    base: &'a TableBase,
+    job: MergeJob,
+    codec: Arc<KeyCodec>,
+    target: Target<'a>,
+    counts: MergeCounts,
+    /// Rows of the table that several rows of the source match.
+    ambiguous: u64,
+    /// Where new rows go; nowhere in a dry run.
+    rows: Option<mpsc::Sender<RecordBatch>>,
+}
+
+impl Merge<'_> {
+    async fn run(
+        mut self,
+        source: Source,
+        session: Option<&Arc<WriteSession>>,
+        options: &RowOptions,
+    ) -> Result<(Removal, MergeCounts)> {
+        let (base, mode) = (self.base, self.job.mode);
+        let files = match session {
+            None => {
+                self.join(source).await?;
+                Vec::new()
+            }
+            Some(session) => {
+                let (sender, mut receiver) = mpsc::channel(BATCHES_AHEAD);
+                self.rows = Some(sender);
+                let rows = futures::stream::poll_fn(move |cx| receiver.poll_recv(cx).map(|batch| batch.map(Ok)));
+                let writing = session.write(BatchStream::new(self.job.schema.clone(), rows.boxed()));
+                let joining = async {
+                    let joined = self.join(source).await;
+                    // Ends the rows to be written.
+                    self.rows = None;
+                    joined
+                };
+                let (joined, written) = tokio::join!(joining.boxed(), writing.boxed());
+                // A failed write makes the join fail as well: its error comes first.
+                let files = written?;
+                joined?;
+                files
+            }
+        };
+        if self.ambiguous > 0 {
+            return Err(Error::validation(format!(
+                "{} rows of the table are matched by several rows of the source",
+                self.ambiguous
+            ))
+            .with_hint("keep one row for each key of the source"));
+        }
+        let found = self.target.into_found()?;
+        let mut removal = match found {
+            Some(found) => remove(base, session, found, mode, options).await?,
+            None => Removal::default(),
+        };
+        let counts = &mut removal.counts;
+        counts.rows_added = self.counts.rows_updated + self.counts.rows_inserted;
+        counts.files_added += files.len() as u64;
+        counts.bytes_added += files.iter().map(DataFile::file_size_in_bytes).sum::<u64>();
+        let spec_id = base.metadata().default_partition_spec_id();
+        removal.added.extend(files.into_iter().map(|file| TableFile { spec_id, file }));
+        Ok((removal, self.counts))
+    }
+
+    async fn join(&mut self, source: Source) -> Result<()> {
+        for pass in 0..source.passes() {
+            let batches = source.pass(pass).await?;
+            let table = Arc::new(source.table(&batches).await?);
+            if self.job.unique {
+                refuse_duplicates(table.duplicates())?;
+            }
+            self.pass(&batches, &table).await?;
+        }
+        drop(source);
+        if !self.job.rules.not_matched_by_source.is_empty() && self.ambiguous == 0 {
+            self.not_matched_by_source().await?;
+        }
+        Ok(())
+    }
+
+    /// Joins rows of the source that are in memory.
+    async fn pass(&mut self, batches: &[RecordBatch], table: &Arc<KeyTable>) -> Result<()> {
+        let arrays = batches.iter().map(|batch| self.codec.arrays(batch)).collect::<Result<Vec<_>>>()?;
+        let keys: Vec<Vec<ArrayRef>> = (0..self.job.keys.len())
+            .map(|column| arrays.iter().map(|arrays| arrays[column].clone()).collect())
+            .collect();
+        let prune = key_filter(&self.job.keys, &keys, MAX_LISTED);
+        drop(keys);
+        let columns = self.columns(&self.job.rules.matched);
+        let Reading { tasks, batches: mut rows } =
+            self.target.probe(columns, prune, &self.codec, table).await?;
+        let mut matched = vec![false; table.len()];
+        while let Some(batch) = rows.stream.next().await {
+            self.matched(&batch?, &tasks, batches, table, &mut matched).await?;
+        }
+        if !self.job.rules.not_matched.is_empty() && self.ambiguous == 0 {
+            self.not_matched(batches, table, &matched).await?;
+        }
+        Ok(())
+    }
+
+    /// The names of the columns to read: those of the key, and those that `rules` look at.
+    fn columns(&self, rules: &[Rule]) -> Vec<String> {
+        let mut columns: Vec<String> = self.job.keys.iter().map(|key| key.name.clone()).collect();
+        let needed = Rule::target_fields(rules);
+        let schema = self.base.metadata().current_schema();
+        for name in top_columns(schema, &needed) {
+            if !columns.contains(&name) {
+                columns.push(name);
+            }
+        }
+        columns
+    }
+
+    /// Applies the rules for rows that match.
+    async fn matched(
+        &mut self,
+        batch: &RecordBatch,
+        tasks: &[(ScanTask, LiveFile)],
+        source: &[RecordBatch],
+        table: &KeyTable,
+        matched: &mut [bool],
+    ) -> Result<()> {
+        let keys = self.codec.encode(&self.codec.arrays(batch)?)?;
+        let (mut rows, mut found) = (Vec::new(), Vec::new());
+        for row in 0..batch.num_rows() {
+            if let Some(number) = table.find(keys.row(row).as_ref()) {
+                matched[number as usize] = true;
+                self.ambiguous += u64::from(table.is_shared(number) && !self.job.rules.matched.is_empty());
+                rows.push(row as u32);
+                found.push(table.location(number));
+            }
+        }
+        if rows.is_empty() || self.ambiguous > 0 {
+            return Ok(());
+        }
+        let rules = &self.job.rules.matched;
+        let target = match rows.len() == batch.num_rows() {
+            true => batch.clone(),
+            false => take_record_batch(batch, &UInt32Array::from(rows)).map_err(arrow_error)?,
+        };
+        let source = match Rule::read_source(rules) {
+            false => None,
+            true => {
+                let batches: Vec<&RecordBatch> = source.iter().collect();
+                Some(interleave_record_batch(&batches, &found).map_err(arrow_error)?)
+            }
+        };
+        let pair = RowPair { source, target: Some(target), rows: found.len() };
+        let applied = apply(rules, &pair, &self.job.schema)?;
+        let (task, _) = places(batch);
+        let target = pair.target.as_ref().unwrap_or(batch);
+        self.settle(task, tasks, target, &applied.fates)?;
+        self.send(applied.written).await
+    }
+
+    /// Notes and counts what became of rows of the table.
+    fn settle(
+        &mut self,
+        task: u32,
+        tasks: &[(ScanTask, LiveFile)],
+        rows: &RecordBatch,
+        fates: &[Fate],
+    ) -> Result<()> {
+        let file = tasks.get(task as usize).ok_or_else(|| {
+            Error::new(ErrorKind::Internal, "rows come from a file that was not asked for")
+        })?;
+        let (_, positions) = places(rows);
+        for fate in fates {
+            *match fate {
+                Fate::Kept => &mut self.counts.rows_unchanged,
+                Fate::Deleted => &mut self.counts.rows_deleted,
+                Fate::Written => &mut self.counts.rows_updated,
+            } += 1;
+        }
+        let removed = positions.iter().zip(fates).filter(|(_, fate)| **fate != Fate::Kept);
+        self.target.note(file, positions.iter().map(|p| *p as u64), removed.map(|(p, _)| *p as u64));
+        Ok(())
+    }
+
+    /// Applies the rules for rows of the source that match nothing.
+    async fn not_matched(&mut self, batches: &[RecordBatch], table: &KeyTable, matched: &[bool]) -> Result<()> {
+        for (index, batch) in batches.iter().enumerate() {
+            let start = table.start(index);
+            let new = |row: usize| !matched[table.first(start + row as u32) as usize];
+            let new = BooleanArray::new(BooleanBuffer::collect_bool(batch.num_rows(), new), None);
+            let rows = match new.true_count() {
+                0 => continue,
+                all if all == batch.num_rows() => batch.clone(),
+                _ => filter_record_batch(batch, &new).map_err(arrow_error)?,
+            };
+            let pair = RowPair { rows: rows.num_rows(), source: Some(rows), target: None };
+            let applied = apply(&self.job.rules.not_matched, &pair, &self.job.schema)?;
+            let inserted = applied.fates.iter().filter(|fate| **fate == Fate::Written).count();
+            self.counts.rows_inserted += inserted as u64;
+            self.send(applied.written).await?;
+        }
+        Ok(())
+    }
+
+    /// Applies the rules for rows of the table that match nothing.
+    async fn not_matched_by_source(&mut self) -> Result<()> {
+        let columns = self.columns(&self.job.rules.not_matched_by_source);
+        let Reading { tasks, mut batches } = self.target.all(columns).await?;
+        while let Some(batch) = batches.stream.next().await {
+            let batch = batch?;
+            let (task, positions) = places(&batch);
+            let Some((file, _)) = tasks.get(task as usize) else { continue };
+            let alone = |row: usize| !self.target.is_matched(&file.path, positions[row] as u64);
+            let alone = BooleanArray::new(BooleanBuffer::collect_bool(batch.num_rows(), alone), None);
+            let rows = match alone.true_count() {
+                0 => continue,
+                all if all == batch.num_rows() => batch.clone(),
+                _ => filter_record_batch(&batch, &alone).map_err(arrow_error)?,
+            };
+            let pair = RowPair { rows: rows.num_rows(), source: None, target: Some(rows) };
+            let applied = apply(&self.job.rules.not_matched_by_source, &pair, &self.job.schema)?;
+            let rows = pair.target.as_ref().unwrap_or(&batch);
+            let unchanged = self.counts.rows_unchanged;
+            self.settle(task, &tasks, rows, &applied.fates)?;
+            // Only rows that match are counted as unchanged.
+            self.counts.rows_unchanged = unchanged;
+            self.send(applied.written).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, batches: Vec<RecordBatch>) -> Result<()> {
+        let Some(rows) = &self.rows else { return Ok(()) };
+        for batch in batches {
+            // The writer's own error tells why nobody takes the rows any more.
+            let stopped = |_| Error::new(ErrorKind::Write, "new rows could not be written");
+            rows.send(batch).await.map_err(stopped)?;
+        }
+        Ok(())
+    }
+}
+
+/// The names of the top-level columns that hold the fields with these ids.
+fn top_columns(schema: &Schema, ids: &BTreeSet<i32>) -> Vec<String> {
+    let names = ids.iter().filter_map(|id| schema.name_by_field_id(*id));
+    let tops = schema.as_struct().fields().iter().filter(|top| {
+        names.clone().any(|name| {
+            name == top.name || name.strip_prefix(top.name.as_str()).is_some_and(|rest| rest.starts_with('.'))
+        })
+    });
+    tops.map(|top| top.name.clone()).collect()
+}

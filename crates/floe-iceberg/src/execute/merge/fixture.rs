@@ -1,0 +1,282 @@
+//! A table in memory to which changes are applied by hand, and its rows as plain values, for tests.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int32Type, Int64Type};
+use arrow_array::{Array, ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, StructArray};
+use arrow_schema::{DataType, Schema as ArrowSchema};
+use floe_core::LoadedTable;
+use floe_plan::change::TableFile;
+use floe_testkit::SeededEnvironment;
+use iceberg::TableIdent;
+use iceberg::arrow::schema_to_arrow_schema;
+use iceberg::io::FileIO;
+use iceberg::spec::{
+    DataContentType, FormatVersion, ManifestListWriter, ManifestWriterBuilder, NestedField, Operation,
+    PrimitiveType, Schema, Snapshot, SortOrder, StructType, Summary, TableMetadata, TableMetadataBuilder,
+    Transform, Type, UnboundPartitionField, UnboundPartitionSpec,
+};
+
+use crate::base::{ManifestCache, TableBase};
+use crate::data::BatchStream;
+use crate::execute::rows::RowChange;
+use crate::execute::scan::{ScanMetrics, ScanRequest, execute_scan, plan_scan};
+
+/// A row: what a column does not have is `None`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) k: Option<i64>,
+    pub(crate) f: Option<f64>,
+    pub(crate) p: Option<String>,
+    pub(crate) v: Option<i64>,
+    pub(crate) x: Option<i32>,
+    /// A column that is added later.
+    pub(crate) late: Option<String>,
+}
+
+impl Row {
+    /// The row as text, in which NaNs are equal, and both zeros.
+    pub(crate) fn text(&self) -> String {
+        let Self { k, f, p, v, x, late } = self;
+        format!("{k:?} {} {p:?} {v:?} {x:?} {late:?}", float_text(*f))
+    }
+
+    /// The values of key columns.
+    pub(crate) fn key(&self, columns: &[&str]) -> String {
+        let parts = columns.iter().map(|column| match *column {
+            "k" => format!("{:?}", self.k),
+            "f" => float_text(self.f),
+            "p" => format!("{:?}", self.p),
+            "point.x" => format!("{:?}", self.x),
+            other => panic!("no key column {other}"),
+        });
+        parts.collect::<Vec<_>>().join(" ")
+    }
+}
+
+fn float_text(value: Option<f64>) -> String {
+    match value {
+        Some(v) if v.is_nan() => "NaN".to_owned(),
+        v => format!("{:?}", v.map(|v| v + 0.0)),
+    }
+}
+
+pub(crate) struct Fixture {
+    pub(crate) file_io: FileIO,
+    pub(crate) metadata: TableMetadata,
+    pub(crate) env: SeededEnvironment,
+    files: usize,
+}
+
+fn schema(late: bool) -> Schema {
+    let optional = |id, name: &str, ty| NestedField::optional(id, name, ty).into();
+    let primitive = Type::Primitive;
+    let inner = StructType::new(vec![optional(6, "x", primitive(PrimitiveType::Int))]);
+    let mut fields = vec![
+        optional(1, "k", primitive(PrimitiveType::Long)),
+        optional(2, "f", primitive(PrimitiveType::Double)),
+        optional(3, "p", primitive(PrimitiveType::String)),
+        optional(4, "v", primitive(PrimitiveType::Long)),
+        NestedField::required(5, "point", Type::Struct(inner)).into(),
+    ];
+    if late {
+        fields.push(optional(7, "late", primitive(PrimitiveType::String)));
+    }
+    Schema::builder().with_fields(fields).build().unwrap()
+}
+
+/// A spec over columns by field id; names are unique for each number.
+pub(crate) fn spec(number: usize, fields: &[(i32, Transform)]) -> UnboundPartitionSpec {
+    let fields = fields.iter().enumerate().map(|(i, (source_id, transform))| UnboundPartitionField {
+        source_id: *source_id,
+        field_id: None,
+        name: format!("p{number}_{i}"),
+        transform: *transform,
+    });
+    UnboundPartitionSpec::builder().add_partition_fields(fields).unwrap().build()
+}
+
+impl Fixture {
+    pub(crate) fn new(spec: UnboundPartitionSpec, properties: &[(&str, &str)]) -> Self {
+        let properties = properties.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        let builder = TableMetadataBuilder::new(
+            schema(false),
+            spec,
+            SortOrder::unsorted_order(),
+            "memory:///t".to_owned(),
+            FormatVersion::V2,
+            properties.collect(),
+        );
+        let metadata = builder.unwrap().build().unwrap().metadata;
+        Self { file_io: FileIO::new_with_memory(), metadata, env: SeededEnvironment::new(5), files: 0 }
+    }
+
+    pub(crate) fn change(&mut self, change: impl FnOnce(TableMetadataBuilder) -> TableMetadataBuilder) {
+        let builder = self.metadata.clone().into_builder(Some("memory:///t/m.json".to_owned()));
+        self.metadata = change(builder).build().unwrap().metadata;
+    }
+
+    /// Adds the column `late`.
+    pub(crate) fn add_column(&mut self) {
+        self.change(|builder| builder.add_current_schema(schema(true)).unwrap());
+    }
+
+    pub(crate) fn has_late(&self) -> bool {
+        self.metadata.current_schema().field_by_name("late").is_some()
+    }
+
+    pub(crate) fn base(&self) -> TableBase {
+        let table = LoadedTable {
+            ident: TableIdent::from_strs(["n", "t"]).unwrap(),
+            metadata: Arc::new(self.metadata.clone()),
+            metadata_location: "memory:///t/m.json".to_owned(),
+            file_io: self.file_io.clone(),
+        };
+        TableBase::new(table, Arc::new(ManifestCache::default()))
+    }
+
+    /// Rows as data for the table, without the columns that `leave_out` names.
+    pub(crate) fn data(&self, rows: &[Row], each: usize, leave_out: &[&str]) -> BatchStream {
+        let arrow = schema_to_arrow_schema(self.metadata.current_schema()).unwrap();
+        let keep: Vec<usize> =
+            (0..arrow.fields().len()).filter(|i| !leave_out.contains(&arrow.field(*i).name().as_str())).collect();
+        let schema = Arc::new(arrow.project(&keep).unwrap());
+        let batches = rows.chunks(each.max(1)).map(|rows| batch(&arrow, rows).project(&keep).unwrap());
+        let batches = batches.map(|b| RecordBatch::try_new(schema.clone(), b.columns().to_vec()).unwrap());
+        BatchStream::from_batches(schema.clone(), batches.collect())
+    }
+
+    /// Makes a snapshot of a change, with all its manifests written anew.
+    pub(crate) async fn commit(&mut self, change: &RowChange) {
+        let removed: HashSet<String> =
+            change.change.removed.iter().map(|file| file.file.file_path().to_owned()).collect();
+        let sequence_number = self.metadata.last_sequence_number() + 1;
+        let snapshot_id = sequence_number * 1000;
+        let mut groups: BTreeMap<(i32, bool), Vec<(TableFile, Option<crate::base::LiveFile>)>> = BTreeMap::new();
+        let base = self.base();
+        let mut gone = 0;
+        if let Some(snapshot) = self.metadata.current_snapshot() {
+            for manifest in base.manifest_files(snapshot).await.unwrap().iter() {
+                for live in base.live_files(manifest).await.unwrap() {
+                    if removed.contains(live.data_file.file_path()) {
+                        gone += 1;
+                        continue;
+                    }
+                    let deletes = live.data_file.content_type() != DataContentType::Data;
+                    let file = TableFile { spec_id: manifest.partition_spec_id, file: live.data_file.clone() };
+                    groups.entry((file.spec_id, deletes)).or_default().push((file, Some(live)));
+                }
+            }
+        }
+        assert_eq!(gone, removed.len(), "every removed file was live");
+        for file in &change.change.added {
+            let deletes = file.file.content_type() != DataContentType::Data;
+            groups.entry((file.spec_id, deletes)).or_default().push((file.clone(), None));
+        }
+        let mut manifests = Vec::new();
+        for ((spec_id, deletes), files) in groups {
+            let path = self.path();
+            let builder = ManifestWriterBuilder::new(
+                self.file_io.new_output(&path).unwrap(),
+                Some(snapshot_id),
+                self.metadata.current_schema().clone(),
+                self.metadata.partition_spec_by_id(spec_id).unwrap().as_ref().clone(),
+            );
+            let mut writer = if deletes { builder.build_v2_deletes() } else { builder.build_v2_data() };
+            for (file, live) in files {
+                match live {
+                    None => writer.add_file(file.file, -1).unwrap(),
+                    Some(live) => writer
+                        .add_existing_file(
+                            file.file,
+                            live.snapshot_id,
+                            live.sequence_number,
+                            live.file_sequence_number,
+                        )
+                        .unwrap(),
+                }
+            }
+            manifests.push(writer.write_manifest_file().await.unwrap());
+        }
+        let list = self.path();
+        let output = self.file_io.new_output(&list).unwrap().writer().await.unwrap();
+        let parent = self.metadata.current_snapshot_id();
+        let mut writer = ManifestListWriter::v2(output, snapshot_id, parent, sequence_number);
+        writer.add_manifests(manifests.into_iter()).unwrap();
+        writer.close().await.unwrap();
+        let snapshot = Snapshot::builder()
+            .with_snapshot_id(snapshot_id)
+            .with_parent_snapshot_id(parent)
+            .with_sequence_number(sequence_number)
+            .with_timestamp_ms(self.metadata.last_updated_ms() + 1)
+            .with_manifest_list(list)
+            .with_summary(Summary { operation: Operation::Overwrite, additional_properties: HashMap::new() })
+            .with_schema_id(self.metadata.current_schema_id())
+            .build();
+        self.change(|builder| builder.set_branch_snapshot(snapshot, "main").unwrap());
+    }
+
+    fn path(&mut self) -> String {
+        self.files += 1;
+        format!("memory:///t/metadata/{}.avro", self.files)
+    }
+
+    /// Every row of the table, by floe's reader.
+    pub(crate) async fn rows(&self) -> Vec<Row> {
+        let plan = plan_scan(&self.base(), &ScanRequest::default()).await.unwrap();
+        let metrics = Arc::new(ScanMetrics::default());
+        let batches = execute_scan(&self.file_io, &plan, &metrics).unwrap().collect().await.unwrap();
+        batches.iter().flat_map(rows).collect()
+    }
+
+    /// The rows as text, sorted.
+    pub(crate) async fn texts(&self) -> Vec<String> {
+        let mut texts: Vec<String> = self.rows().await.iter().map(Row::text).collect();
+        texts.sort();
+        texts
+    }
+}
+
+fn batch(schema: &ArrowSchema, rows: &[Row]) -> RecordBatch {
+    let columns = schema.fields().iter().map(|field| -> ArrayRef {
+        match field.name().as_str() {
+            "k" => Arc::new(rows.iter().map(|r| r.k).collect::<Int64Array>()),
+            "f" => Arc::new(rows.iter().map(|r| r.f).collect::<Float64Array>()),
+            "p" => Arc::new(rows.iter().map(|r| r.p.clone()).collect::<StringArray>()),
+            "v" => Arc::new(rows.iter().map(|r| r.v).collect::<Int64Array>()),
+            "point" => {
+                let DataType::Struct(fields) = field.data_type() else { panic!("a struct") };
+                let x: ArrayRef = Arc::new(rows.iter().map(|r| r.x).collect::<Int32Array>());
+                Arc::new(StructArray::new(fields.clone(), vec![x], None))
+            }
+            "late" => Arc::new(rows.iter().map(|r| r.late.clone()).collect::<StringArray>()),
+            other => panic!("no column {other}"),
+        }
+    });
+    RecordBatch::try_new(Arc::new(schema.clone()), columns.collect()).unwrap()
+}
+
+pub(crate) fn rows(batch: &RecordBatch) -> Vec<Row> {
+    let longs = |name| batch.column_by_name(name).unwrap().as_primitive::<Int64Type>().iter();
+    let strings = |name| batch.column_by_name(name).unwrap().as_string::<i32>().iter();
+    let floats = batch.column_by_name("f").unwrap().as_primitive::<Float64Type>();
+    let points = batch.column_by_name("point").unwrap().as_struct().column(0).as_primitive::<Int32Type>();
+    let late: Vec<Option<String>> = match batch.column_by_name("late") {
+        None => vec![None; batch.num_rows()],
+        Some(column) => column.as_string::<i32>().iter().map(|v| v.map(str::to_owned)).collect(),
+    };
+    let (keys, values): (Vec<_>, Vec<_>) = (longs("k").collect(), longs("v").collect());
+    let partitions: Vec<_> = strings("p").map(|v| v.map(str::to_owned)).collect();
+    (0..batch.num_rows())
+        .map(|i| Row {
+            k: keys[i],
+            f: floats.is_valid(i).then(|| floats.value(i)),
+            p: partitions[i].clone(),
+            v: values[i],
+            x: points.is_valid(i).then(|| points.value(i)),
+            late: late[i].clone(),
+        })
+        .collect()
+}
