@@ -80,7 +80,10 @@ pub(crate) async fn merge_rows(
     let options = RowOptions { memory_bytes, ..options.clone() };
     let merge = Merge { base, job, codec, target, counts, ambiguous: 0, rows: None };
     let done = merge.run(source, session.as_ref(), &options).await;
-    let (removal, merged) = WriteSession::settle(session, done).await?;
+    let (mut removal, merged) = WriteSession::settle(session, done).await?;
+    if options.dry_run {
+        removal.removed.clear();
+    }
     counts = merged;
     counts.files = removal.counts;
     let operation = match (counts.files.files_rewritten, removal.removed_any(), counts.files.rows_added) {
@@ -88,8 +91,9 @@ pub(crate) async fn merge_rows(
         (0, true, 0) => OperationKind::Delete,
         _ => OperationKind::Overwrite,
     };
-    let files = removal.counts;
-    Ok(MergeChange { rows: RowChange { change: removal.change(operation), snapshot_id, counts: files }, counts })
+    let (files, removed) = (removal.counts, removal.removed.clone());
+    let rows = RowChange { change: removal.change(operation), removed, snapshot_id, counts: files };
+    Ok(MergeChange { rows, counts })
 }
 
 fn refuse_duplicates(duplicates: u64) -> Result<()> {

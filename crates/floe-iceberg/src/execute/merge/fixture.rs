@@ -1,27 +1,22 @@
 //! A table in memory to which changes are applied by hand, and its rows as plain values, for tests.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, StructArray};
 use arrow_schema::{DataType, Schema as ArrowSchema};
-use floe_core::LoadedTable;
-use floe_plan::change::TableFile;
 use floe_testkit::SeededEnvironment;
-use iceberg::TableIdent;
 use iceberg::arrow::schema_to_arrow_schema;
-use iceberg::io::FileIO;
 use iceberg::spec::{
-    DataContentType, FormatVersion, ManifestListWriter, ManifestWriterBuilder, NestedField, Operation,
-    PrimitiveType, Schema, Snapshot, SortOrder, StructType, Summary, TableMetadata, TableMetadataBuilder,
-    Transform, Type, UnboundPartitionField, UnboundPartitionSpec,
+    NestedField, PrimitiveType, Schema, StructType, TableMetadataBuilder, Transform, Type, UnboundPartitionField,
+    UnboundPartitionSpec,
 };
 
-use crate::base::{ManifestCache, TableBase};
+use crate::base::TableBase;
 use crate::data::BatchStream;
 use crate::execute::rows::RowChange;
+use crate::execute::scan::fixture::Fixture as ScanFixture;
 use crate::execute::scan::{ScanMetrics, ScanRequest, execute_scan, plan_scan};
 
 /// A row: what a column does not have is `None`.
@@ -64,10 +59,8 @@ fn float_text(value: Option<f64>) -> String {
 }
 
 pub(crate) struct Fixture {
-    pub(crate) file_io: FileIO,
-    pub(crate) metadata: TableMetadata,
+    table: ScanFixture,
     pub(crate) env: SeededEnvironment,
-    files: usize,
 }
 
 fn schema(late: bool) -> Schema {
@@ -100,22 +93,14 @@ pub(crate) fn spec(number: usize, fields: &[(i32, Transform)]) -> UnboundPartiti
 
 impl Fixture {
     pub(crate) fn new(spec: UnboundPartitionSpec, properties: &[(&str, &str)]) -> Self {
+        let mut table = ScanFixture::new(schema(false), spec);
         let properties = properties.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-        let builder = TableMetadataBuilder::new(
-            schema(false),
-            spec,
-            SortOrder::unsorted_order(),
-            "memory:///t".to_owned(),
-            FormatVersion::V2,
-            properties.collect(),
-        );
-        let metadata = builder.unwrap().build().unwrap().metadata;
-        Self { file_io: FileIO::new_with_memory(), metadata, env: SeededEnvironment::new(5), files: 0 }
+        table.change(|builder| builder.set_properties(properties.collect()).unwrap());
+        Self { table, env: SeededEnvironment::new(5) }
     }
 
     pub(crate) fn change(&mut self, change: impl FnOnce(TableMetadataBuilder) -> TableMetadataBuilder) {
-        let builder = self.metadata.clone().into_builder(Some("memory:///t/m.json".to_owned()));
-        self.metadata = change(builder).build().unwrap().metadata;
+        self.table.change(change);
     }
 
     /// Adds the column `late`.
@@ -124,22 +109,16 @@ impl Fixture {
     }
 
     pub(crate) fn has_late(&self) -> bool {
-        self.metadata.current_schema().field_by_name("late").is_some()
+        self.table.metadata.current_schema().field_by_name("late").is_some()
     }
 
     pub(crate) fn base(&self) -> TableBase {
-        let table = LoadedTable {
-            ident: TableIdent::from_strs(["n", "t"]).unwrap(),
-            metadata: Arc::new(self.metadata.clone()),
-            metadata_location: "memory:///t/m.json".to_owned(),
-            file_io: self.file_io.clone(),
-        };
-        TableBase::new(table, Arc::new(ManifestCache::default()))
+        self.table.base()
     }
 
     /// Rows as data for the table, without the columns that `leave_out` names.
     pub(crate) fn data(&self, rows: &[Row], each: usize, leave_out: &[&str]) -> BatchStream {
-        let arrow = schema_to_arrow_schema(self.metadata.current_schema()).unwrap();
+        let arrow = schema_to_arrow_schema(self.table.metadata.current_schema()).unwrap();
         let keep: Vec<usize> =
             (0..arrow.fields().len()).filter(|i| !leave_out.contains(&arrow.field(*i).name().as_str())).collect();
         let schema = Arc::new(arrow.project(&keep).unwrap());
@@ -148,86 +127,16 @@ impl Fixture {
         BatchStream::from_batches(schema.clone(), batches.collect())
     }
 
-    /// Makes a snapshot of a change, with all its manifests written anew.
+    /// Makes a snapshot of a change.
     pub(crate) async fn commit(&mut self, change: &RowChange) {
-        let removed: HashSet<String> =
-            change.change.removed.iter().map(|file| file.file.file_path().to_owned()).collect();
-        let sequence_number = self.metadata.last_sequence_number() + 1;
-        let snapshot_id = sequence_number * 1000;
-        let mut groups: BTreeMap<(i32, bool), Vec<(TableFile, Option<crate::base::LiveFile>)>> = BTreeMap::new();
-        let base = self.base();
-        let mut gone = 0;
-        if let Some(snapshot) = self.metadata.current_snapshot() {
-            for manifest in base.manifest_files(snapshot).await.unwrap().iter() {
-                for live in base.live_files(manifest).await.unwrap() {
-                    if removed.contains(live.data_file.file_path()) {
-                        gone += 1;
-                        continue;
-                    }
-                    let deletes = live.data_file.content_type() != DataContentType::Data;
-                    let file = TableFile { spec_id: manifest.partition_spec_id, file: live.data_file.clone() };
-                    groups.entry((file.spec_id, deletes)).or_default().push((file, Some(live)));
-                }
-            }
-        }
-        assert_eq!(gone, removed.len(), "every removed file was live");
-        for file in &change.change.added {
-            let deletes = file.file.content_type() != DataContentType::Data;
-            groups.entry((file.spec_id, deletes)).or_default().push((file.clone(), None));
-        }
-        let mut manifests = Vec::new();
-        for ((spec_id, deletes), files) in groups {
-            let path = self.path();
-            let builder = ManifestWriterBuilder::new(
-                self.file_io.new_output(&path).unwrap(),
-                Some(snapshot_id),
-                self.metadata.current_schema().clone(),
-                self.metadata.partition_spec_by_id(spec_id).unwrap().as_ref().clone(),
-            );
-            let mut writer = if deletes { builder.build_v2_deletes() } else { builder.build_v2_data() };
-            for (file, live) in files {
-                match live {
-                    None => writer.add_file(file.file, -1).unwrap(),
-                    Some(live) => writer
-                        .add_existing_file(
-                            file.file,
-                            live.snapshot_id,
-                            live.sequence_number,
-                            live.file_sequence_number,
-                        )
-                        .unwrap(),
-                }
-            }
-            manifests.push(writer.write_manifest_file().await.unwrap());
-        }
-        let list = self.path();
-        let output = self.file_io.new_output(&list).unwrap().writer().await.unwrap();
-        let parent = self.metadata.current_snapshot_id();
-        let mut writer = ManifestListWriter::v2(output, snapshot_id, parent, sequence_number);
-        writer.add_manifests(manifests.into_iter()).unwrap();
-        writer.close().await.unwrap();
-        let snapshot = Snapshot::builder()
-            .with_snapshot_id(snapshot_id)
-            .with_parent_snapshot_id(parent)
-            .with_sequence_number(sequence_number)
-            .with_timestamp_ms(self.metadata.last_updated_ms() + 1)
-            .with_manifest_list(list)
-            .with_summary(Summary { operation: Operation::Overwrite, additional_properties: HashMap::new() })
-            .with_schema_id(self.metadata.current_schema_id())
-            .build();
-        self.change(|builder| builder.set_branch_snapshot(snapshot, "main").unwrap());
-    }
-
-    fn path(&mut self) -> String {
-        self.files += 1;
-        format!("memory:///t/metadata/{}.avro", self.files)
+        self.table.replace(&change.removed, &change.change.added).await;
     }
 
     /// Every row of the table, by floe's reader.
     pub(crate) async fn rows(&self) -> Vec<Row> {
         let plan = plan_scan(&self.base(), &ScanRequest::default()).await.unwrap();
         let metrics = Arc::new(ScanMetrics::default());
-        let batches = execute_scan(&self.file_io, &plan, &metrics).unwrap().collect().await.unwrap();
+        let batches = execute_scan(&self.table.file_io, &plan, &metrics).unwrap().collect().await.unwrap();
         batches.iter().flat_map(rows).collect()
     }
 
