@@ -11,6 +11,8 @@ use arrow_select::interleave::interleave_record_batch;
 use arrow_select::take::take_record_batch;
 use floe_core::{Environment, Error, ErrorKind, Result};
 use floe_plan::change::{OperationKind, TableFile};
+use floe_plan::expr::BoundExpr;
+use floe_plan::guard::{Isolation, RowOperation};
 use floe_plan::merge::{Fate, KeyColumn, MAX_LISTED, RowPair, Rule, Rules, apply, key_filter};
 use futures::{FutureExt, StreamExt};
 use iceberg::spec::{DataFile, Schema};
@@ -23,7 +25,7 @@ use crate::data::BatchStream;
 use crate::execute::delete::{Removal, remove};
 use crate::execute::join::{KeyCodec, KeyTable, Source, SourceOptions, arrow_error};
 use crate::execute::rewrite::check_rewritable;
-use crate::execute::rows::{RowChange, RowMode, RowOptions};
+use crate::execute::rows::{RowMode, RowOptions};
 use crate::execute::scan::ScanTask;
 use crate::execute::scan::rows::places;
 use crate::execute::write::{WriteOptions, WriteSession};
@@ -52,6 +54,10 @@ pub(crate) async fn merge_rows(
     options: &RowOptions,
     env: &dyn Environment,
 ) -> Result<MergeChange> {
+    let isolation = match options.isolation {
+        Some(isolation) => isolation,
+        None => Isolation::from_properties(RowOperation::Merge, base.metadata().properties())?,
+    };
     let target = Target::new(base, &job.branch)?;
     if target.snapshot_id().is_some() && (!job.rules.matched.is_empty() || !job.rules.not_matched_by_source.is_empty()) {
         check_rewritable(base.metadata())?;
@@ -78,21 +84,22 @@ pub(crate) async fn merge_rows(
         }
     };
     let options = RowOptions { memory_bytes, ..options.clone() };
-    let merge = Merge { base, job, codec, target, counts, ambiguous: 0, rows: None };
+    let max_listed = MAX_LISTED / source.passes().max(1);
+    let merge =
+        Merge { base, job, codec, target, counts, ambiguous: 0, filters: Vec::new(), max_listed, rows: None };
     let done = merge.run(source, session.as_ref(), &options).await;
-    let (mut removal, merged) = WriteSession::settle(session, done).await?;
+    let (mut removal, merged, filter) = WriteSession::settle(session, done).await?;
     if options.dry_run {
         removal.removed.clear();
     }
     counts = merged;
     counts.files = removal.counts;
-    let operation = match (counts.files.files_rewritten, removal.removed_any(), counts.files.rows_added) {
-        (_, false, _) => OperationKind::Append,
-        (0, true, 0) => OperationKind::Delete,
+    let operation = match (counts.files.rows_removed, counts.files.rows_added, counts.files.files_rewritten) {
+        (0, _, _) => OperationKind::Append,
+        (_, 0, 0) => OperationKind::Delete,
         _ => OperationKind::Overwrite,
     };
-    let (files, removed) = (removal.counts, removal.removed.clone());
-    let rows = RowChange { change: removal.change(operation), removed, snapshot_id, counts: files };
+    let rows = removal.change(operation, filter, isolation, snapshot_id);
     Ok(MergeChange { rows, counts })
 }
 
@@ -112,6 +119,10 @@ struct Merge<'a> {
     counts: MergeCounts,
     /// Rows of the table that several rows of the source match.
     ambiguous: u64,
+    /// For each pass, a filter that is true for the rows that have one of its keys.
+    filters: Vec<BoundExpr>,
+    /// How many different values of a key column such a filter lists.
+    max_listed: usize,
     /// Where new rows go; nowhere in a dry run.
     rows: Option<mpsc::Sender<RecordBatch>>,
 }
@@ -122,7 +133,7 @@ impl Merge<'_> {
         source: Source,
         session: Option<&Arc<WriteSession>>,
         options: &RowOptions,
-    ) -> Result<(Removal, MergeCounts)> {
+    ) -> Result<(Removal, MergeCounts, BoundExpr)> {
         let (base, mode) = (self.base, self.job.mode);
         let files = match session {
             None => {
@@ -165,7 +176,12 @@ impl Merge<'_> {
         counts.bytes_added += files.iter().map(DataFile::file_size_in_bytes).sum::<u64>();
         let spec_id = base.metadata().default_partition_spec_id();
         removal.added.extend(files.into_iter().map(|file| TableFile { spec_id, file }));
-        Ok((removal, self.counts))
+        // Rows that match nothing are looked at too, if they are to be changed: any new row counts then.
+        let filter = match self.job.rules.not_matched_by_source.is_empty() {
+            true => BoundExpr::any(self.filters),
+            false => BoundExpr::True,
+        };
+        Ok((removal, self.counts, filter))
     }
 
     async fn join(&mut self, source: Source) -> Result<()> {
@@ -190,7 +206,8 @@ impl Merge<'_> {
         let keys: Vec<Vec<ArrayRef>> = (0..self.job.keys.len())
             .map(|column| arrays.iter().map(|arrays| arrays[column].clone()).collect())
             .collect();
-        let prune = key_filter(&self.job.keys, &keys, MAX_LISTED);
+        let prune = key_filter(&self.job.keys, &keys, self.max_listed);
+        self.filters.push(prune.clone());
         drop(keys);
         let columns = self.columns(&self.job.rules.matched);
         let Reading { tasks, batches: mut rows } =

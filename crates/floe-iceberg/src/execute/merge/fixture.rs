@@ -129,7 +129,7 @@ impl Fixture {
 
     /// Makes a snapshot of a change.
     pub(crate) async fn commit(&mut self, change: &RowChange) {
-        self.table.replace(&change.removed, &change.change.added).await;
+        self.table.replace(&change.change.removed, &change.change.added).await;
     }
 
     /// Every row of the table, by floe's reader.

@@ -10,7 +10,7 @@ use floe_plan::schema_match::{ColumnMapping, Source, apply, match_schema};
 use futures::StreamExt;
 use iceberg::spec::Schema;
 
-pub use options::{UpsertOptions, WhenMatched, WhenNotMatched};
+pub use options::{UpsertOptions, WhenMatched, WhenNotMatched, WhenNotMatchedBySource};
 
 use super::merge::{MergeChange, MergeJob, merge_rows};
 use super::rows::RowMode;
@@ -120,5 +120,9 @@ fn rules(mapping: &ColumnMapping, keys: &[KeyColumn], options: &UpsertOptions) -
         WhenNotMatched::Insert => vec![Rule::always(Action::Write(columns.clone().map(source).collect()))],
         WhenNotMatched::Ignore => Vec::new(),
     };
-    Rules { matched, not_matched, not_matched_by_source: Vec::new() }
+    let not_matched_by_source = match options.when_not_matched_by_source {
+        WhenNotMatchedBySource::Ignore => Vec::new(),
+        WhenNotMatchedBySource::Delete => vec![Rule::always(Action::Delete)],
+    };
+    Rules { matched, not_matched, not_matched_by_source }
 }

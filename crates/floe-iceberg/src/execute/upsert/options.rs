@@ -33,6 +33,17 @@ pub enum WhenNotMatched {
     Ignore,
 }
 
+/// What happens to a row of the table whose key no row of the source has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenNotMatchedBySource {
+    /// It stays as it is.
+    #[default]
+    Ignore,
+    /// It is deleted, so that the table has the keys of the source only. The key columns of the whole table are read.
+    Delete,
+}
+
 /// How an upsert is done.
 ///
 /// ```
@@ -52,6 +63,8 @@ pub struct UpsertOptions {
     pub when_matched: WhenMatched,
     /// What happens to rows that are not there.
     pub when_not_matched: WhenNotMatched,
+    /// What happens to rows that only the table has.
+    pub when_not_matched_by_source: WhenNotMatchedBySource,
     /// The branch whose head is changed.
     pub branch: String,
     /// How rows are removed and written. The mode is what `write.merge.mode`, else `write.update.mode` says, if not set.
@@ -64,6 +77,7 @@ impl Default for UpsertOptions {
             join_columns: Vec::new(),
             when_matched: WhenMatched::default(),
             when_not_matched: WhenNotMatched::default(),
+            when_not_matched_by_source: WhenNotMatchedBySource::default(),
             branch: MAIN_BRANCH.to_owned(),
             rows: RowOptions::default(),
         }
