@@ -12,8 +12,8 @@ use super::spill::{Divide, Divider, Part};
 use super::{KeyCodec, KeyTable, blocking};
 use crate::data::BatchStream;
 
-/// Bytes that a row takes in a [`KeyTable`], beside its key.
-const ROW_BYTES: u64 = 40;
+/// Bytes that a row takes in a [`KeyTable`], with a key of two numbers.
+const ROW_BYTES: u64 = 48;
 
 /// How a source is held.
 #[derive(Debug, Clone)]
@@ -123,7 +123,7 @@ impl Source {
                 blocking(move || {
                     let mut batches = Vec::new();
                     for part in parts.iter() {
-                        part.read(None, |batch| {
+                        part.read(|batch| {
                             batches.push(batch);
                             Ok(())
                         })?;

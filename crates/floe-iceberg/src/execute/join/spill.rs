@@ -106,7 +106,7 @@ impl Divider {
                 continue;
             }
             let mut again = Divider::new(self.how.clone(), part.level + 1)?;
-            part.read(None, |batch| again.push(&batch))?;
+            part.read(|batch| again.push(&batch))?;
             parts.extend(again.finish(most)?);
         }
         Ok(parts)
@@ -114,16 +114,12 @@ impl Divider {
 }
 
 impl Part {
-    /// Gives every batch to `each`; only the columns at the positions of `columns`, if there are any.
-    pub(super) fn read(
-        &self,
-        columns: Option<Vec<usize>>,
-        mut each: impl FnMut(RecordBatch) -> Result<()>,
-    ) -> Result<()> {
+    /// Gives every batch to `each`.
+    pub(super) fn read(&self, mut each: impl FnMut(RecordBatch) -> Result<()>) -> Result<()> {
         let mut file = self.file.try_clone().map_err(reading)?;
         file.rewind().map_err(reading)?;
         let file = BufReader::with_capacity(BUFFER_BYTES, file);
-        for batch in StreamReader::try_new(file, columns).map_err(arrow_error)? {
+        for batch in StreamReader::try_new(file, None).map_err(arrow_error)? {
             each(batch.map_err(arrow_error).map_err(|e| e.context("reading rows from a temporary file"))?)?;
         }
         Ok(())

@@ -297,7 +297,10 @@ impl Merge<'_> {
             } += 1;
         }
         let removed = positions.iter().zip(fates).filter(|(_, fate)| **fate != Fate::Kept);
-        self.target.note(file, positions.iter().map(|p| *p as u64), removed.map(|(p, _)| *p as u64));
+        // Those that match are needed only to find those that do not.
+        let kept = if self.job.rules.not_matched_by_source.is_empty() { 0 } else { positions.len() };
+        let matched = positions[..kept].iter().map(|p| *p as u64);
+        self.target.note(file, matched, removed.map(|(p, _)| *p as u64));
         Ok(())
     }
 

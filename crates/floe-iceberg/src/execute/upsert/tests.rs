@@ -113,7 +113,8 @@ fn model(rows: &mut BTreeMap<String, Row>, step: &Step, on: &[&str], late: bool)
                 counts.rows_inserted += 1;
                 rows.insert(key, new);
             }
-            (None, _, WhenNotMatched::Ignore) | (Some(_), WhenMatched::Ignore, _) => {}
+            (None, _, WhenNotMatched::Ignore) => {}
+            (Some(_), WhenMatched::Ignore, _) => counts.rows_unchanged += 1,
             (Some(_), WhenMatched::Delete, _) => {
                 counts.rows_deleted += 1;
                 rows.remove(&key);
