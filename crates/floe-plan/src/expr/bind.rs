@@ -93,7 +93,7 @@ impl Binder<'_> {
         let test = match values.len() {
             0 => Test::NotNullIs(false),
             1 => Test::Compare(CompareOp::Eq, values.remove(0)),
-            _ => Test::In(values),
+            _ => Test::In(values.into()),
         };
         Ok(with(leaf, test))
     }

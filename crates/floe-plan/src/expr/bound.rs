@@ -1,5 +1,7 @@
 //! Expressions bound to a schema.
 
+use std::sync::Arc;
+
 use iceberg::spec::PrimitiveType;
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +56,7 @@ pub enum Test {
     /// Compared with a value; unknown for NULL.
     Compare(CompareOp, Value),
     /// One of these values, sorted, each once; unknown for NULL.
-    In(Vec<Value>),
+    In(Arc<[Value]>),
     /// Starts with this text; unknown for NULL.
     StartsWith(String),
 }

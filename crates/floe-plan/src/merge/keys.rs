@@ -135,7 +135,7 @@ fn of_column(column: &KeyColumn, arrays: &[ArrayRef], max_listed: usize) -> Boun
         match values.len() {
             0 => {}
             1 => any.push(column.leaf(Test::Compare(CompareOp::Eq, values.remove(0)))),
-            _ => any.push(column.leaf(Test::In(values))),
+            _ => any.push(column.leaf(Test::In(values.into()))),
         }
     } else if let (Some(least), Some(greatest)) = (least, greatest) {
         any.push(BoundExpr::all([
