@@ -68,10 +68,8 @@ impl KeyColumn {
                 )));
             };
             let Some(field_type) = field.field_type.as_primitive_type().cloned() else {
-                return Err(Error::validation(format!(
-                    "column '{name}' is nested, and cannot be joined by"
-                ))
-                .with_hint("name one of its fields with a dot, as in a.b"));
+                return Err(Error::validation(format!("column '{name}' is nested, and cannot be joined by"))
+                    .with_hint("name one of its fields with a dot, as in a.b"));
             };
             columns.push(Self { field_id: id, name: name.clone(), field_type, required });
         }

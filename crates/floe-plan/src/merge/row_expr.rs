@@ -134,7 +134,10 @@ fn distinct(a: &ArrayRef, b: &ArrayRef) -> Result<BooleanArray> {
     }
     let (a, b) = (without_variants(a), without_variants(b));
     let compare = make_comparator(&a, &b, SortOptions::default()).map_err(arrow)?;
-    Ok(BooleanArray::new(BooleanBuffer::collect_bool(a.len(), |row| compare(row, row) != Ordering::Equal), None))
+    Ok(BooleanArray::new(
+        BooleanBuffer::collect_bool(a.len(), |row| compare(row, row) != Ordering::Equal),
+        None,
+    ))
 }
 
 /// One bit pattern for all NaNs, and one for both zeros.

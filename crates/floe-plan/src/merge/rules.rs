@@ -199,7 +199,10 @@ mod tests {
         let write = Action::Write(vec![RowExpr::Source(0), RowExpr::Target(2)]);
         let rules = [
             Rule {
-                condition: Some(RowExpr::Distinct(Box::new(RowExpr::Target(2)), Box::new(RowExpr::Target(2)))),
+                condition: Some(RowExpr::Distinct(
+                    Box::new(RowExpr::Target(2)),
+                    Box::new(RowExpr::Target(2)),
+                )),
                 action: Action::Delete,
             },
             Rule { condition: Some(changed()), action: write },

@@ -107,7 +107,8 @@ mod tests {
         let codec =
             KeyCodec::new(vec![column(1, PrimitiveType::Double), column(2, PrimitiveType::Long)]).unwrap();
         let odd_nan = f64::from_bits(f64::NAN.to_bits() | 1 | 1 << 63);
-        let floats = Float64Array::from(vec![Some(f64::NAN), Some(odd_nan), Some(0.0), Some(-0.0), None, None]);
+        let floats =
+            Float64Array::from(vec![Some(f64::NAN), Some(odd_nan), Some(0.0), Some(-0.0), None, None]);
         let longs = Int64Array::from(vec![Some(1), Some(1), None, None, Some(0), Some(0)]);
         let rows = codec.encode(&[Arc::new(floats), Arc::new(longs)]).unwrap();
         assert_eq!(rows.row(0), rows.row(1));

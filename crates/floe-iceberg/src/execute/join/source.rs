@@ -195,7 +195,8 @@ mod tests {
         let arrow = Arc::new(schema_to_arrow_schema(&schema).unwrap());
         let ids: Vec<i64> = (0..rows).collect();
         let batches = ids.chunks(each).map(|ids| {
-            let values: ArrayRef = Arc::new(ids.iter().map(|v| Some(format!("value {v}"))).collect::<StringArray>());
+            let values: ArrayRef =
+                Arc::new(ids.iter().map(|v| Some(format!("value {v}"))).collect::<StringArray>());
             let ids: ArrayRef = Arc::new(Int64Array::from(ids.to_vec()));
             RecordBatch::try_new(arrow.clone(), vec![ids, values]).unwrap()
         });

@@ -29,8 +29,11 @@ impl KeyTable {
     pub(crate) fn new(codec: &KeyCodec, batches: &[RecordBatch], seed: u64) -> Result<Self> {
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         if rows >= EMPTY as usize / 2 {
-            return Err(Error::new(ErrorKind::Unsupported, "too many rows of a source are in memory at once")
-                .with_hint("allow less memory, so that they are joined part by part"));
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "too many rows of a source are in memory at once",
+            )
+            .with_hint("allow less memory, so that they are joined part by part"));
         }
         let mut table = Self {
             seed,

@@ -59,7 +59,9 @@ pub(crate) async fn merge_rows(
         None => Isolation::from_properties(RowOperation::Merge, base.metadata().properties())?,
     };
     let target = Target::new(base, &job.branch)?;
-    if target.snapshot_id().is_some() && (!job.rules.matched.is_empty() || !job.rules.not_matched_by_source.is_empty()) {
+    if target.snapshot_id().is_some()
+        && (!job.rules.matched.is_empty() || !job.rules.not_matched_by_source.is_empty())
+    {
         check_rewritable(base.metadata())?;
     }
     let codec = Arc::new(KeyCodec::new(job.keys.clone())?);
@@ -71,7 +73,8 @@ pub(crate) async fn merge_rows(
         seed: env.random_u64(),
     };
     let source = Source::take(source, codec.clone(), &held).await?;
-    let mut counts = MergeCounts { source_rows: source.rows, source_spills: source.spills, ..MergeCounts::default() };
+    let mut counts =
+        MergeCounts { source_rows: source.rows, source_spills: source.spills, ..MergeCounts::default() };
     if job.unique && source.passes() > 1 {
         refuse_duplicates(source.duplicates().await?)?;
     }
@@ -143,7 +146,8 @@ impl Merge<'_> {
             Some(session) => {
                 let (sender, mut receiver) = mpsc::channel(BATCHES_AHEAD);
                 self.rows = Some(sender);
-                let rows = futures::stream::poll_fn(move |cx| receiver.poll_recv(cx).map(|batch| batch.map(Ok)));
+                let rows =
+                    futures::stream::poll_fn(move |cx| receiver.poll_recv(cx).map(|batch| batch.map(Ok)));
                 let writing = session.write(BatchStream::new(self.job.schema.clone(), rows.boxed()));
                 let joining = async {
                     let joined = self.join(source).await;
@@ -285,9 +289,9 @@ impl Merge<'_> {
         rows: &RecordBatch,
         fates: &[Fate],
     ) -> Result<()> {
-        let file = tasks.get(task as usize).ok_or_else(|| {
-            Error::new(ErrorKind::Internal, "rows come from a file that was not asked for")
-        })?;
+        let file = tasks
+            .get(task as usize)
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "rows come from a file that was not asked for"))?;
         let (_, positions) = places(rows);
         for fate in fates {
             *match fate {
@@ -305,7 +309,12 @@ impl Merge<'_> {
     }
 
     /// Applies the rules for rows of the source that match nothing.
-    async fn not_matched(&mut self, batches: &[RecordBatch], table: &KeyTable, matched: &[bool]) -> Result<()> {
+    async fn not_matched(
+        &mut self,
+        batches: &[RecordBatch],
+        table: &KeyTable,
+        matched: &[bool],
+    ) -> Result<()> {
         for (index, batch) in batches.iter().enumerate() {
             let start = table.start(index);
             let new = |row: usize| !matched[table.first(start + row as u32) as usize];

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type};
-use arrow_array::{Array, ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, StructArray};
+use arrow_array::{
+    Array, ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, StructArray,
+};
 use arrow_schema::{DataType, Schema as ArrowSchema};
 use floe_testkit::SeededEnvironment;
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::{
-    NestedField, PrimitiveType, Schema, StructType, TableMetadataBuilder, Transform, Type, UnboundPartitionField,
-    UnboundPartitionSpec,
+    NestedField, PrimitiveType, Schema, StructType, TableMetadataBuilder, Transform, Type,
+    UnboundPartitionField, UnboundPartitionSpec,
 };
 
 use crate::base::TableBase;
@@ -119,8 +121,9 @@ impl Fixture {
     /// Rows as data for the table, without the columns that `leave_out` names.
     pub(crate) fn data(&self, rows: &[Row], each: usize, leave_out: &[&str]) -> BatchStream {
         let arrow = schema_to_arrow_schema(self.table.metadata.current_schema()).unwrap();
-        let keep: Vec<usize> =
-            (0..arrow.fields().len()).filter(|i| !leave_out.contains(&arrow.field(*i).name().as_str())).collect();
+        let keep: Vec<usize> = (0..arrow.fields().len())
+            .filter(|i| !leave_out.contains(&arrow.field(*i).name().as_str()))
+            .collect();
         let schema = Arc::new(arrow.project(&keep).unwrap());
         let batches = rows.chunks(each.max(1)).map(|rows| batch(&arrow, rows).project(&keep).unwrap());
         let batches = batches.map(|b| RecordBatch::try_new(schema.clone(), b.columns().to_vec()).unwrap());

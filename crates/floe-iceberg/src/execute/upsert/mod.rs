@@ -89,7 +89,10 @@ fn check_keys(mapping: &ColumnMapping, keys: &[KeyColumn], schema: &Schema) -> R
             holds && !matches!(field.source, Source::Column { .. })
         });
         if lacking.is_some() {
-            return Err(floe_core::Error::validation(format!("the source lacks column '{}' to join by", key.name)));
+            return Err(floe_core::Error::validation(format!(
+                "the source lacks column '{}' to join by",
+                key.name
+            )));
         }
     }
     Ok(())
