@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_array::{Array, RecordBatch};
-use arrow_schema::SchemaRef;
 use floe_core::Result;
 use futures::StreamExt;
 
@@ -32,7 +31,6 @@ pub(crate) struct Source {
     pub(crate) rows: u64,
     /// Temporary files that were needed.
     pub(crate) spills: u64,
-    pub(crate) schema: SchemaRef,
     codec: Arc<KeyCodec>,
     seed: u64,
     held: Held,
@@ -102,7 +100,7 @@ impl Source {
                 (Held::Files(passes(parts, most)), spills)
             }
         };
-        Ok(Self { rows, spills, schema, codec, seed: options.seed, held })
+        Ok(Self { rows, spills, codec, seed: options.seed, held })
     }
 
     /// In how many passes the source is looked at. Rows with one key are in one pass.

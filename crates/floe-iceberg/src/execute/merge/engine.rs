@@ -79,12 +79,11 @@ pub(crate) async fn merge_rows(
         refuse_duplicates(source.duplicates().await?)?;
     }
     let snapshot_id = target.snapshot_id();
-    let session = match options.dry_run {
-        true => None,
-        false => {
-            let write = WriteOptions { memory_bytes, ..options.write_options() };
-            Some(Arc::new(WriteSession::new(&base.table, &write, env, None)?))
-        }
+    let session = if options.dry_run {
+        None
+    } else {
+        let write = WriteOptions { memory_bytes, ..options.write_options() };
+        Some(Arc::new(WriteSession::new(&base.table, &write, env, None)?))
     };
     let options = RowOptions { memory_bytes, ..options.clone() };
     let max_listed = MAX_LISTED / source.passes().max(1);
@@ -266,12 +265,11 @@ impl Merge<'_> {
             true => batch.clone(),
             false => take_record_batch(batch, &UInt32Array::from(rows)).map_err(arrow_error)?,
         };
-        let source = match Rule::read_source(rules) {
-            false => None,
-            true => {
-                let batches: Vec<&RecordBatch> = source.iter().collect();
-                Some(interleave_record_batch(&batches, &found).map_err(arrow_error)?)
-            }
+        let source = if Rule::read_source(rules) {
+            let batches: Vec<&RecordBatch> = source.iter().collect();
+            Some(interleave_record_batch(&batches, &found).map_err(arrow_error)?)
+        } else {
+            None
         };
         let pair = RowPair { source, target: Some(target), rows: found.len() };
         let applied = apply(rules, &pair, &self.job.schema)?;

@@ -124,7 +124,7 @@ fn model(rows: &mut BTreeMap<String, Row>, step: &Step, on: &[&str], late: bool)
                 rows.remove(&key);
             }
             (Some(old), WhenMatched::UpdateIfChanged, _) if old.text() == new.text() => {
-                counts.rows_unchanged += 1
+                counts.rows_unchanged += 1;
             }
             (Some(_), WhenMatched::UpdateAll | WhenMatched::UpdateIfChanged, _) => {
                 counts.rows_updated += 1;
