@@ -1,6 +1,6 @@
-//! How fast rows are deleted, on a table in files of its own.
+//! How fast rows are deleted and upserted, on a table in files of its own.
 //!
-//! `cargo run --release -p floe-iceberg --example row_speed -- FOLDER [ROWS] [PARTITIONS]`: makes the tables below FOLDER
+//! `cargo run --release -p floe-iceberg --example row_speed -- FOLDER [ROWS] [PARTITIONS] [upsert]`: makes the tables below FOLDER
 //! and prints time, counts and peak memory of each operation, and where the metadata of the result is.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -15,6 +15,7 @@ use floe_iceberg::commit::{CommitRequest, commit};
 use floe_iceberg::data::BatchStream;
 use floe_iceberg::execute::delete::delete;
 use floe_iceberg::execute::rows::{RowMode, RowOptions};
+use floe_iceberg::execute::upsert::{UpsertOptions, upsert};
 use floe_iceberg::execute::write::{WriteOptions, write_data_files};
 use floe_plan::change::ChangeSet;
 use floe_plan::expr::Expr;
@@ -155,6 +156,41 @@ impl Bench {
     }
 }
 
+/// Upserts so many rows: every other one is new, and the keys of the others are spread over the `rows` of the table.
+async fn upserted(bench: &Bench, name: &str, rows: usize, count: usize, mode: RowMode) {
+    let arrow = Arc::new(schema_to_arrow_schema(&schema()).unwrap());
+    let (old, step) = (count / 2, (rows / (count / 2)).max(1));
+    let ids = (0..old).map(|i| (i * step) as i64).chain((0..count - old).map(|i| (rows + i) as i64));
+    let source = batch(&arrow, 0, count);
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(ids));
+    let columns = std::iter::once(ids).chain(source.columns()[1..].iter().cloned());
+    let source = RecordBatch::try_new(arrow.clone(), columns.collect()).unwrap();
+    reset_peak();
+    let begun = Instant::now();
+    let base = bench.base(name).await;
+    let options = UpsertOptions {
+        join_columns: vec!["id".into()],
+        rows: RowOptions { mode: Some(mode), ..RowOptions::default() },
+        ..UpsertOptions::default()
+    };
+    let data = BatchStream::from_batches(arrow, vec![source]);
+    let change = upsert(&base, data, &options, &SystemEnvironment).await.unwrap();
+    let executed = begun.elapsed().as_secs_f64();
+    let request = CommitRequest {
+        guards: change.rows.guards,
+        read_snapshot_id: change.rows.read_snapshot_id,
+        ..CommitRequest::new(change.rows.change)
+    };
+    commit(&bench.catalog, base, request, &SystemEnvironment).await.unwrap();
+    println!(
+        "{executed:.3} s, {:.3} s with commit, peak {}: {name}, {} upsert of {count}\n  {:?}",
+        begun.elapsed().as_secs_f64(),
+        peak(),
+        mode.as_str(),
+        change.counts,
+    );
+}
+
 fn reset_peak() {
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
 }
@@ -175,6 +211,16 @@ fn main() {
     runtime.block_on(async {
         let namespace = NamespaceIdent::new("n".into());
         bench.catalog.create_namespace(&namespace, [].into()).await.unwrap();
+        if arguments.get(3).is_some_and(|what| what == "upsert") {
+            for mode in [RowMode::MergeOnRead, RowMode::CopyOnWrite] {
+                for count in [1_000, 100_000] {
+                    let name = format!("{}_{count}", mode.as_str().replace('-', "_"));
+                    bench.table(&name, rows, None).await;
+                    upserted(&bench, &name, rows, count, mode).await;
+                }
+            }
+            return;
+        }
         bench.table("plain", rows, None).await;
         bench.table("buckets", rows, Some(buckets)).await;
         let range = format!("id >= {} AND id < {}", rows / 2, rows / 2 + rows / 100);
