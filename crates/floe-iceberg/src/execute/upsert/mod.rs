@@ -43,7 +43,8 @@ pub async fn upsert(
     options: &UpsertOptions,
     env: &dyn Environment,
 ) -> Result<MergeChange> {
-    run(base, source, options, env).await.map_err(|e| e.with_table(&base.table.ident))
+    // A large future: callers need not hold it.
+    Box::pin(run(base, source, options, env)).await.map_err(|e| e.with_table(&base.table.ident))
 }
 
 async fn run(
