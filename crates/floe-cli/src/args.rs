@@ -1,9 +1,19 @@
 //! The grammar of the command line: `floe [--warehouse DIR | --catalog NAME] [--json] COMMAND NAMESPACE.TABLE …`.
 
+mod refs;
+mod write;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::refs::{
+    BranchArgs, CherryPickArgs, FastForwardArgs, PlaceArgs, PublishArgs, RollbackArgs, SetCurrentArgs,
+    TagArgs,
+};
+pub(crate) use self::write::{
+    AppendArgs, CommitArgs, DeleteArgs, IsolationLevel, Mode, OverwriteArgs, Strategy,
+};
 use crate::partition::PartitionTerm;
 use crate::values::{KeyValue, TableName};
 
@@ -12,8 +22,8 @@ use crate::values::{KeyValue, TableName};
 #[command(
     name = "floe",
     version,
-    about = "Apache Iceberg tables from the command line: create, append, scan, travel in time",
-    long_about = "Apache Iceberg tables from the command line: create, append, scan, travel in time.\n\n\
+    about = "Apache Iceberg tables from the command line: create, write, read, travel in time",
+    long_about = "Apache Iceberg tables from the command line: create, write, read, travel in time.\n\n\
         Without configuration, tables live in one folder, the warehouse (./warehouse), beside a SQLite catalog \
         that PyIceberg opens too. Other catalogs are named in floe.toml.",
     after_long_help = AFTER_HELP,
@@ -35,6 +45,7 @@ Examples:
   floe quickstart
   floe create trips.flights --from flights.parquet --partition 'month(time_hour)'
   floe append trips.flights january.csv february.csv
+  floe delete trips.flights --filter \"carrier = 'AS'\" --dry-run
   floe scan trips.flights --filter \"origin = 'JFK' and dep_delay > 60\" --columns carrier,dest --limit 20
   floe scan trips.flights --at 2024-05-01 --format parquet --out flights.parquet
 
@@ -87,8 +98,16 @@ pub(crate) enum Command {
     Create(CreateArgs),
 
     /// Append files, folders or standard input to a table, in one snapshot
-    #[command(after_help = APPEND_EXAMPLES)]
+    #[command(after_help = write::APPEND_EXAMPLES)]
     Append(AppendArgs),
+
+    /// Put files in the place of rows: all, those of a filter, or those of the same partitions
+    #[command(after_help = write::OVERWRITE_EXAMPLES)]
+    Overwrite(OverwriteArgs),
+
+    /// Delete the rows for which a filter is true
+    #[command(after_help = write::DELETE_EXAMPLES)]
+    Delete(DeleteArgs),
 
     /// Read a table: filter, choose columns, travel in time, export
     #[command(after_help = SCAN_EXAMPLES)]
@@ -107,6 +126,38 @@ pub(crate) enum Command {
         after_help = "Examples:\n  floe files trips.flights\n  floe files trips.flights --at 2024-05-01T12:00:00Z"
     )]
     Files(FilesArgs),
+
+    /// List a table's branches and tags
+    #[command(after_help = "Examples:\n  floe refs trips.flights")]
+    Refs(TableArgs),
+
+    /// Make, move or drop a tag: a name that keeps a snapshot
+    #[command(after_help = refs::TAG_EXAMPLES)]
+    Tag(TagArgs),
+
+    /// Make, move or drop a branch: a line of snapshots of its own
+    #[command(after_help = refs::BRANCH_EXAMPLES)]
+    Branch(BranchArgs),
+
+    /// Set a branch back to a snapshot or time of its own history
+    #[command(after_help = refs::ROLLBACK_EXAMPLES)]
+    Rollback(RollbackArgs),
+
+    /// Set a branch to any snapshot of the table
+    #[command(after_help = refs::SET_CURRENT_EXAMPLES)]
+    SetCurrent(SetCurrentArgs),
+
+    /// Move a branch forward to another branch or a tag, losing nothing
+    #[command(after_help = refs::FAST_FORWARD_EXAMPLES)]
+    FastForward(FastForwardArgs),
+
+    /// Apply the change of one snapshot to a branch
+    #[command(after_help = refs::CHERRY_PICK_EXAMPLES)]
+    CherryPick(CherryPickArgs),
+
+    /// Publish a staged snapshot, found by its wap.id
+    #[command(after_help = refs::PUBLISH_EXAMPLES)]
+    Publish(PublishArgs),
 
     /// List namespaces and tables
     #[command(after_help = "Examples:\n  floe list\n  floe list trips")]
@@ -146,18 +197,6 @@ Examples:
   floe create trips.flights --from flights.parquet --partition 'month(time_hour)'
   floe create trips.flights --from flights.csv --null NA --partition 'bucket(16, tailnum)' --partition origin
   floe create web.events --schema events.json --property write.parquet.compression-codec=zstd";
-
-const APPEND_EXAMPLES: &str = "\
-Formats are known by extension (.parquet .csv .tsv .json .ndjson .jsonl .arrow .arrows .feather .ipc, the text ones
-also with .gz or .zst) or else by content. Folders are read with everything below them, in the order of their names, without
-hidden files and those that start with '_'. Schemas of all inputs are checked before anything is written.
-
-CSV has a header line, and is read with the types of the table. An empty field is NULL, unless --null says what is.
-
-Examples:
-  floe append trips.flights january.parquet february.parquet
-  floe append trips.flights exports/ --strategy merge_commit --snapshot-property job=nightly
-  zcat flights.csv.gz | floe append trips.flights - --input-format csv";
 
 const SCAN_EXAMPLES: &str = "\
 Filters: = != < <= > >=, AND OR NOT, IN (…), BETWEEN … AND …, LIKE 'abc%', IS NULL, IS NOT NULL, IS NAN.
@@ -229,29 +268,6 @@ pub(crate) struct InputArgs {
     /// CSV and JSON: rows to infer a schema from
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) infer_rows: u32,
-}
-
-/// `append NS.T FILE…`.
-#[derive(Debug, Args)]
-pub(crate) struct AppendArgs {
-    /// The table
-    #[arg(value_name = "NAMESPACE.TABLE")]
-    pub(crate) table: TableName,
-
-    /// Files and folders; '-' is standard input
-    #[arg(value_name = "FILE", required = true)]
-    pub(crate) files: Vec<PathBuf>,
-
-    /// How the commit treats the table's manifests
-    #[arg(long, value_enum, value_name = "STRATEGY")]
-    pub(crate) strategy: Option<Strategy>,
-
-    /// Set a property in the summary of the snapshot; may be given more than once
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(crate) snapshot_property: Vec<KeyValue>,
-
-    #[command(flatten)]
-    pub(crate) input: InputArgs,
 }
 
 /// `scan NS.T`.
@@ -338,17 +354,6 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: clap_complete::Shell,
 }
 
-/// How a commit treats the manifests that are there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Strategy {
-    /// One more manifest: the fastest commit
-    #[value(name = "fast_append", alias = "fast-append")]
-    FastAppend,
-    /// Merge small manifests, as the commit.manifest.* properties say
-    #[value(name = "merge_commit", alias = "merge-commit")]
-    MergeCommit,
-}
-
 /// A format rows are read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum InputFormat {
@@ -386,10 +391,20 @@ impl Command {
             Self::Init => "init",
             Self::Create(_) => "create",
             Self::Append(_) => "append",
+            Self::Overwrite(_) => "overwrite",
+            Self::Delete(_) => "delete",
             Self::Scan(_) => "scan",
             Self::Describe(_) => "describe",
             Self::Snapshots(_) => "snapshots",
             Self::Files(_) => "files",
+            Self::Refs(_) => "refs",
+            Self::Tag(_) => "tag",
+            Self::Branch(_) => "branch",
+            Self::Rollback(_) => "rollback",
+            Self::SetCurrent(_) => "set-current",
+            Self::FastForward(_) => "fast-forward",
+            Self::CherryPick(_) => "cherry-pick",
+            Self::Publish(_) => "publish",
             Self::List(_) => "list",
             Self::Drop(_) => "drop",
             Self::Plugins => "plugins",

@@ -1,16 +1,25 @@
-//! One module for each command.
+//! One module for each command, or for a few that are alike.
 
 mod append;
 mod at;
 mod completions;
 mod create;
+mod delete;
 mod describe;
 mod drop;
 mod files;
+mod forward;
 mod init;
 mod list;
+mod moved;
+mod options;
+mod outcome;
+mod overwrite;
 mod plugins;
 mod quickstart;
+mod refs;
+mod rollback;
+mod rows;
 mod scan;
 mod snapshots;
 
@@ -34,10 +43,20 @@ pub(crate) async fn run(cli: Cli, ui: &Ui) -> Result<()> {
         Command::Init => init::run(name, &location, ui).await,
         Command::Create(args) => create::run(name, args, &location, ui).await,
         Command::Append(args) => append::run(name, args, &location, ui).await,
+        Command::Overwrite(args) => overwrite::run(name, args, &location, ui).await,
+        Command::Delete(args) => delete::run(name, args, &location, ui).await,
         Command::Scan(args) => scan::run(name, args, &location, ui).await,
         Command::Describe(args) => describe::run(name, args, &location, ui).await,
         Command::Snapshots(args) => snapshots::run(name, args, &location, ui).await,
         Command::Files(args) => files::run(name, args, &location, ui).await,
+        Command::Refs(args) => refs::list(name, args, &location, ui).await,
+        Command::Tag(args) => refs::tag(name, args, &location, ui).await,
+        Command::Branch(args) => refs::branch(name, args, &location, ui).await,
+        Command::Rollback(args) => rollback::run(name, args, &location, ui).await,
+        Command::SetCurrent(args) => rollback::set_current(name, args, &location, ui).await,
+        Command::FastForward(args) => forward::fast_forward(name, args, &location, ui).await,
+        Command::CherryPick(args) => forward::cherry_pick(name, args, &location, ui).await,
+        Command::Publish(args) => forward::publish(name, args, &location, ui).await,
         Command::List(args) => list::run(name, args, &location, ui).await,
         Command::Drop(args) => drop::run(name, args, &location, ui).await,
         Command::Quickstart => quickstart::run(name, &location, ui).await,

@@ -97,13 +97,15 @@ pub fn drop_branch(table: &TableMetadata, name: &str) -> Result<Vec<TableUpdate>
 
 /// Sets `branch` back to an earlier snapshot of its own history (FR-007).
 ///
-/// Fails with `SnapshotNotFound`, or `Rollback` when the snapshot is not in the history of the branch.
+/// Fails with `SnapshotNotFound` when there is no such snapshot or branch, or `Rollback` when the snapshot is not in the
+/// history of the branch.
 pub fn rollback_to_snapshot(
     table: &TableMetadata,
     branch: &str,
     snapshot_id: i64,
 ) -> Result<Vec<TableUpdate>> {
     existing_snapshot(table, Some(snapshot_id))?;
+    existing_branch(table, branch)?;
     if !history(table, branch).any(|s| s.snapshot_id() == snapshot_id) {
         return Err(Error::new(
             ErrorKind::Rollback,
@@ -116,12 +118,13 @@ pub fn rollback_to_snapshot(
 
 /// Sets `branch` back to the newest snapshot of its history that was made at or before `timestamp_ms`.
 ///
-/// Fails with `Rollback` when there is none.
+/// Fails with `SnapshotNotFound` when there is no such branch, or `Rollback` when it was not there yet.
 pub fn rollback_to_timestamp(
     table: &TableMetadata,
     branch: &str,
     timestamp_ms: i64,
 ) -> Result<Vec<TableUpdate>> {
+    existing_branch(table, branch)?;
     let found = history(table, branch).find(|s| s.timestamp_ms() <= timestamp_ms);
     match found {
         Some(snapshot) => move_to(table, branch, snapshot.snapshot_id()),
@@ -222,6 +225,14 @@ fn set(name: &str, reference: SnapshotReference) -> TableUpdate {
 fn branch_retention(retention: BranchRetention) -> SnapshotRetention {
     let BranchRetention { min_snapshots_to_keep, max_snapshot_age_ms, max_ref_age_ms } = retention;
     SnapshotRetention::branch(min_snapshots_to_keep, max_snapshot_age_ms, max_ref_age_ms)
+}
+
+/// A table without snapshots has a main branch all the same.
+fn existing_branch(table: &TableMetadata, branch: &str) -> Result<()> {
+    if branch == MAIN_BRANCH || table.snapshot_for_ref(branch).is_some() {
+        return Ok(());
+    }
+    Err(no_such(branch))
 }
 
 fn existing_snapshot(table: &TableMetadata, snapshot_id: Option<i64>) -> Result<i64> {

@@ -1,0 +1,184 @@
+//! The grammar of `append`, `overwrite` and `delete`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::InputArgs;
+use crate::values::{KeyValue, TableName};
+
+pub(super) const APPEND_EXAMPLES: &str = "\
+Formats are known by extension (.parquet .csv .tsv .json .ndjson .jsonl .arrow .arrows .feather .ipc, the text ones
+also with .gz or .zst) or else by content. Folders are read with everything below them, in the order of their names, without
+hidden files and those that start with '_'. Schemas of all inputs are checked before anything is written.
+
+CSV has a header line, and is read with the types of the table. An empty field is NULL, unless --null says what is.
+
+--staged adds the snapshot without showing it: `floe publish` shows it, by the wap.id it was given.
+
+Examples:
+  floe append trips.flights january.parquet february.parquet
+  floe append trips.flights exports/ --strategy merge_commit --snapshot-property job=nightly
+  floe append trips.flights march.parquet --branch audit --idempotency-key march-2013
+  floe append trips.flights april.parquet --staged --snapshot-property wap.id=april
+  zcat flights.csv.gz | floe append trips.flights - --input-format csv";
+
+pub(super) const OVERWRITE_EXAMPLES: &str = "\
+Inputs are read as `floe append` reads them. In one snapshot, the new rows take the place of
+
+  all rows,
+  with --filter: the rows for which it is true; the new rows need not match it,
+  with --dynamic: the rows of the partitions that the new rows belong to; in a table without partitions, all rows.
+
+An input without rows takes rows away all the same, except with --dynamic in a table with partitions.
+
+Examples:
+  floe overwrite trips.flights flights.parquet
+  floe overwrite trips.flights june.parquet --filter \"time_hour >= '2013-06-01' and time_hour < '2013-07-01'\"
+  floe overwrite trips.flights june.parquet --dynamic --dry-run
+  floe overwrite trips.flights june.parquet --dynamic --branch audit --idempotency-key june-2013";
+
+pub(super) const DELETE_EXAMPLES: &str = "\
+Rows for which the filter is false or unknown, as with NULL, stay. `--filter true` deletes every row.
+Files that match as a whole are removed unread.
+
+Filters: = != < <= > >=, AND OR NOT, IN (…), BETWEEN … AND …, LIKE 'abc%', IS NULL, IS NOT NULL, IS NAN.
+
+Examples:
+  floe delete trips.flights --filter \"carrier = 'AS'\" --dry-run
+  floe delete trips.flights --filter \"dep_delay is null\" --mode merge-on-read
+  floe delete trips.flights --filter \"time_hour < '2013-02-01'\" --idempotency-key retention-2013-01";
+
+/// `append NS.T FILE…`.
+#[derive(Debug, Args)]
+pub(crate) struct AppendArgs {
+    /// The table
+    #[arg(value_name = "NAMESPACE.TABLE")]
+    pub(crate) table: TableName,
+
+    /// Files and folders; '-' is standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// How the commit treats the table's manifests
+    #[arg(long, value_enum, value_name = "STRATEGY")]
+    pub(crate) strategy: Option<Strategy>,
+
+    /// Add the snapshot to the table, and leave the branch where it is until `floe publish`
+    #[arg(long)]
+    pub(crate) staged: bool,
+
+    #[command(flatten)]
+    pub(crate) commit: CommitArgs,
+
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+}
+
+/// `overwrite NS.T FILE… [--filter … | --dynamic]`.
+#[derive(Debug, Args)]
+pub(crate) struct OverwriteArgs {
+    /// The table
+    #[arg(value_name = "NAMESPACE.TABLE")]
+    pub(crate) table: TableName,
+
+    /// Files and folders; '-' is standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Take away the rows for which this is true
+    #[arg(long, value_name = "EXPRESSION", conflicts_with = "dynamic")]
+    pub(crate) filter: Option<String>,
+
+    /// Take away the rows of the partitions that the new rows belong to
+    #[arg(long)]
+    pub(crate) dynamic: bool,
+
+    #[command(flatten)]
+    pub(crate) rows: RowArgs,
+
+    #[command(flatten)]
+    pub(crate) commit: CommitArgs,
+
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+}
+
+/// `delete NS.T --filter …`.
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArgs {
+    /// The table
+    #[arg(value_name = "NAMESPACE.TABLE")]
+    pub(crate) table: TableName,
+
+    /// Delete the rows for which this is true
+    #[arg(long, value_name = "EXPRESSION")]
+    pub(crate) filter: String,
+
+    #[command(flatten)]
+    pub(crate) rows: RowArgs,
+
+    #[command(flatten)]
+    pub(crate) commit: CommitArgs,
+}
+
+/// How rows that are there are taken away.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RowArgs {
+    /// How rows of data files are removed [default: as the table's properties say]
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub(crate) mode: Option<Mode>,
+
+    /// What other writers may do meanwhile [default: as the table's properties say]
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    pub(crate) isolation: Option<IsolationLevel>,
+
+    /// Only count what would change; nothing is written
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Where and as what a change is committed.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CommitArgs {
+    /// The branch to change [default: main]
+    #[arg(long, value_name = "BRANCH")]
+    pub(crate) branch: Option<String>,
+
+    /// A name for this very change: done again with the same name on the same branch, it changes nothing
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+
+    /// Set a property in the summary of the snapshot; may be given more than once
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) snapshot_property: Vec<KeyValue>,
+}
+
+/// How a commit treats the manifests that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Strategy {
+    /// One more manifest: the fastest commit
+    #[value(name = "fast_append", alias = "fast-append")]
+    FastAppend,
+    /// Merge small manifests, as the commit.manifest.* properties say
+    #[value(name = "merge_commit", alias = "merge-commit")]
+    MergeCommit,
+}
+
+/// How rows of data files are removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// Write files anew without the rows: more work now, none for readers
+    CopyOnWrite,
+    /// Write delete files: little work now, some for each reader
+    MergeOnRead,
+}
+
+/// What other writers may do meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IsolationLevel {
+    /// As if one came after the other: new rows that match are a conflict
+    Serializable,
+    /// The rows that were there at the start; rows that others add stay
+    Snapshot,
+}

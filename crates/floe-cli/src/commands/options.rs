@@ -1,0 +1,67 @@
+//! Options on the command line as the library has them.
+
+use std::collections::BTreeMap;
+
+use floe::execute::rows::RowMode;
+use floe::model::CommitStrategy;
+use floe::plan::expr::Expr;
+use floe::plan::guard::Isolation;
+use floe::{Error, Result};
+
+use crate::args::{CommitArgs, IsolationLevel, Mode, Strategy};
+use crate::values::TableName;
+
+impl From<Mode> for RowMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::CopyOnWrite => Self::CopyOnWrite,
+            Mode::MergeOnRead => Self::MergeOnRead,
+        }
+    }
+}
+
+impl From<IsolationLevel> for Isolation {
+    fn from(level: IsolationLevel) -> Self {
+        match level {
+            IsolationLevel::Serializable => Self::Serializable,
+            IsolationLevel::Snapshot => Self::Snapshot,
+        }
+    }
+}
+
+impl From<Strategy> for CommitStrategy {
+    fn from(strategy: Strategy) -> Self {
+        match strategy {
+            Strategy::FastAppend => Self::FastAppend,
+            Strategy::MergeCommit => Self::MergeCommit,
+        }
+    }
+}
+
+/// The properties of the snapshot. `Validation` for one that is given twice.
+pub(super) fn snapshot_properties(
+    commit: &CommitArgs,
+    table: &TableName,
+) -> Result<BTreeMap<String, String>> {
+    let mut properties = BTreeMap::new();
+    for pair in &commit.snapshot_property {
+        if properties.insert(pair.key.clone(), pair.value.clone()).is_some() {
+            return Err(Error::validation(format!("the snapshot property '{}' is given twice", pair.key))
+                .with_table(table));
+        }
+    }
+    Ok(properties)
+}
+
+/// A filter. `Validation` where it is malformed.
+pub(super) fn filter(text: &str, table: &TableName) -> Result<Expr> {
+    Expr::parse(text).map_err(|e| e.with_table(table))
+}
+
+/// Milliseconds of a day.
+pub(super) const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Days in milliseconds.
+pub(super) fn days(days: u32) -> i64 {
+    i64::from(days) * DAY_MS
+}

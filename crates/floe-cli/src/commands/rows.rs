@@ -1,0 +1,84 @@
+//! The rows that a command writes: its input files, as one stream of the table's columns.
+
+use std::path::PathBuf;
+
+use arrow_schema::Schema;
+use floe::data::BatchStream;
+use floe::{LoadedTable, Result};
+use iceberg::arrow::schema_to_arrow_schema;
+
+use crate::args::InputArgs;
+use crate::input::{ReadOptions, Source, adapter, discover, stream, unify};
+use crate::progress::Progress;
+use crate::ui::{Report, Ui};
+
+/// What is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Read {
+    /// How many files, standard input counting as one.
+    inputs: usize,
+    /// Their size; standard input has none.
+    bytes: u64,
+}
+
+impl Read {
+    /// Adds this to a report.
+    pub(super) fn on(self, report: Report) -> Report {
+        report.with("inputs", self.inputs).with("input_bytes", self.bytes)
+    }
+}
+
+/// The rows of all inputs.
+pub(super) struct Rows {
+    pub(super) data: BatchStream,
+    pub(super) read: Read,
+    /// Counts rows as they are read.
+    pub(super) progress: Progress,
+}
+
+impl Rows {
+    /// Finds the inputs and checks every schema against the table's, before a row is read. `what` is the title of the
+    /// progress bar.
+    pub(super) fn open(
+        files: &[PathBuf],
+        input: &InputArgs,
+        table: &LoadedTable,
+        what: &str,
+        ui: &Ui,
+    ) -> Result<Self> {
+        let options = ReadOptions::from(input);
+        let open = || {
+            let schema = schema_to_arrow_schema(table.metadata.current_schema())?;
+            let sources = discover(files, &options)?;
+            let read = Read { inputs: sources.len(), bytes: sources.iter().map(Source::bytes).sum() };
+            let progress = ui.progress(what, sources.iter().map(Source::rows).sum());
+            let data = rows(sources, &schema, options.clone(), &progress)?;
+            Ok(Self { data, read, progress })
+        };
+        open().map_err(|e: floe::Error| e.with_table(&table.ident))
+    }
+}
+
+fn rows(
+    sources: Vec<Source>,
+    table: &Schema,
+    options: ReadOptions,
+    progress: &Progress,
+) -> Result<BatchStream> {
+    let schemas = sources
+        .iter()
+        .map(|source| Ok((source.label(), source.schema_for(table, &options)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let one = unify(&schemas, table)?;
+    let own: Vec<_> = schemas.into_iter().map(|(_, schema)| schema).collect();
+    let inputs = sources.into_iter().zip(own).map(|(source, own)| {
+        let adapt = adapter(source.label().to_owned(), &own, &one);
+        let progress = progress.clone();
+        let counted: Box<dyn Fn(_) -> _ + Send> = Box::new(move |batch: arrow_array::RecordBatch| {
+            progress.add(batch.num_rows() as u64);
+            adapt(batch)
+        });
+        (source, own, counted)
+    });
+    Ok(stream(inputs.collect(), one, options))
+}
