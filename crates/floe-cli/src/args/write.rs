@@ -125,11 +125,11 @@ pub(crate) struct DeleteArgs {
 /// How rows that are there are taken away.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RowArgs {
-    /// How rows of data files are removed [default: as the table's properties say]
+    /// How rows of data files are removed [default: copy-on-write; `delete` asks write.delete.mode of the table]
     #[arg(long, value_enum, value_name = "MODE")]
     pub(crate) mode: Option<Mode>,
 
-    /// What other writers may do meanwhile [default: as the table's properties say]
+    /// What other writers may do meanwhile [default: as write.delete.isolation-level of the table says]
     #[arg(long, value_enum, value_name = "LEVEL")]
     pub(crate) isolation: Option<IsolationLevel>,
 

@@ -12,7 +12,8 @@ fn head(table: &LoadedTable, branch: &str) -> Option<i64> {
     table.metadata.snapshot_for_ref(branch).map(|s| s.snapshot_id())
 }
 
-/// The report of a command that moved a branch: where from and where to, and what is there now.
+/// The report of a command that moved a branch: where from and where to, and what is there now, as far as the summary
+/// of the snapshot says. Its rows are those of data files, those that delete files take away with them.
 pub(super) fn report(
     command: &str,
     verb: &str,
@@ -22,8 +23,10 @@ pub(super) fn report(
 ) -> Report {
     let branch = branch.unwrap_or(MAIN_BRANCH);
     let (from, to) = (head(before, branch), head(after, branch));
-    let summary = after.metadata.snapshot_for_ref(branch).map(|snapshot| totals(snapshot));
-    let (rows, files, bytes) = summary.unwrap_or_default();
+    let snapshot = after.metadata.snapshot_for_ref(branch);
+    let total = |key| snapshot.and_then(|s| entry(s, key));
+    let (rows, files, bytes) = (total("total-records"), total("total-data-files"), total("total-files-size"));
+    let delete_files = total("total-delete-files");
     let id = to.unwrap_or_default();
     let text = if from == to {
         format!("{branch} of {name} is at snapshot {id} already")
@@ -32,6 +35,8 @@ pub(super) fn report(
         let there = [
             rows.map(|rows| render::counted(rows, "row")),
             files.map(|files| render::counted(files, "file")),
+            // The rows that these take away are among those counted.
+            delete_files.filter(|n| *n > 0).map(|files| render::counted(files, "delete file")),
             bytes.map(render::bytes),
         ];
         let there = there.into_iter().flatten().collect::<Vec<_>>().join(", ");
@@ -46,6 +51,7 @@ pub(super) fn report(
         .with("changed", from != to)
         .with("total_rows", rows)
         .with("total_files", files)
+        .with("total_delete_files", delete_files)
         .with("total_bytes", bytes)
         .text(text)
 }
@@ -81,15 +87,7 @@ pub(super) fn applied(
         .text(text)
 }
 
-/// Rows, data files and bytes of a snapshot, as far as its summary says.
-fn totals(snapshot: &Snapshot) -> (Option<u64>, Option<u64>, Option<u64>) {
-    (
-        entry(snapshot, "total-records"),
-        entry(snapshot, "total-data-files"),
-        entry(snapshot, "total-files-size"),
-    )
-}
-
+/// A number in the summary of a snapshot.
 fn entry(snapshot: &Snapshot, key: &str) -> Option<u64> {
     snapshot.summary().additional_properties.get(key).and_then(|n| n.parse().ok())
 }
