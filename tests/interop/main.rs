@@ -7,6 +7,7 @@ mod alternating;
 mod filters;
 mod floe_writes;
 mod peer_writes;
+mod row_level;
 
 use arrow_array::RecordBatch;
 use floe::iceberg::TableIdent;
@@ -51,8 +52,7 @@ async fn assert_all_read_alike(warehouse: &Warehouse, peers: &Peers, tables: &[E
     }
 }
 
-/// A partition spec for every transform on every kind of column that it takes, and some of two fields. (UUIDs as
-/// partition values cannot be written and are refused: the `iceberg` crate cannot encode them.)
+/// A partition spec for every transform on every kind of column that it takes, and some of two fields.
 fn specs() -> Vec<(&'static str, Option<PartitionSpec>)> {
     let one = |column, transform, number| Some(spec(&[(field_id(column), transform, number)]));
     vec![
@@ -62,6 +62,7 @@ fn specs() -> Vec<(&'static str, Option<PartitionSpec>)> {
         ("identity_date", one("c_date", Identity, None)),
         ("identity_decimal", one("c_decimal9", Identity, None)),
         ("identity_string", one("c_string", Identity, None)),
+        ("identity_uuid", one("c_uuid", Identity, None)),
         ("year_ts", one("c_ts", Year, None)),
         ("year_date", one("c_date", Year, None)),
         ("month_tstz", one("c_tstz", Month, None)),

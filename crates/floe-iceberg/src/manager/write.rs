@@ -8,7 +8,7 @@ use floe_core::{LoadedTable, Result, span};
 use floe_plan::backoff::RetryPolicy;
 use floe_plan::change::ChangeSet;
 use floe_plan::expr::Expr;
-use floe_plan::guard::Guard;
+use floe_plan::guard::{Guard, Isolation};
 use iceberg::TableIdent;
 use iceberg::spec::MAIN_BRANCH;
 use tracing::Span;
@@ -20,7 +20,8 @@ use crate::commit::{CommitRequest, CommitStrategy, commit, find_token};
 use crate::data::BatchStream;
 use crate::execute::delete::delete;
 use crate::execute::overwrite::{Overwritten, overwrite};
-use crate::execute::rows::{RowChange, RowCounts, RowOptions};
+use crate::execute::rows::{RowChange, RowCounts, RowMode, RowOptions};
+use crate::execute::upsert::{UpsertOptions, upsert};
 use crate::execute::write::{ProgressFn, WriteOptions, write_data_files_with_progress};
 use crate::model::{DeleteConfig, WriteConfig, WriteMode, WriteOutcome};
 
@@ -95,6 +96,7 @@ impl IcebergTableManager {
             let executed = match config.mode {
                 WriteMode::Append => self.append(&base, data, progress).await?,
                 WriteMode::Overwrite => self.overwrite(&base, intent.branch(), data, config).await?,
+                WriteMode::Upsert => self.upsert(&base, intent.branch(), data, config).await?,
             };
             self.conclude(base, &intent, executed).await
         };
@@ -120,13 +122,7 @@ impl IcebergTableManager {
             staged: false,
             dry_run: config.dry_run,
         };
-        let options = RowOptions {
-            mode: config.row_mode,
-            isolation: config.isolation,
-            dry_run: config.dry_run,
-            memory_bytes: self.config.write_memory_bytes,
-            ..RowOptions::default()
-        };
+        let options = self.row_options(config.row_mode, config.isolation, config.dry_run);
         let run = async {
             let base = match self.begin(table, &intent).await? {
                 ControlFlow::Continue(base) => base,
@@ -218,13 +214,7 @@ impl IcebergTableManager {
         data: BatchStream,
         config: &WriteConfig,
     ) -> Result<Executed> {
-        let options = RowOptions {
-            mode: config.row_mode,
-            isolation: config.isolation,
-            dry_run: config.dry_run,
-            memory_bytes: self.config.write_memory_bytes,
-            ..RowOptions::default()
-        };
+        let options = self.row_options(config.row_mode, config.isolation, config.dry_run);
         let filter = config.overwrite_filter.as_deref().map(Expr::parse).transpose()?;
         let what = match &filter {
             Some(filter) => Overwritten::Matching(filter),
@@ -232,6 +222,32 @@ impl IcebergTableManager {
             None => Overwritten::All,
         };
         overwrite(base, branch, data, what, &options, &*self.environment).await.map(Executed::from)
+    }
+
+    async fn upsert(
+        &self,
+        base: &TableBase,
+        branch: &str,
+        data: BatchStream,
+        config: &WriteConfig,
+    ) -> Result<Executed> {
+        let options = UpsertOptions {
+            join_columns: config.join_columns.clone(),
+            when_matched: config.when_matched,
+            when_not_matched: config.when_not_matched,
+            when_not_matched_by_source: config.when_not_matched_by_source,
+            branch: branch.to_owned(),
+            rows: self.row_options(config.row_mode, config.isolation, config.dry_run),
+        };
+        let merged = upsert(base, data, &options, &*self.environment).await?;
+        let mut executed = Executed::from(merged.rows);
+        executed.outcome.merged = Some(merged.counts);
+        Ok(executed)
+    }
+
+    fn row_options(&self, mode: Option<RowMode>, isolation: Option<Isolation>, dry_run: bool) -> RowOptions {
+        let memory_bytes = self.config.write_memory_bytes;
+        RowOptions { mode, isolation, dry_run, memory_bytes, ..RowOptions::default() }
     }
 
     /// Commits, and clears away files that an earlier commit with the same token made superfluous.

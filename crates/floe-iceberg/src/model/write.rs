@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::faults::Faults;
 use crate::commit::CommitStrategy;
+use crate::execute::merge::MergeCounts;
 use crate::execute::rows::{RowCounts, RowMode};
+use crate::execute::upsert::{WhenMatched, WhenNotMatched, WhenNotMatchedBySource};
 
 /// What a write does with the rows that are there (FR-005).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +24,9 @@ pub enum WriteMode {
     /// Puts the new rows in the place of others: all, those that `overwrite_filter` is true for, or those of
     /// the partitions that the new rows belong to (`overwrite_partitions`).
     Overwrite,
+    /// Updates the rows whose `join_columns` equal those of a new row, and adds the new rows that no row
+    /// equals so.
+    Upsert,
 }
 
 impl WriteMode {
@@ -30,6 +35,7 @@ impl WriteMode {
         match self {
             Self::Append => "append",
             Self::Overwrite => "overwrite",
+            Self::Upsert => "upsert",
         }
     }
 }
@@ -48,6 +54,14 @@ pub struct WriteConfig {
     pub overwrite_filter: Option<String>,
     /// An overwrite takes away the rows of the partitions that the new rows belong to (dynamic overwrite).
     pub overwrite_partitions: bool,
+    /// The columns that identify a row to an upsert, which needs them; fields of structs as `struct.field`.
+    pub join_columns: Vec<String>,
+    /// What an upsert does with rows that are there.
+    pub when_matched: WhenMatched,
+    /// What an upsert does with rows that are not there.
+    pub when_not_matched: WhenNotMatched,
+    /// What an upsert does with rows that only the table has.
+    pub when_not_matched_by_source: WhenNotMatchedBySource,
     /// How rows of data files are removed; what the table's properties say when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub row_mode: Option<RowMode>,
@@ -89,7 +103,16 @@ impl WriteConfig {
         faults.check(self.overwrite_filter.is_none() || !self.overwrite_partitions, || {
             "overwrite_filter and overwrite_partitions exclude each other".into()
         });
-        faults.check(overwrites || !self.dry_run, || "dry_run is not for appends".into());
+        let upserts = self.mode == WriteMode::Upsert;
+        faults.check(upserts != self.join_columns.is_empty(), || {
+            let what = if upserts {
+                "upsert needs join_columns"
+            } else {
+                "join_columns are for the mode upsert only"
+            };
+            what.into()
+        });
+        faults.check(self.mode != WriteMode::Append || !self.dry_run, || "dry_run is not for appends".into());
         faults.into_result("the write configuration")
     }
 }
@@ -112,6 +135,9 @@ pub struct WriteOutcome {
     /// What became of the rows and files that were there, for everything but appends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<RowCounts>,
+    /// What an upsert did with the rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged: Option<MergeCounts>,
     /// Whether this only says what would happen.
     pub dry_run: bool,
     /// The snapshot's summary.
