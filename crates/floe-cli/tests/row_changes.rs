@@ -158,6 +158,22 @@ fn the_same_key_again_changes_nothing() {
 }
 
 #[test]
+fn a_staged_append_is_repeated_safely_before_and_after_it_is_published() {
+    let floe = filled();
+    floe.file("new.csv", "id,name\n7,a\n");
+    let line = "append t.t new.csv --staged --snapshot-property wap.id=w --idempotency-key k --json";
+    let first = floe.line(line).json();
+    assert_eq!((&first["staged"], &first["replayed"]), (&true.into(), &false.into()));
+    let before = floe.files().len();
+    let again = floe.line(line).json();
+    assert_eq!((&again["replayed"], &again["snapshot_id"]), (&true.into(), &first["snapshot_id"]));
+    assert_eq!((floe.files().len(), ids(&floe).len()), (before, 6), "nothing stays behind");
+    floe.line("publish t.t w").ok();
+    assert_eq!(floe.line(line).json()["replayed"], true);
+    assert_eq!(ids(&floe), [1, 2, 3, 4, 5, 6, 7]);
+}
+
+#[test]
 fn writes_to_a_branch_leave_main_alone() {
     let floe = filled();
     floe.file("new.csv", "id,name\n7,a\n");
@@ -189,6 +205,11 @@ fn what_is_unknown_or_malformed_is_refused_and_writes_nothing() {
     for command in ["append t.t new.csv", "overwrite t.t new.csv", "delete t.t --filter id=1"] {
         floe.line(&format!("{command} --branch nope --json")).fails("snapshot_not_found", 3);
         floe.line(&format!("{command} --branch v1 --json")).fails("validation", 2);
+        // An empty key, as of a variable that is not set, would make the next delete look like this one.
+        for option in ["--idempotency-key", "--branch"] {
+            let words: Vec<_> = command.split(' ').chain([option, "", "--json"]).collect();
+            floe.run(&words).fails("validation", 2);
+        }
         floe.line(&format!("{command} --snapshot-property a=1 --snapshot-property a=2 --json"))
             .fails("validation", 2);
     }

@@ -124,6 +124,7 @@ impl IcebergTableManager {
         };
         let options = self.row_options(config.row_mode, config.isolation, config.dry_run);
         let run = async {
+            config.validate()?;
             let base = match self.begin(table, &intent).await? {
                 ControlFlow::Continue(base) => base,
                 ControlFlow::Break(replayed) => return Ok(replayed),

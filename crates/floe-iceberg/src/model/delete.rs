@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use floe_core::Result;
 use floe_plan::guard::Isolation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::faults::Faults;
 use crate::execute::rows::RowMode;
 
 /// How rows are deleted.
@@ -29,4 +31,29 @@ pub struct DeleteConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     pub idempotency_key: Option<String>,
+}
+
+impl DeleteConfig {
+    /// Checks what can be checked without the table; one `Validation` error names all faults.
+    pub fn validate(&self) -> Result<()> {
+        let mut faults = Faults::default();
+        faults.check(self.branch.as_ref().is_none_or(|b| !b.is_empty()), || "branch is empty".into());
+        faults.check(self.idempotency_key.as_ref().is_none_or(|k| (1..=255).contains(&k.len())), || {
+            "idempotency_key must have 1 to 255 bytes".into()
+        });
+        faults.into_result("the delete configuration")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_key_or_branch_is_refused() {
+        let empty = || Some(String::new());
+        assert!(DeleteConfig::default().validate().is_ok());
+        assert!(DeleteConfig { idempotency_key: empty(), ..DeleteConfig::default() }.validate().is_err());
+        assert!(DeleteConfig { branch: empty(), ..DeleteConfig::default() }.validate().is_err());
+    }
 }
