@@ -12,7 +12,8 @@ pub(crate) use self::refs::{
     TagArgs,
 };
 pub(crate) use self::write::{
-    AppendArgs, CommitArgs, DeleteArgs, IsolationLevel, Mode, OverwriteArgs, Strategy,
+    AppendArgs, CommitArgs, DeleteArgs, IsolationLevel, Matched, Mode, NotMatched, OverwriteArgs, Strategy,
+    UpsertArgs,
 };
 use crate::partition::PartitionTerm;
 use crate::values::{KeyValue, TableName};
@@ -104,6 +105,10 @@ pub(crate) enum Command {
     /// Put files in the place of rows: all, those of a filter, or those of the same partitions
     #[command(after_help = write::OVERWRITE_EXAMPLES)]
     Overwrite(OverwriteArgs),
+
+    /// Update the rows that files have new versions of, and add those that are not there
+    #[command(after_help = write::UPSERT_EXAMPLES)]
+    Upsert(UpsertArgs),
 
     /// Delete the rows for which a filter is true
     #[command(after_help = write::DELETE_EXAMPLES)]
@@ -392,6 +397,7 @@ impl Command {
             Self::Create(_) => "create",
             Self::Append(_) => "append",
             Self::Overwrite(_) => "overwrite",
+            Self::Upsert(_) => "upsert",
             Self::Delete(_) => "delete",
             Self::Scan(_) => "scan",
             Self::Describe(_) => "describe",

@@ -142,6 +142,7 @@ fn help_shows_examples_and_exit_codes() {
         "create",
         "append",
         "overwrite",
+        "upsert",
         "delete",
         "refs",
         "tag",

@@ -1,4 +1,4 @@
-//! `overwrite`, `delete`, and `append` to branches, staged and repeated.
+//! `overwrite`, `upsert`, `delete`, and `append` to branches, staged and repeated.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -231,4 +231,40 @@ fn each_isolation_level_is_taken() {
         floe.line(&format!("overwrite t.t new.csv --filter id=2 --isolation {level}")).ok();
         assert_eq!(ids(&floe), [3, 4, 5, 6, 7], "{level}");
     }
+}
+
+#[test]
+fn an_upsert_updates_and_adds_rows_in_one_snapshot_and_once_by_key() {
+    let floe = filled();
+    floe.file("changes.csv", "id,name\n3,z\n6,y\n9,c\n");
+    let dry = floe.line("upsert t.t changes.csv --on id --dry-run --json").json();
+    assert_eq!((&dry["rows_updated"], &dry["rows_inserted"]), (&2.into(), &1.into()));
+    assert_eq!((snapshots(&floe), ids(&floe)), (1, vec![1, 2, 3, 4, 5, 6]));
+
+    let line = "upsert t.t changes.csv --on id --mode merge-on-read --idempotency-key k --json";
+    let done = floe.line(line).json();
+    assert_eq!((&done["rows_updated"], &done["rows_inserted"]), (&2.into(), &1.into()));
+    assert_eq!((snapshots(&floe), ids(&floe)), (2, vec![1, 2, 3, 4, 5, 6, 9]));
+    let scan = floe.run(&["scan", "t.t", "--filter", "name in ('y', 'z')", "--json"]).json();
+    assert_eq!(scan["rows"], 2);
+
+    let again = floe.line(line).json();
+    assert_eq!((&again["replayed"], &again["snapshot_id"]), (&true.into(), &done["snapshot_id"]));
+    assert_eq!(snapshots(&floe), 2);
+
+    floe.file("gone.csv", "id,name\n1,\n77,\n");
+    let gone = floe.line("upsert t.t gone.csv --on id --matched delete --not-matched ignore --json").json();
+    assert_eq!((&gone["rows_deleted"], &gone["rows_inserted"]), (&1.into(), &0.into()));
+    assert_eq!(ids(&floe), [2, 3, 4, 5, 6, 9]);
+}
+
+#[test]
+fn an_upsert_refuses_unknown_and_doubled_keys_and_writes_nothing() {
+    let floe = filled();
+    floe.file("twice.csv", "id,name\n3,x\n3,y\n");
+    for line in ["upsert t.t twice.csv --on id --json", "upsert t.t rows.csv --on nme --json"] {
+        let failed = floe.line(line);
+        assert_eq!(failed.code, 2, "{line}");
+    }
+    assert_eq!(snapshots(&floe), 1);
 }

@@ -1,4 +1,4 @@
-//! The grammar of `append`, `overwrite` and `delete`.
+//! The grammar of `append`, `overwrite`, `upsert` and `delete`.
 
 use std::path::PathBuf;
 
@@ -37,6 +37,17 @@ Examples:
   floe overwrite trips.flights june.parquet --filter \"time_hour >= '2013-06-01' and time_hour < '2013-07-01'\"
   floe overwrite trips.flights june.parquet --dynamic --dry-run
   floe overwrite trips.flights june.parquet --dynamic --branch audit --idempotency-key june-2013";
+
+pub(super) const UPSERT_EXAMPLES: &str = "\
+Inputs are read as `floe append` reads them. In one snapshot, a new row takes the place of the rows whose columns --on
+equal its own, NULL equal to NULL, and is added where there is none. A column that the inputs lack keeps its value. Two
+new rows with one key are an error.
+
+Examples:
+  floe upsert shop.customers changes.csv --on id
+  floe upsert shop.prices today.parquet --on shop,article --matched update-if-changed --mode merge-on-read
+  floe upsert shop.customers gone.csv --on id --matched delete --not-matched ignore --dry-run
+  floe upsert shop.customers changes.csv --on id --idempotency-key run-17";
 
 pub(super) const DELETE_EXAMPLES: &str = "\
 Rows for which the filter is false or unknown, as with NULL, stay. `--filter true` deletes every row.
@@ -102,6 +113,61 @@ pub(crate) struct OverwriteArgs {
 
     #[command(flatten)]
     pub(crate) input: InputArgs,
+}
+
+/// `upsert NS.T FILE… --on COLUMN[,…]`.
+#[derive(Debug, Args)]
+pub(crate) struct UpsertArgs {
+    /// The table
+    #[arg(value_name = "NAMESPACE.TABLE")]
+    pub(crate) table: TableName,
+
+    /// Files and folders; '-' is standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// The columns that identify a row; fields of structs as struct.field
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',', required = true)]
+    pub(crate) on: Vec<String>,
+
+    /// What happens to rows that are there
+    #[arg(long, value_enum, value_name = "ACTION", default_value = "update-all")]
+    pub(crate) matched: Matched,
+
+    /// What happens to rows that are not there
+    #[arg(long, value_enum, value_name = "ACTION", default_value = "insert")]
+    pub(crate) not_matched: NotMatched,
+
+    #[command(flatten)]
+    pub(crate) rows: RowArgs,
+
+    #[command(flatten)]
+    pub(crate) commit: CommitArgs,
+
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+}
+
+/// What an upsert does with rows that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Matched {
+    /// The new row takes their place
+    UpdateAll,
+    /// The new row takes their place if a column differs
+    UpdateIfChanged,
+    /// They stay as they are
+    Ignore,
+    /// They are deleted
+    Delete,
+}
+
+/// What an upsert does with rows that are not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NotMatched {
+    /// They are added
+    Insert,
+    /// They are left out
+    Ignore,
 }
 
 /// `delete NS.T --filter …`.

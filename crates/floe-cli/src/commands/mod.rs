@@ -22,6 +22,7 @@ mod rollback;
 mod rows;
 mod scan;
 mod snapshots;
+mod upsert;
 
 use floe::Result;
 
@@ -44,6 +45,7 @@ pub(crate) async fn run(cli: Cli, ui: &Ui) -> Result<()> {
         Command::Create(args) => create::run(name, args, &location, ui).await,
         Command::Append(args) => append::run(name, args, &location, ui).await,
         Command::Overwrite(args) => overwrite::run(name, args, &location, ui).await,
+        Command::Upsert(args) => upsert::run(name, args, &location, ui).await,
         Command::Delete(args) => delete::run(name, args, &location, ui).await,
         Command::Scan(args) => scan::run(name, args, &location, ui).await,
         Command::Describe(args) => describe::run(name, args, &location, ui).await,

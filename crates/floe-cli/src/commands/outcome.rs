@@ -18,6 +18,7 @@ pub(super) enum Deed {
     Append,
     Stage,
     Overwrite,
+    Upsert,
     Delete,
 }
 
@@ -46,10 +47,17 @@ pub(super) fn report(
         .with("replayed", outcome.replayed)
         .with("elapsed_ms", (seconds * 1000.0).round() as u64)
         .text(describe(deed, &place, outcome, seconds));
-    if matches!(deed, Deed::Overwrite | Deed::Delete) {
+    if matches!(deed, Deed::Overwrite | Deed::Upsert | Deed::Delete) {
         let changes = outcome.changes.unwrap_or_default();
         let changes = serde_json::to_value(changes).map_err(|e| internal(e.to_string()))?;
         report = report.with("dry_run", outcome.dry_run).with("changes", changes);
+    }
+    if let Some(merged) = outcome.merged {
+        report = report
+            .with("rows_updated", merged.rows_updated)
+            .with("rows_inserted", merged.rows_inserted)
+            .with("rows_deleted", merged.rows_deleted)
+            .with("rows_unchanged", merged.rows_unchanged);
     }
     Ok(report)
 }
@@ -71,6 +79,17 @@ fn describe(deed: Deed, place: &str, outcome: &WriteOutcome, seconds: f64) -> St
             let (new, old) = (counted(outcome.rows, "row"), counted(changes.rows_removed, "row"));
             format!("{verb} {new} in the place of {old} of {place}")
         }
+        (Deed::Upsert, dry) => {
+            let merged = outcome.merged.unwrap_or_default();
+            let (update, insert, delete) =
+                if dry { ("Would update", "insert", "delete") } else { ("Updated", "inserted", "deleted") };
+            let gone = match merged.rows_deleted {
+                0 => String::new(),
+                rows => format!(", {delete} {rows}"),
+            };
+            let updated = counted(merged.rows_updated, "row");
+            format!("{update} {updated}, {insert} {}{gone} in {place}", merged.rows_inserted)
+        }
         (Deed::Delete, dry) => {
             let verb = if dry { "Would delete" } else { "Deleted" };
             format!("{verb} {} from {place}", counted(changes.rows_removed, "row"))
@@ -82,7 +101,9 @@ fn describe(deed: Deed, place: &str, outcome: &WriteOutcome, seconds: f64) -> St
     if outcome.attempts == 0 {
         return match deed {
             Deed::Append | Deed::Stage => format!("No rows to append: {place} is as it was"),
-            Deed::Overwrite | Deed::Delete => format!("Nothing to change: {place} is as it was"),
+            Deed::Overwrite | Deed::Upsert | Deed::Delete => {
+                format!("Nothing to change: {place} is as it was")
+            }
         };
     }
     let mut parts = vec![format!("snapshot {snapshot}")];

@@ -1,0 +1,61 @@
+//! `floe upsert`.
+
+use std::time::Instant;
+
+use floe::Result;
+use floe::execute::upsert::{WhenMatched, WhenNotMatched};
+use floe::model::{WriteConfig, WriteMode};
+
+use super::options::snapshot_properties;
+use super::outcome::{Deed, report};
+use super::rows::Rows;
+use crate::args::{Matched, NotMatched, UpsertArgs};
+use crate::ui::Ui;
+use crate::warehouse::Location;
+
+/// Updates and adds the rows of all inputs, in one snapshot.
+pub(super) async fn run(command: &str, args: UpsertArgs, location: &Location, ui: &Ui) -> Result<()> {
+    let started = Instant::now();
+    let config = WriteConfig {
+        mode: WriteMode::Upsert,
+        join_columns: args.on,
+        when_matched: args.matched.into(),
+        when_not_matched: args.not_matched.into(),
+        row_mode: args.rows.mode.map(Into::into),
+        isolation: args.rows.isolation.map(Into::into),
+        dry_run: args.rows.dry_run,
+        snapshot_properties: snapshot_properties(&args.commit, &args.table)?,
+        branch: args.commit.branch.clone(),
+        idempotency_key: args.commit.idempotency_key.clone(),
+        ..WriteConfig::default()
+    };
+    let manager = location.open().await?;
+    let ident = args.table.ident();
+    let table = manager.load_table(&ident).await?;
+    let rows = Rows::open(&args.files, &args.input, &table, "Upserting", ui)?;
+    let (read, progress) = (rows.read, rows.progress);
+    let outcome = Box::pin(manager.write_data(&ident, rows.data, &config)).await;
+    progress.done();
+    let report = report(command, Deed::Upsert, &args.table, &args.commit, &outcome?, started)?;
+    ui.print(&read.on(report))
+}
+
+impl From<Matched> for WhenMatched {
+    fn from(matched: Matched) -> Self {
+        match matched {
+            Matched::UpdateAll => Self::UpdateAll,
+            Matched::UpdateIfChanged => Self::UpdateIfChanged,
+            Matched::Ignore => Self::Ignore,
+            Matched::Delete => Self::Delete,
+        }
+    }
+}
+
+impl From<NotMatched> for WhenNotMatched {
+    fn from(not_matched: NotMatched) -> Self {
+        match not_matched {
+            NotMatched::Insert => Self::Insert,
+            NotMatched::Ignore => Self::Ignore,
+        }
+    }
+}
