@@ -7,7 +7,7 @@ use floe::model::WriteConfig;
 
 use super::options::snapshot_properties;
 use super::outcome::{Deed, report};
-use super::rows::Rows;
+use super::rows;
 use crate::args::AppendArgs;
 use crate::ui::Ui;
 use crate::warehouse::Location;
@@ -26,14 +26,8 @@ pub(super) async fn run(command: &str, args: AppendArgs, location: &Location, ui
         staged: args.staged,
         ..WriteConfig::default()
     };
-    let manager = location.open().await?;
-    let ident = args.table.ident();
-    let table = manager.load_table(&ident).await?;
-    let rows = Rows::open(&args.files, &args.input, &table, "Appending", ui)?;
-    let (read, progress) = (rows.read, rows.progress);
-    let outcome = Box::pin(manager.write_data(&ident, rows.data, &config)).await;
-    progress.done();
-    let outcome = outcome?;
+    let (outcome, read) =
+        rows::write("Appending", &args.table, &args.files, &args.input, &config, location, ui).await?;
     let deed = if args.staged { Deed::Stage } else { Deed::Append };
     let report = read.on(report(command, deed, &args.table, &args.commit, &outcome, started)?);
     ui.print(&report.with("staged", args.staged))?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use arrow_schema::Schema;
 use floe::data::BatchStream;
+use floe::model::{WriteConfig, WriteOutcome};
 use floe::{LoadedTable, Result};
 use iceberg::arrow::schema_to_arrow_schema;
 
@@ -11,6 +12,8 @@ use crate::args::InputArgs;
 use crate::input::{ReadOptions, Source, adapter, discover, stream, unify};
 use crate::progress::Progress;
 use crate::ui::{Report, Ui};
+use crate::values::TableName;
+use crate::warehouse::Location;
 
 /// What is read.
 #[derive(Debug, Clone, Copy)]
@@ -29,23 +32,17 @@ impl Read {
 }
 
 /// The rows of all inputs.
-pub(super) struct Rows {
-    pub(super) data: BatchStream,
-    pub(super) read: Read,
+struct Rows {
+    data: BatchStream,
+    read: Read,
     /// Counts rows as they are read.
-    pub(super) progress: Progress,
+    progress: Progress,
 }
 
 impl Rows {
     /// Finds the inputs and checks every schema against the table's, before a row is read. `what` is the title of the
     /// progress bar.
-    pub(super) fn open(
-        files: &[PathBuf],
-        input: &InputArgs,
-        table: &LoadedTable,
-        what: &str,
-        ui: &Ui,
-    ) -> Result<Self> {
+    fn open(files: &[PathBuf], input: &InputArgs, table: &LoadedTable, what: &str, ui: &Ui) -> Result<Self> {
         let options = ReadOptions::from(input);
         let open = || {
             let schema = schema_to_arrow_schema(table.metadata.current_schema())?;
@@ -57,6 +54,25 @@ impl Rows {
         };
         open().map_err(|e: floe::Error| e.with_table(&table.ident))
     }
+}
+
+/// Writes the rows of all inputs to a table, with a progress bar called `what`.
+pub(super) async fn write(
+    what: &str,
+    table: &TableName,
+    files: &[PathBuf],
+    input: &InputArgs,
+    config: &WriteConfig,
+    location: &Location,
+    ui: &Ui,
+) -> Result<(WriteOutcome, Read)> {
+    let manager = location.open().await?;
+    let ident = table.ident();
+    let loaded = manager.load_table(&ident).await?;
+    let Rows { data, read, progress } = Rows::open(files, input, &loaded, what, ui)?;
+    let outcome = Box::pin(manager.write_data(&ident, data, config)).await;
+    progress.done();
+    Ok((outcome?, read))
 }
 
 fn rows(

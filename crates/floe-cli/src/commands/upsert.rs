@@ -8,7 +8,7 @@ use floe::model::{WriteConfig, WriteMode};
 
 use super::options::snapshot_properties;
 use super::outcome::{Deed, report};
-use super::rows::Rows;
+use super::rows;
 use crate::args::{Matched, NotMatched, UpsertArgs};
 use crate::ui::Ui;
 use crate::warehouse::Location;
@@ -29,14 +29,9 @@ pub(super) async fn run(command: &str, args: UpsertArgs, location: &Location, ui
         idempotency_key: args.commit.idempotency_key.clone(),
         ..WriteConfig::default()
     };
-    let manager = location.open().await?;
-    let ident = args.table.ident();
-    let table = manager.load_table(&ident).await?;
-    let rows = Rows::open(&args.files, &args.input, &table, "Upserting", ui)?;
-    let (read, progress) = (rows.read, rows.progress);
-    let outcome = Box::pin(manager.write_data(&ident, rows.data, &config)).await;
-    progress.done();
-    let report = report(command, Deed::Upsert, &args.table, &args.commit, &outcome?, started)?;
+    let (outcome, read) =
+        rows::write("Upserting", &args.table, &args.files, &args.input, &config, location, ui).await?;
+    let report = report(command, Deed::Upsert, &args.table, &args.commit, &outcome, started)?;
     ui.print(&read.on(report))
 }
 
