@@ -137,13 +137,15 @@ pub fn apply(
 }
 
 /// Every tag and branch of a table, by name.
+///
+/// `TableMetadata` has no accessor for them: they are taken from its serialised form, which costs time in
+/// proportion to the number of snapshots.
 pub fn references(metadata: &TableMetadata) -> Result<BTreeMap<String, SnapshotReference>> {
     #[derive(Deserialize)]
     struct References {
         #[serde(default)]
         refs: BTreeMap<String, SnapshotReference>,
     }
-    // The crate offers a look-up by name only; its JSON form holds them all.
     let unreadable =
         |e| Error::new(ErrorKind::Internal, "the references of the table cannot be read").with_source(e);
     let json = serde_json::to_string(metadata).map_err(unreadable)?;

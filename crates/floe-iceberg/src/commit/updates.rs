@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use floe_core::metadata_file::references;
 use floe_core::{CatalogClient, CommitOutcome, Environment, Error, ErrorKind, LoadedTable, Result};
 use floe_plan::backoff::RetryPolicy;
-use floe_plan::requirements::{refs, requirements};
+use floe_plan::requirements::requirements;
 use iceberg::TableUpdate;
 use iceberg::spec::TableMetadata;
 
@@ -97,7 +98,7 @@ fn took_effect(wanted: &TableMetadata, now: &TableMetadata, updates: &[TableUpda
                 removals.iter().all(|key| wanted.properties().get(key) == now.properties().get(key))
             }
             TableUpdate::SetSnapshotRef { ref_name, .. } | TableUpdate::RemoveSnapshotRef { ref_name } => {
-                refs::all(wanted)?.get(ref_name) == refs::all(now)?.get(ref_name)
+                references(wanted)?.get(ref_name) == references(now)?.get(ref_name)
             }
             TableUpdate::AddSchema { .. } | TableUpdate::SetCurrentSchema { .. } => {
                 wanted.current_schema().as_struct() == now.current_schema().as_struct()

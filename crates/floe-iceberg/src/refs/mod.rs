@@ -20,8 +20,9 @@ mod pick;
 #[cfg(test)]
 mod tests;
 
+use floe_core::metadata_file::references;
 use floe_core::{Error, ErrorKind, Result};
-use floe_plan::requirements::refs as references;
+use floe_plan::requirements::refs::branch as head_of;
 use iceberg::TableUpdate;
 use iceberg::spec::{MAIN_BRANCH, SnapshotRef, SnapshotReference, SnapshotRetention, TableMetadata};
 
@@ -176,7 +177,7 @@ fn create(
 ) -> Result<Vec<TableUpdate>> {
     check_name(name)?;
     let wanted = SnapshotReference::new(existing_snapshot(table, snapshot_id)?, retention);
-    match references::all(table)?.remove(name) {
+    match references(table)?.remove(name) {
         None => Ok(vec![set(name, wanted)]),
         Some(there) if there == wanted => Ok(Vec::new()),
         Some(_) => Err(Error::validation(format!("there is a branch or tag named '{name}' already"))
@@ -191,7 +192,7 @@ fn replace(
     retention: SnapshotRetention,
 ) -> Result<Vec<TableUpdate>> {
     let wanted = SnapshotReference::new(existing_snapshot(table, snapshot_id)?, retention);
-    let there = references::all(table)?.remove(name).ok_or_else(|| no_such(name))?;
+    let there = references(table)?.remove(name).ok_or_else(|| no_such(name))?;
     if there.is_branch() != wanted.is_branch() {
         return Err(wrong_kind(name, there.is_branch()));
     }
@@ -200,7 +201,7 @@ fn replace(
 
 /// A reference that is not there is dropped already.
 fn remove(table: &TableMetadata, name: &str, branch: bool) -> Result<Vec<TableUpdate>> {
-    match references::all(table)?.get(name) {
+    match references(table)?.get(name) {
         None => Ok(Vec::new()),
         Some(there) if there.is_branch() != branch => Err(wrong_kind(name, there.is_branch())),
         Some(_) => Ok(vec![TableUpdate::RemoveSnapshotRef { ref_name: name.to_owned() }]),
@@ -209,7 +210,7 @@ fn remove(table: &TableMetadata, name: &str, branch: bool) -> Result<Vec<TableUp
 
 /// Moves a branch, which keeps its retention.
 fn move_to(table: &TableMetadata, branch: &str, snapshot_id: i64) -> Result<Vec<TableUpdate>> {
-    let retention = match references::branch(table, branch)? {
+    let retention = match head_of(table, branch)? {
         Some(there) if there.snapshot_id == snapshot_id => return Ok(Vec::new()),
         Some(there) => there.retention,
         None if branch == MAIN_BRANCH => branch_retention(BranchRetention::default()),

@@ -9,5 +9,5 @@ mod row_expr;
 mod rules;
 
 pub use keys::{KeyColumn, MAX_LISTED, key_filter};
-pub use row_expr::{RowExpr, RowPair};
+pub use row_expr::{RowExpr, RowPair, without_variants};
 pub use rules::{Action, Applied, Fate, Rule, Rules, apply};

@@ -140,8 +140,8 @@ fn distinct(a: &ArrayRef, b: &ArrayRef) -> Result<BooleanArray> {
     ))
 }
 
-/// One bit pattern for all NaNs, and one for both zeros.
-fn without_variants(array: &ArrayRef) -> ArrayRef {
+/// The same values with one bit pattern for all NaNs, and one for both zeros; other types as they are.
+pub fn without_variants(array: &ArrayRef) -> ArrayRef {
     match array.data_type() {
         DataType::Float32 => Arc::new(
             array

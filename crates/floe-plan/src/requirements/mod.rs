@@ -3,6 +3,7 @@
 pub mod refs;
 
 use floe_core::Result;
+use floe_core::metadata_file::references;
 use iceberg::spec::TableMetadata;
 use iceberg::{TableRequirement, TableUpdate};
 
@@ -86,7 +87,7 @@ fn same_ref(base: &TableMetadata, name: &str) -> TableRequirement {
 }
 
 fn all_refs(base: &TableMetadata) -> Result<Vec<TableRequirement>> {
-    Ok(refs::all(base)?.keys().map(|name| same_ref(base, name)).collect())
+    Ok(references(base)?.keys().map(|name| same_ref(base, name)).collect())
 }
 
 fn same_schema(base: &TableMetadata) -> TableRequirement {
@@ -201,6 +202,6 @@ mod tests {
         assert_eq!(refs::branch(&base, "dev").unwrap(), Some(SnapshotReference::new(7, plain())));
         assert_eq!(refs::branch(&base, "none").unwrap(), None);
         assert_eq!(refs::branch(&base, "v1").unwrap_err().kind(), floe_core::ErrorKind::Validation);
-        assert_eq!(refs::all(&base).unwrap().len(), 3);
+        assert_eq!(references(&base).unwrap().len(), 3);
     }
 }

@@ -1,15 +1,10 @@
 //! Keys: the join columns of rows, encoded so that equal keys have equal bytes.
 
-use std::sync::Arc;
-
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type};
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_row::{RowConverter, Rows, SortField};
-use arrow_schema::DataType;
 use floe_core::{Error, ErrorKind, Result};
 use floe_plan::eval::column_by_field_id;
-use floe_plan::merge::KeyColumn;
+use floe_plan::merge::{KeyColumn, without_variants};
 use iceberg::arrow::type_to_arrow_type;
 use iceberg::spec::Type;
 
@@ -53,23 +48,6 @@ impl KeyCodec {
     }
 }
 
-/// One bit pattern for all NaNs, and one for both zeros.
-fn without_variants(array: &ArrayRef) -> ArrayRef {
-    match array.data_type() {
-        DataType::Float32 => Arc::new(
-            array
-                .as_primitive::<Float32Type>()
-                .unary::<_, Float32Type>(|v| if v.is_nan() { f32::NAN } else { v + 0.0 }),
-        ),
-        DataType::Float64 => Arc::new(
-            array
-                .as_primitive::<Float64Type>()
-                .unary::<_, Float64Type>(|v| if v.is_nan() { f64::NAN } else { v + 0.0 }),
-        ),
-        _ => array.clone(),
-    }
-}
-
 /// The hash of a key. `seed` keeps the hashes of chosen keys from being known beforehand.
 pub(crate) fn hash(seed: u64, key: &[u8]) -> u64 {
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -93,6 +71,8 @@ fn fold(a: u64, b: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use arrow_array::{Float64Array, Int64Array};
     use iceberg::spec::PrimitiveType;
 
