@@ -1,7 +1,5 @@
 """PyIceberg's side of the benchmarks: python pyiceberg_side.py CASE FOLDER; prints one JSON object."""
 
-import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -9,8 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 from pyiceberg.catalog import load_catalog
 
+from side import main, read_input, read_source
 
-def open_catalog(folder: Path, name: str):
+
+def open_catalog(folder: Path, name: str = "pyiceberg"):
     warehouse = folder / name
     warehouse.mkdir(parents=True, exist_ok=True)
     catalog = load_catalog(
@@ -30,15 +30,21 @@ def create(catalog, name: str, schema: pa.Schema, partitioned: bool = False):
     return table
 
 
-def read_input(folder: Path) -> pa.Table:
-    with pa.memory_map(str(folder / "input.arrow")) as source:
-        return pa.ipc.open_file(source).read_all()
+def prepare(folder: Path, case: str) -> None:
+    data = read_input(folder)
+    table = create(open_catalog(folder), case, data.schema, case.startswith("overwrite"))
+    if case == "writers":
+        # Every writer draws from the retries that the table allows.
+        with table.transaction() as change:
+            change.set_properties({"commit.retry.num-retries": "20"})
+    else:
+        table.append(data)
 
 
 def append(folder: Path, partitioned: bool) -> float:
     data = read_input(folder)
     name = "partitioned" if partitioned else "plain"
-    table = create(open_catalog(folder, "pyiceberg"), name, data.schema, partitioned)
+    table = create(open_catalog(folder), name, data.schema, partitioned)
     start = time.perf_counter()
     table.append(data)
     return time.perf_counter() - start
@@ -55,7 +61,7 @@ def scan(folder: Path) -> float:
 
 def commits(folder: Path) -> float:
     data = read_input(folder).slice(0, 10)
-    table = create(open_catalog(folder, "pyiceberg"), "commits", data.schema)
+    table = create(open_catalog(folder), "commits", data.schema)
     table.append(data)
     start = time.perf_counter()
     for _ in range(100):
@@ -72,15 +78,56 @@ def plan(folder: Path) -> float:
     return seconds
 
 
+def upsert(folder: Path, case: str) -> float:
+    source = read_source(folder, case)
+    table = open_catalog(folder).load_table(f"bench.{case}")
+    start = time.perf_counter()
+    result = table.upsert(source, join_cols=["id"])
+    seconds = time.perf_counter() - start
+    print(f"pyiceberg {case}: {result}", file=sys.stderr)
+    return seconds
+
+
+def delete(folder: Path, case: str) -> float:
+    table = open_catalog(folder).load_table(f"bench.{case}")
+    start = time.perf_counter()
+    table.delete("value < 0.01")
+    return time.perf_counter() - start
+
+
+def overwrite(folder: Path, case: str, condition: str) -> float:
+    source = read_source(folder, case)
+    table = open_catalog(folder).load_table(f"bench.{case}")
+    start = time.perf_counter()
+    table.overwrite(source, overwrite_filter=condition)
+    return time.perf_counter() - start
+
+
+def write(folder: Path):
+    """One of several writers: gives what commits once."""
+    data = read_input(folder).slice(0, 10)
+    table = open_catalog(folder).load_table("bench.writers")
+
+    def commit() -> None:
+        table.refresh()
+        table.append(data)
+
+    return commit
+
+
 CASES = {
-    "append": lambda folder: append(folder, False),
-    "partitions": lambda folder: append(folder, True),
-    "scan": scan,
-    "commits": commits,
-    "plan": plan,
+    "append": lambda folder, case: append(folder, False),
+    "partitions": lambda folder, case: append(folder, True),
+    "scan": lambda folder, case: scan(folder),
+    "commits": lambda folder, case: commits(folder),
+    "plan": lambda folder, case: plan(folder),
+    "upsert-1k": upsert,
+    "upsert-10k": upsert,
+    "upsert-100k": upsert,
+    "delete-1pct": delete,
+    "overwrite-category": lambda folder, case: overwrite(folder, case, "category = 'category-03'"),
+    "overwrite-partition": lambda folder, case: overwrite(folder, case, "part = 7"),
 }
 
 if __name__ == "__main__":
-    seconds = CASES[sys.argv[1]](Path(sys.argv[2]))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"seconds": seconds, "peak_rss_bytes": peak}))
+    main(CASES, prepare, write)

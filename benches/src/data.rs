@@ -6,12 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
 use arrow_array::{
-    Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow_ipc::reader::FileReader;
 use arrow_ipc::writer::FileWriter;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_select::filter::filter_record_batch;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -19,6 +23,12 @@ use rand::{Rng, SeedableRng};
 pub(crate) const PARTITIONS: i32 = 512;
 /// Rows of a batch.
 pub(crate) const BATCH_ROWS: usize = 65_536;
+/// The category that is rewritten.
+pub(crate) const CATEGORY: &str = "category-03";
+/// The partition that is rewritten.
+pub(crate) const PARTITION: i32 = 7;
+/// True for about 1 % of the rows, spread over all of them.
+pub(crate) const ONE_PERCENT: &str = "value < 0.01";
 
 /// The schema of the data set.
 pub(crate) fn schema() -> SchemaRef {
@@ -56,6 +66,57 @@ pub(crate) fn batch(first: usize, count: usize) -> Result<RecordBatch> {
             Arc::new(part),
         ],
     )?)
+}
+
+/// `count` changes to a data set of `rows` rows: half are of keys that are there, spread over all of them, half are new.
+pub(crate) fn changes(rows: usize, count: usize) -> Result<RecordBatch> {
+    let old = count / 2;
+    let step = (rows / old).max(1);
+    let ids = (0..old).map(|i| (i * step) as i64).chain((0..count - old).map(|i| (rows + i) as i64));
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(ids));
+    let others = batch(rows, count)?;
+    let columns = std::iter::once(ids).chain(others.columns()[1..].iter().cloned());
+    Ok(RecordBatch::try_new(schema(), columns.collect())?)
+}
+
+/// The rows of [`CATEGORY`].
+pub(crate) fn of_category(folder: &Path) -> Result<Vec<RecordBatch>> {
+    filtered(folder, |batch| {
+        let category = batch.column(2).as_string::<i32>();
+        category.iter().map(|category| Some(category == Some(CATEGORY))).collect()
+    })
+}
+
+/// The rows of [`PARTITION`].
+pub(crate) fn of_partition(folder: &Path) -> Result<Vec<RecordBatch>> {
+    filtered(folder, |batch| {
+        let part = batch.column(5).as_primitive::<Int32Type>();
+        part.iter().map(|part| Some(part == Some(PARTITION))).collect()
+    })
+}
+
+fn filtered(folder: &Path, mask: impl Fn(&RecordBatch) -> BooleanArray) -> Result<Vec<RecordBatch>> {
+    let mut batches = Vec::new();
+    for batch in read_input(folder, 0)? {
+        let batch = batch?;
+        batches.push(filter_record_batch(&batch, &mask(&batch))?);
+    }
+    Ok(batches)
+}
+
+/// Writes the sources of the cases as Arrow IPC files, so that every side reads the same rows.
+pub(crate) fn write_sources(folder: &Path, rows: usize) -> Result<()> {
+    let write = |name: &str, batches: Vec<RecordBatch>| -> Result<()> {
+        let file = BufWriter::new(File::create(folder.join(format!("{name}.arrow")))?);
+        let mut writer = FileWriter::try_new(file, &schema())?;
+        batches.iter().try_for_each(|batch| writer.write(batch))?;
+        Ok(writer.finish()?)
+    };
+    for (name, count) in [("upsert-1k", 1_000), ("upsert-10k", 10_000), ("upsert-100k", 100_000)] {
+        write(name, vec![changes(rows, count)?])?;
+    }
+    write("overwrite-category", of_category(folder)?)?;
+    write("overwrite-partition", of_partition(folder)?)
 }
 
 /// Writes the data set as an Arrow IPC file, unless one is there.

@@ -8,7 +8,7 @@ use floe::data::BatchStream;
 use floe::execute::scan::ScanRequest;
 use floe::model::{
     FieldType, PartitionField, PartitionSpec, PartitionTransform, SchemaField, TableConfig, TableSchema,
-    WriteConfig,
+    WriteConfig, WriteOutcome,
 };
 use floe::plan::expr::Expr;
 use floe::{Error, IcebergTableManager};
@@ -26,14 +26,23 @@ pub(crate) fn append(folder: &Path, partitioned: bool) -> Result<f64> {
     runtime()?.block_on(async {
         let name = if partitioned { "partitioned" } else { "plain" };
         let (manager, table) = create(folder, name, partitioned).await?;
-        let input = read_input(folder, 0)?.map(|batch| batch.map_err(|e| Error::validation(e.to_string())));
         let start = Instant::now();
-        let data = BatchStream::new(schema(), stream::iter(input).boxed());
-        let outcome = manager.write_data(&table, data, &WriteConfig::default()).await?;
+        let outcome = append_input(&manager, &table, folder).await?;
         let seconds = start.elapsed().as_secs_f64();
         eprintln!("floe {name}: {} rows, {} files, {} bytes", outcome.rows, outcome.files, outcome.bytes);
         Ok(seconds)
     })
+}
+
+/// Appends the data set to a table.
+pub(crate) async fn append_input(
+    manager: &IcebergTableManager,
+    table: &TableIdent,
+    folder: &Path,
+) -> Result<WriteOutcome> {
+    let input = read_input(folder, 0)?.map(|batch| batch.map_err(|e| Error::validation(e.to_string())));
+    let data = BatchStream::new(schema(), stream::iter(input).boxed());
+    Ok(manager.write_data(table, data, &WriteConfig::default()).await?)
 }
 
 /// Reads every row and column of the table that `append` made.

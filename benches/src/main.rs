@@ -1,24 +1,30 @@
 //! Benchmarks of floe beside its peers, in one run: ratios, not promises of seconds.
 //!
-//! `cargo run --release -p floe-benches -- append scan partitions commits plan` runs the named cases (all of
-//! them without a name) and prints a table. Every side of a case runs in a process of its own, so that its
-//! peak memory is its own too. PyIceberg runs when `FLOE_TEST_PYTHON` names an interpreter that has it;
-//! `cargo xtask bench` sees to that.
+//! `cargo run --release -p floe-benches -- upsert-1k delete-1pct` runs the named cases (all of them without a name) and
+//! prints a table. Every side of a case runs in a process of its own, so that its peak memory is its own too; a table
+//! that is changed is made by another process before. PyIceberg and delta-rs run when `FLOE_BENCH_PYTHON` names an
+//! interpreter that has them; `cargo xtask bench` sees to that.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bare;
+mod cases;
 mod data;
 mod floe_side;
 mod many_files;
 mod measure;
 mod report;
+mod row_changes;
+mod writers;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
+use floe::execute::rows::RowMode;
 
-use measure::{Measurement, peak_rss_bytes, run_child};
+use cases::{CASES, Case};
+use measure::{Measurement, Peak, run_child};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -41,56 +47,83 @@ struct Arguments {
 enum Side {
     /// Runs one side of one case and prints its measurement as JSON. For the benchmark itself.
     #[command(hide = true)]
-    One { case: String, side: String },
+    One {
+        case: String,
+        side: String,
+        /// Make the table only.
+        #[arg(long)]
+        prepare: bool,
+        /// Be one of several writers.
+        #[arg(long)]
+        writer: bool,
+    },
 }
-
-const CASES: [&str; 5] = ["append", "partitions", "scan", "commits", "plan"];
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    if let Some(Side::One { case, side }) = &arguments.side {
+    if let Some(Side::One { case, side, prepare, writer }) = &arguments.side {
         let folder = arguments.folder.as_deref().context("--folder is needed")?;
-        let seconds = one(case, side, folder)?;
-        println!("{}", serde_json::to_string(&Measurement { seconds, peak_rss_bytes: peak_rss_bytes()? })?);
+        let seconds = match (prepare, writer) {
+            (true, _) => row_changes::prepare(case, folder).map(|()| 0.0)?,
+            (_, true) => return writers::write(folder),
+            _ => one(case, side, arguments.rows, folder)?,
+        };
+        let peak_rss_bytes = Peak::of_process()?;
+        println!("{}", serde_json::to_string(&Measurement { seconds, peak_rss_bytes })?);
         return Ok(());
     }
+    let chosen = match arguments.cases.as_slice() {
+        [] => CASES.iter().collect(),
+        names => names.iter().map(|name| cases::find(name)).collect::<Result<Vec<_>>>()?,
+    };
     let temporary = tempfile::tempdir()?;
     let folder = arguments.folder.as_deref().unwrap_or(temporary.path());
-    let cases = if arguments.cases.is_empty() { CASES.map(str::to_owned).to_vec() } else { arguments.cases };
     eprintln!("{} rows below {}", arguments.rows, folder.display());
     data::write_input(&folder.join("input.arrow"), arguments.rows)?;
-    for case in &cases {
-        let sides: &[&str] = match case.as_str() {
-            "append" | "partitions" | "scan" => &["bare", "floe", "pyiceberg"],
-            "commits" => &["floe", "pyiceberg"],
-            "plan" => &["floe", "pyiceberg"],
-            other => bail!("there is no case '{other}': {}", CASES.join(", ")),
-        };
-        report::print(case, &run_case(case, sides, folder)?);
+    data::write_sources(folder, arguments.rows)?;
+    for case in chosen {
+        report::print(case.name, &run_case(case, arguments.rows, folder)?);
     }
     Ok(())
 }
 
 /// Runs every side of a case, each in a process of its own.
-fn run_case(case: &str, sides: &[&str], folder: &Path) -> Result<Vec<(String, Measurement)>> {
+fn run_case(case: &Case, rows: usize, folder: &Path) -> Result<Vec<(String, Measurement)>> {
     let mut results = Vec::new();
-    if case == "plan" {
+    if case.name == "plan" {
         floe_side::make_many_files(folder)?;
     }
-    for side in sides {
-        let measured = if *side == "pyiceberg" {
-            let Ok(python) = std::env::var("FLOE_TEST_PYTHON") else {
-                eprintln!("{case}: PyIceberg left out, FLOE_TEST_PYTHON is not set");
+    let own = std::env::current_exe()?;
+    let rows = rows.to_string();
+    for side in case.sides {
+        let of_floe: [&OsStr; 7] = [
+            "--folder".as_ref(),
+            folder.as_ref(),
+            "--rows".as_ref(),
+            rows.as_ref(),
+            "one".as_ref(),
+            case.name.as_ref(),
+            side.as_ref(),
+        ];
+        let peer = matches!(*side, "pyiceberg" | "deltalake");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("python/{side}_side.py"));
+        let of_peer: [&OsStr; 3] = [script.as_ref(), case.name.as_ref(), folder.as_ref()];
+        let (program, command): (PathBuf, &[&OsStr]) = if peer {
+            let Some(python) = std::env::var_os("FLOE_BENCH_PYTHON") else {
+                eprintln!("{}: {side} left out, FLOE_BENCH_PYTHON is not set", case.name);
                 continue;
             };
-            let script = concat!(env!("CARGO_MANIFEST_DIR"), "/python/pyiceberg_side.py");
-            run_child(&python, &[script.as_ref(), case.as_ref(), folder.as_ref()])?
+            (python.into(), &of_peer)
         } else {
-            let program = std::env::current_exe()?;
-            run_child(
-                program,
-                &["--folder".as_ref(), folder.as_ref(), "one".as_ref(), case.as_ref(), side.as_ref()],
-            )?
+            (own.clone(), &of_floe)
+        };
+        let with = |option: &'static str| [command, &[option.as_ref()]].concat();
+        if case.prepared {
+            run_child(&program, &with("--prepare"))?;
+        }
+        let measured = match case.name {
+            "writers" => writers::race(program.as_ref(), &with("--writer"))?,
+            _ => run_child(&program, command)?,
         };
         results.push(((*side).to_owned(), measured));
     }
@@ -98,7 +131,7 @@ fn run_case(case: &str, sides: &[&str], folder: &Path) -> Result<Vec<(String, Me
 }
 
 /// Seconds that the measured part of one side took.
-fn one(case: &str, side: &str, folder: &Path) -> Result<f64> {
+fn one(case: &str, side: &str, rows: usize, folder: &Path) -> Result<f64> {
     match (case, side) {
         ("append", "bare") => bare::append(folder),
         ("partitions", "bare") => bare::partitions(folder),
@@ -108,6 +141,8 @@ fn one(case: &str, side: &str, folder: &Path) -> Result<f64> {
         ("scan", "floe") => floe_side::scan(folder),
         ("commits", "floe") => floe_side::commits(folder),
         ("plan", "floe") => floe_side::plan(folder),
+        (case, "floe" | "floe-cow") => row_changes::run(case, RowMode::CopyOnWrite, rows, folder),
+        (case, "floe-mor") => row_changes::run(case, RowMode::MergeOnRead, rows, folder),
         _ => bail!("{case} has no side '{side}'"),
     }
 }

@@ -29,10 +29,15 @@ pub(crate) fn run_child(program: impl AsRef<OsStr>, arguments: &[&OsStr]) -> Res
     Ok(serde_json::from_str(last)?)
 }
 
-/// Peak resident memory of this process so far.
-pub(crate) fn peak_rss_bytes() -> Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").context("peak memory is read on Linux only")?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).context("no VmHWM")?;
-    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
-    Ok(kib * 1024)
+/// Peak resident memory.
+pub(crate) struct Peak;
+
+impl Peak {
+    /// Bytes that this process held at most so far.
+    pub(crate) fn of_process() -> Result<u64> {
+        let status = std::fs::read_to_string("/proc/self/status").context("peak memory is read on Linux only")?;
+        let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).context("no VmHWM")?;
+        let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kib * 1024)
+    }
 }

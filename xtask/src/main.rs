@@ -34,6 +34,12 @@ enum Command {
     },
     /// The arrows between the crates, and what floe-plan may depend on.
     Arch,
+    /// Measures floe beside PyIceberg and delta-rs, in one run.
+    Bench {
+        /// Cases and options; `--help` shows them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// The main job on real data: `floe quickstart`.
     Quickstart {
         /// Arguments for `floe quickstart`.
@@ -48,6 +54,7 @@ fn main() -> anyhow::Result<()> {
         Command::Ci => tasks::test(&tasks::TestOptions { fast: false, ci: true }),
         Command::Interop { filter } => tasks::interop(filter.as_deref()),
         Command::Arch => arch::check(),
+        Command::Bench { arguments } => tasks::bench(&arguments),
         Command::Quickstart { arguments } => tasks::quickstart(&arguments),
     }
 }

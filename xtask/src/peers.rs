@@ -1,4 +1,4 @@
-//! The Python peers: a virtual environment made from `tests/python/requirements.txt`.
+//! The Python peers: virtual environments made from files of requirements.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hasher};
@@ -9,10 +9,15 @@ use anyhow::{Context, Result, bail};
 
 use crate::workspace;
 
-/// The interpreter of the environment, made first if it is not there. Fails when it cannot be made: the tests
-/// with the peers are never left out silently.
+/// The interpreter of the tests' environment, made first if it is not there. Fails when it cannot be made: the
+/// tests with the peers are never left out silently.
 pub(crate) fn interpreter() -> Result<PathBuf> {
-    let requirements = workspace::root().join("tests/python/requirements.txt");
+    environment("tests/python/requirements.txt")
+}
+
+/// The interpreter of the environment with these requirements, a path in the repository.
+pub(crate) fn environment(requirements: &str) -> Result<PathBuf> {
+    let requirements = workspace::root().join(requirements);
     let text = fs::read(&requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
     let mut hasher = DefaultHasher::new();
     hasher.write(&text);

@@ -89,6 +89,18 @@ pub(crate) fn interop(filter: Option<&str>) -> Result<()> {
     result
 }
 
+/// The benchmarks, with the peers in Python.
+pub(crate) fn bench(arguments: &[String]) -> Result<()> {
+    let python = peers::environment("benches/python/requirements.txt")?;
+    let mut command = cargo(&["run", "--release", "--quiet", "--package", "floe-benches", "--"]);
+    let status =
+        command.args(arguments).env("FLOE_BENCH_PYTHON", python).status().context("cannot start cargo")?;
+    if !status.success() {
+        bail!("the benchmarks ended with {status}");
+    }
+    Ok(())
+}
+
 /// `floe quickstart`.
 pub(crate) fn quickstart(arguments: &[String]) -> Result<()> {
     let mut command = cargo(&["run", "--quiet", "--package", "floe-cli", "--", "quickstart"]);
