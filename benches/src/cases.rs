@@ -34,5 +34,8 @@ pub(crate) const CASES: &[Case] = &[
 /// The case of this name.
 pub(crate) fn find(name: &str) -> Result<&'static Case> {
     let names = || CASES.iter().map(|case| case.name).collect::<Vec<_>>().join(", ");
-    CASES.iter().find(|case| case.name == name).with_context(|| format!("there is no case '{name}': {}", names()))
+    CASES
+        .iter()
+        .find(|case| case.name == name)
+        .with_context(|| format!("there is no case '{name}': {}", names()))
 }

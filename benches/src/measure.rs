@@ -35,7 +35,8 @@ pub(crate) struct Peak;
 impl Peak {
     /// Bytes that this process held at most so far.
     pub(crate) fn of_process() -> Result<u64> {
-        let status = std::fs::read_to_string("/proc/self/status").context("peak memory is read on Linux only")?;
+        let status =
+            std::fs::read_to_string("/proc/self/status").context("peak memory is read on Linux only")?;
         let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).context("no VmHWM")?;
         let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
         Ok(kib * 1024)
