@@ -24,7 +24,7 @@ use clap::{Parser, Subcommand};
 use floe::execute::rows::RowMode;
 
 use cases::{CASES, Case};
-use measure::{Measurement, Peak, run_child};
+use measure::{Measurement, Peak, Took, run_child};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -63,13 +63,13 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     if let Some(Side::One { case, side, prepare, writer }) = &arguments.side {
         let folder = arguments.folder.as_deref().context("--folder is needed")?;
-        let seconds = match (prepare, writer) {
-            (true, _) => row_changes::prepare(case, folder).map(|()| 0.0)?,
+        let took = match (prepare, writer) {
+            (true, _) => row_changes::prepare(case, folder).map(|()| Took::default())?,
             (_, true) => return writers::write(folder),
             _ => one(case, side, arguments.rows, folder)?,
         };
         let peak_rss_bytes = Peak::of_process()?;
-        println!("{}", serde_json::to_string(&Measurement { seconds, peak_rss_bytes })?);
+        println!("{}", serde_json::to_string(&Measurement { took, peak_rss_bytes })?);
         return Ok(());
     }
     let chosen = match arguments.cases.as_slice() {
@@ -130,8 +130,8 @@ fn run_case(case: &Case, rows: usize, folder: &Path) -> Result<Vec<(String, Meas
     Ok(results)
 }
 
-/// Seconds that the measured part of one side took.
-fn one(case: &str, side: &str, rows: usize, folder: &Path) -> Result<f64> {
+/// The measured part of one side.
+fn one(case: &str, side: &str, rows: usize, folder: &Path) -> Result<Took> {
     match (case, side) {
         ("append", "bare") => bare::append(folder),
         ("partitions", "bare") => bare::partitions(folder),
