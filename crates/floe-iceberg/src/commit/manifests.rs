@@ -7,6 +7,7 @@ use floe_plan::change::ChangeSet;
 use iceberg::spec::{ManifestContentType, ManifestFile, ManifestStatus, TableMetadata};
 use uuid::Uuid;
 
+use super::paths;
 use super::manifest::{self, Compression, EncodedManifest, ManifestEntry, ManifestShape};
 use crate::base::{LiveFile, Manifest};
 
@@ -31,6 +32,26 @@ pub(super) struct ManifestWriter {
     pub(super) change: Arc<ChangeSet>,
     pub(super) compression: Compression,
     pub(super) operation: Uuid,
+}
+
+/// The manifests that an operation began to write.
+#[derive(Debug)]
+pub(super) struct Started {
+    operation: Uuid,
+    pub(super) locations: Vec<String>,
+}
+
+impl Started {
+    pub(super) fn new(operation: Uuid) -> Self {
+        Self { operation, locations: Vec::new() }
+    }
+
+    /// Where the next one goes.
+    pub(super) fn next(&mut self, metadata: &TableMetadata) -> String {
+        let location = paths::manifest(metadata, self.operation, self.locations.len());
+        self.locations.push(location.clone());
+        location
+    }
 }
 
 impl ManifestWriter {

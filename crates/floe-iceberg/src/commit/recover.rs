@@ -7,9 +7,8 @@ use floe_core::{Action, CatalogClient, Environment, ErrorKind, LoadedTable, Resu
 use floe_plan::backoff::RetryPolicy;
 use floe_plan::summary::COMMIT_TOKEN;
 use iceberg::TableIdent;
-use iceberg::spec::{SnapshotRef, TableMetadata};
+use iceberg::spec::{Snapshot, SnapshotRef, TableMetadata};
 
-use super::{CommitRequest, Committed};
 use crate::base::TableBase;
 
 /// Loads the table, and tries again while the catalog cannot be reached.
@@ -36,38 +35,30 @@ pub(super) async fn reload(
     }
 }
 
-/// The commit that was made earlier with the token of `request`, if the branch's history has one.
-pub(super) async fn replayed(base: &TableBase, request: &CommitRequest) -> Result<Option<Committed>> {
-    let Some(token) = &request.token else { return Ok(None) };
-    let found = if request.staged {
-        find_staged(base.metadata(), token)
-    } else {
-        find_token(base.metadata(), &request.branch, token)
-    };
-    let Some(snapshot) = found else { return Ok(None) };
-    // Only files that the earlier commit did not add itself are unused: it may have been given the same ones.
+/// The snapshot that was committed with `token`, if there is one: in the history of `branch`, or anywhere for staged ones.
+pub(super) fn find(metadata: &TableMetadata, branch: &str, token: &str, staged: bool) -> Option<SnapshotRef> {
+    if staged { find_staged(metadata, token) } else { find_token(metadata, branch, token) }
+}
+
+/// The paths of the files that snapshots with `token` added.
+pub(super) async fn added_with(base: &TableBase, token: &str) -> Result<HashSet<String>> {
     let mut added = HashSet::new();
-    for manifest in base.manifest_files(&snapshot).await?.iter() {
-        if manifest.added_snapshot_id == snapshot.snapshot_id() {
-            let files = base.live_files(manifest).await?;
-            added.extend(files.into_iter().map(|file| file.data_file.file_path().to_owned()));
+    for snapshot in base.metadata().snapshots().filter(|snapshot| has_token(snapshot, token)) {
+        for manifest in base.manifest_files(snapshot).await?.iter() {
+            if manifest.added_snapshot_id == snapshot.snapshot_id() {
+                let files = base.live_files(manifest).await?;
+                added.extend(files.into_iter().map(|file| file.data_file.file_path().to_owned()));
+            }
         }
     }
-    let given = request.change.added.iter().map(|added| added.file.file_path().to_owned());
-    Ok(Some(Committed {
-        table: base.table.clone(),
-        snapshot_id: snapshot.snapshot_id(),
-        attempts: 0,
-        summary: snapshot.summary().clone(),
-        unused_files: given.filter(|path| !added.contains(path)).collect(),
-    }))
+    Ok(added)
 }
 
 /// The snapshot in the history of `branch` that was committed with `token`, if there is one.
 pub fn find_token(metadata: &TableMetadata, branch: &str, token: &str) -> Option<SnapshotRef> {
     let mut next = metadata.snapshot_for_ref(branch);
     while let Some(snapshot) = next {
-        if snapshot.summary().additional_properties.get(COMMIT_TOKEN).is_some_and(|t| t == token) {
+        if has_token(snapshot, token) {
             return Some(snapshot.clone());
         }
         next = snapshot.parent_snapshot_id().and_then(|parent| metadata.snapshot_by_id(parent));
@@ -77,7 +68,9 @@ pub fn find_token(metadata: &TableMetadata, branch: &str, token: &str) -> Option
 
 /// The snapshot that was committed with `token`, wherever it is: a staged one is in no history.
 fn find_staged(metadata: &TableMetadata, token: &str) -> Option<SnapshotRef> {
-    let has =
-        |s: &&SnapshotRef| s.summary().additional_properties.get(COMMIT_TOKEN).is_some_and(|t| t == token);
-    metadata.snapshots().find(has).cloned()
+    metadata.snapshots().find(|snapshot| has_token(snapshot, token)).cloned()
+}
+
+fn has_token(snapshot: &Snapshot, token: &str) -> bool {
+    snapshot.summary().additional_properties.get(COMMIT_TOKEN).is_some_and(|t| t == token)
 }

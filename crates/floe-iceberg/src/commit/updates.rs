@@ -10,7 +10,7 @@ use floe_plan::requirements::requirements;
 use iceberg::TableUpdate;
 use iceberg::spec::TableMetadata;
 
-use super::operation::prepared;
+use super::prepared::prepared;
 use super::recover;
 use crate::base::TableBase;
 
