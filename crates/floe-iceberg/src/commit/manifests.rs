@@ -7,8 +7,8 @@ use floe_plan::change::ChangeSet;
 use iceberg::spec::{ManifestContentType, ManifestFile, ManifestStatus, TableMetadata};
 use uuid::Uuid;
 
-use super::paths;
 use super::manifest::{self, Compression, EncodedManifest, ManifestEntry, ManifestShape};
+use super::paths;
 use crate::base::{LiveFile, Manifest};
 
 /// Manifests with more entries than this are encoded on a thread that does not serve IO.

@@ -28,7 +28,7 @@ use floe_core::{Action, CatalogClient, CommitOutcome, Environment, Error, ErrorK
 use iceberg::spec::Summary;
 use tracing::{debug, warn};
 
-pub use recover::find_token;
+pub use recover::{find_done, find_token};
 pub use request::{CommitRequest, CommitStrategy};
 pub use updates::commit_updates;
 

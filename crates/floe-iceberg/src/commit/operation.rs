@@ -222,8 +222,7 @@ impl Operation {
     }
 
     fn heads(&self, metadata: &TableMetadata) -> Vec<Option<i64>> {
-        let head =
-            |draft: &Draft| metadata.snapshot_for_ref(&draft.request.branch).map(|s| s.snapshot_id());
+        let head = |draft: &Draft| metadata.snapshot_for_ref(&draft.request.branch).map(|s| s.snapshot_id());
         self.drafts().map(head).collect()
     }
 
@@ -231,7 +230,7 @@ impl Operation {
     pub(super) async fn replayed(&self, base: &TableBase) -> Result<Option<Committed>> {
         let Some(token) = &self.token else { return Ok(None) };
         let earlier = self.drafts().find_map(|draft| {
-            recover::find(base.metadata(), &draft.request.branch, token, draft.request.staged)
+            recover::find_done(base.metadata(), &draft.request.branch, token, draft.request.staged)
         });
         let Some(snapshot) = earlier else { return Ok(None) };
         let mut unused = Vec::new();

@@ -36,7 +36,7 @@ pub(super) async fn reload(
 }
 
 /// The snapshot that was committed with `token`, if there is one: in the history of `branch`, or anywhere for staged ones.
-pub(super) fn find(metadata: &TableMetadata, branch: &str, token: &str, staged: bool) -> Option<SnapshotRef> {
+pub fn find_done(metadata: &TableMetadata, branch: &str, token: &str, staged: bool) -> Option<SnapshotRef> {
     if staged { find_staged(metadata, token) } else { find_token(metadata, branch, token) }
 }
 

@@ -1,6 +1,8 @@
 //! `IcebergTableManager`: the operations of the table lifecycle, each in one span.
 
+mod change;
 mod connect;
+mod execute;
 mod read;
 mod refs;
 #[cfg(test)]
