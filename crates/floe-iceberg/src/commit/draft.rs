@@ -33,6 +33,7 @@ pub(super) struct Draft {
     pub(super) snapshot_id: i64,
     id: Uuid,
     token: String,
+    fingerprint: Option<String>,
     summary: ChangeSummary,
     /// The snapshot that the operation read.
     read: Option<i64>,
@@ -47,6 +48,15 @@ pub(super) struct Draft {
     pub(super) lists: Vec<List>,
     /// The last layout, and what it was made for.
     laid: Option<(Place, Vec<TableUpdate>)>,
+}
+
+/// By which name an operation is known.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OperationName<'a> {
+    /// The caller's name for it; drawn at random if there is none.
+    pub(super) token: Option<&'a str>,
+    /// What it does.
+    pub(super) fingerprint: Option<&'a str>,
 }
 
 /// A manifest list that was written, or begun.
@@ -74,7 +84,7 @@ impl Draft {
         mut request: CommitRequest,
         base: &TableBase,
         head: Option<i64>,
-        token: Option<&str>,
+        name: OperationName<'_>,
         env: &dyn Environment,
     ) -> Result<Self> {
         let metadata = base.metadata();
@@ -84,9 +94,11 @@ impl Draft {
             snapshot_id = env.random_snapshot_id();
         }
         let id = env.random_uuid();
-        let token = token.map_or_else(|| id.to_string(), str::to_owned);
-        let summary =
-            ChangeSummary::new(&request.change, &[], metadata, &request.snapshot_properties, &token)?;
+        let token = name.token.map_or_else(|| id.to_string(), str::to_owned);
+        let fingerprint = name.fingerprint.map(str::to_owned);
+        let properties = &request.snapshot_properties;
+        let summary = ChangeSummary::new(&request.change, &[], metadata, properties, &token)?
+            .with_operation(fingerprint.as_deref());
         let layout = LayoutPolicy::from_properties(metadata.properties())?;
         let compression = Compression::from_properties(metadata.properties())?;
         let read = request.read_snapshot_id.or(head);
@@ -99,6 +111,7 @@ impl Draft {
             snapshot_id,
             id,
             token,
+            fingerprint,
             summary,
             read,
             history: History::default(),
@@ -166,6 +179,7 @@ impl Draft {
             also => {
                 let properties = &self.request.snapshot_properties;
                 ChangeSummary::new(&self.change, also, metadata, properties, &self.token)?
+                    .with_operation(self.fingerprint.as_deref())
                     .on(parent.map(|p| p.summary()))
             }
         };

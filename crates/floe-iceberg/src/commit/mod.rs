@@ -14,6 +14,7 @@ mod manifests;
 mod merges;
 mod operation;
 mod paths;
+mod pending;
 mod prepared;
 mod recover;
 mod removals;
@@ -28,7 +29,10 @@ use floe_core::{Action, CatalogClient, CommitOutcome, Environment, Error, ErrorK
 use iceberg::spec::Summary;
 use tracing::{debug, warn};
 
-pub use recover::{find_done, find_token};
+pub use pending::Pending;
+pub(crate) use prepared::prepared;
+pub use recover::find_token;
+pub(crate) use recover::{STAGED, find_done};
 pub use request::{CommitRequest, CommitStrategy};
 pub use updates::commit_updates;
 
@@ -40,8 +44,10 @@ use operation::{Operation, Seen};
 pub struct Committed {
     /// The table with the snapshot in it.
     pub table: LoadedTable,
-    /// The snapshot that holds the change.
+    /// The snapshot that holds the change; of several, the last one.
     pub snapshot_id: i64,
+    /// The snapshots that were added, in order; when an earlier commit was found, its last one.
+    pub snapshot_ids: Vec<i64>,
     /// How many times the snapshot was proposed; 0 when an earlier commit with the same token was found.
     pub attempts: u32,
     /// The summary of the snapshot.
@@ -70,7 +76,8 @@ pub async fn commit(
 ) -> Result<Committed> {
     let ident = base.table.ident.clone();
     let run = async {
-        let mut operation = Operation::new(&base, request.retry, request.token.clone());
+        let mut operation =
+            Operation::new(&base, request.retry, request.token.clone(), request.fingerprint.clone());
         operation.add_snapshot(&base, &base, request, env)?;
         drive(catalog, base, operation, env).await
     };

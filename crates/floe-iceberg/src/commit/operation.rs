@@ -9,9 +9,10 @@ use iceberg::spec::{SnapshotRef, TableMetadata};
 use iceberg::{TableRequirement, TableUpdate};
 use uuid::Uuid;
 
-use super::draft::Draft;
+use super::draft::{Draft, OperationName};
 use super::prepared::{prepared, prepared_base};
-use super::{CommitRequest, Committed, recover, sweep};
+use super::recover::{added_with, find_done};
+use super::{CommitRequest, Committed, sweep};
 use crate::base::TableBase;
 
 /// What is drawn or written once, however often the commit is tried.
@@ -21,6 +22,8 @@ pub(super) struct Operation {
     pub(super) table_uuid: Uuid,
     /// The caller's name for the operation.
     token: Option<String>,
+    /// What the operation is, so that its name cannot stand for another one.
+    fingerprint: Option<String>,
     steps: Vec<Step>,
     /// What the further updates depend on.
     pinned: Vec<TableRequirement>,
@@ -59,11 +62,17 @@ pub(super) enum Seen {
 
 impl Operation {
     /// Nothing yet, for the table as `base` has it.
-    pub(super) fn new(base: &TableBase, retry: RetryPolicy, token: Option<String>) -> Self {
+    pub(super) fn new(
+        base: &TableBase,
+        retry: RetryPolicy,
+        token: Option<String>,
+        fingerprint: Option<String>,
+    ) -> Self {
         Self {
             retry,
             table_uuid: base.metadata().uuid(),
             token,
+            fingerprint,
             steps: Vec::new(),
             pinned: Vec::new(),
             doubts: Vec::new(),
@@ -84,7 +93,8 @@ impl Operation {
         let head = base.metadata().snapshot_for_ref(&request.branch).map(|s| s.snapshot_id());
         let pending = self.steps.last().map_or(&[][..], |step| &step.updates);
         let now = prepared_base(now, pending)?;
-        let draft = Draft::new(request, &now, head, self.token.as_deref(), env)?;
+        let name = OperationName { token: self.token.as_deref(), fingerprint: self.fingerprint.as_deref() };
+        let draft = Draft::new(request, &now, head, name, env)?;
         match self.steps.last_mut() {
             Some(step) if step.draft.is_none() => step.draft = Some(draft),
             _ => self.steps.push(Step { updates: Vec::new(), draft: Some(draft) }),
@@ -229,20 +239,24 @@ impl Operation {
     /// The commit that was made earlier with the same token, if the history of the branch has one.
     pub(super) async fn replayed(&self, base: &TableBase) -> Result<Option<Committed>> {
         let Some(token) = &self.token else { return Ok(None) };
-        let earlier = self.drafts().find_map(|draft| {
-            recover::find_done(base.metadata(), &draft.request.branch, token, draft.request.staged)
-        });
+        let mut earlier = None;
+        for draft in self.drafts() {
+            let place = (draft.request.branch.as_str(), draft.request.staged);
+            let found = find_done(base.metadata(), place, token, self.fingerprint.as_deref())?;
+            earlier = found.or(earlier);
+        }
         let Some(snapshot) = earlier else { return Ok(None) };
         let mut unused = Vec::new();
         if !self.ever_in_doubt {
             // Only files that the earlier commit did not add itself are unused: it may have been given the same ones.
-            let added = recover::added_with(base, token).await?;
+            let added = added_with(base, token).await?;
             unused.extend(self.drafts().flat_map(Draft::added).filter(|path| !added.contains(path)));
             sweep::delete(&base.table.file_io, self.written().cloned().collect()).await;
         }
         Ok(Some(Committed {
             table: base.table.clone(),
             snapshot_id: snapshot.snapshot_id(),
+            snapshot_ids: vec![snapshot.snapshot_id()],
             attempts: 0,
             summary: snapshot.summary().clone(),
             unused_files: unused,
@@ -265,9 +279,9 @@ impl Operation {
             ));
         };
         let mut kept: HashSet<&str> = HashSet::new();
+        self.keep_lists(base).await;
         for list in self.drafts().flat_map(|draft| &draft.lists) {
             if snapshots.iter().any(|snapshot| snapshot.manifest_list() == list.location) {
-                base.cache.keep_list(&list.location, list.manifests.clone()).await;
                 kept.insert(&list.location);
                 kept.extend(list.manifests.iter().map(|m| m.manifest_path.as_str()));
             }
@@ -278,6 +292,7 @@ impl Operation {
         }
         Ok(Committed {
             snapshot_id: snapshot.snapshot_id(),
+            snapshot_ids: snapshots.iter().map(|snapshot| snapshot.snapshot_id()).collect(),
             attempts,
             summary: snapshot.summary().clone(),
             unused_files: Vec::new(),
@@ -291,10 +306,7 @@ impl Operation {
             return state_unknown(error);
         }
         if !self.ever_in_doubt {
-            let mut files: Vec<String> = self.written().cloned().collect();
-            let owned = self.drafts().filter(|draft| draft.request.delete_added_on_failure);
-            files.extend(owned.flat_map(Draft::added));
-            sweep::delete(&base.table.file_io, files).await;
+            self.sweep(base).await;
         }
         // The doubt is answered: another commit came first.
         if error.kind() == ErrorKind::CommitStateUnknown {
@@ -306,6 +318,26 @@ impl Operation {
     /// The error to end with when the table cannot be looked at: nothing is deleted.
     pub(super) fn give_up_unseen(&self, error: Error, load: Error) -> Error {
         if self.doubts.is_empty() { error.with_source(load) } else { state_unknown(error.with_source(load)) }
+    }
+
+    /// Deletes every file that this operation wrote, and those that it was given to delete.
+    pub(super) async fn sweep(&self, base: &TableBase) {
+        let mut files: Vec<String> = self.written().cloned().collect();
+        let owned = self.drafts().filter(|draft| draft.request.delete_added_on_failure);
+        files.extend(owned.flat_map(Draft::added));
+        sweep::delete(&base.table.file_io, files).await;
+    }
+
+    /// Keeps the newest manifest list of each snapshot in the cache, for whoever reads the snapshot next.
+    pub(super) async fn keep_lists(&self, base: &TableBase) {
+        for list in self.drafts().filter_map(|draft| draft.lists.last()) {
+            base.cache.keep_list(&list.location, list.manifests.clone()).await;
+        }
+    }
+
+    /// The snapshots that it adds.
+    pub(super) fn snapshot_ids(&self) -> impl Iterator<Item = i64> {
+        self.drafts().map(|draft| draft.snapshot_id)
     }
 
     fn drafts(&self) -> impl Iterator<Item = &Draft> {

@@ -12,7 +12,7 @@ use crate::base::TableBase;
 /// The metadata after `updates`.
 ///
 /// Fails with `Validation` when an update does not fit.
-pub(super) fn prepared<'m>(
+pub(crate) fn prepared<'m>(
     metadata: &'m TableMetadata,
     updates: &[TableUpdate],
 ) -> Result<Cow<'m, TableMetadata>> {

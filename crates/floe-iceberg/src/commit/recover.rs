@@ -3,13 +3,16 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use floe_core::{Action, CatalogClient, Environment, ErrorKind, LoadedTable, Result};
+use floe_core::{Action, CatalogClient, Environment, Error, ErrorKind, LoadedTable, Result};
 use floe_plan::backoff::RetryPolicy;
-use floe_plan::summary::COMMIT_TOKEN;
+use floe_plan::summary::{COMMIT_OPERATION, COMMIT_TOKEN};
 use iceberg::TableIdent;
 use iceberg::spec::{Snapshot, SnapshotRef, TableMetadata};
 
 use crate::base::TableBase;
+
+/// What the fingerprint of an operation begins with when its snapshot is staged.
+pub(crate) const STAGED: &str = "staged-";
 
 /// Loads the table, and tries again while the catalog cannot be reached.
 pub(super) async fn reload(
@@ -35,9 +38,51 @@ pub(super) async fn reload(
     }
 }
 
-/// The snapshot that was committed with `token`, if there is one: in the history of `branch`, or anywhere for staged ones.
-pub fn find_done(metadata: &TableMetadata, branch: &str, token: &str, staged: bool) -> Option<SnapshotRef> {
-    if staged { find_staged(metadata, token) } else { find_token(metadata, branch, token) }
+/// The snapshot that was committed with `token`, if there is one: in the history of a branch, or anywhere for staged ones.
+/// A snapshot that was rolled back is in no history, and does not count: its operation can be done again.
+///
+/// Fails with `Validation` when it was another operation than that of `fingerprint`, or when it is staged and the new one
+/// would not be.
+pub(crate) fn find_done(
+    metadata: &TableMetadata,
+    (branch, staged): (&str, bool),
+    token: &str,
+    fingerprint: Option<&str>,
+) -> Result<Option<SnapshotRef>> {
+    let found = if staged { find_staged(metadata, token) } else { find_token(metadata, branch, token) };
+    if found.is_none()
+        && let Some(staged) = find_staged(metadata, token).filter(|snapshot| is_staged(snapshot))
+    {
+        let id = staged.snapshot_id();
+        return Err(Error::validation(format!("the idempotency key belongs to the staged snapshot {id}"))
+            .with_hint("publish that snapshot, or choose another key"));
+    }
+    let Some(snapshot) = found else { return Ok(None) };
+    // Snapshots of earlier versions do not tell what their operation was.
+    let was = snapshot.summary().additional_properties.get(COMMIT_OPERATION);
+    if let (Some(was), Some(fingerprint)) = (was, fingerprint)
+        && was.trim_start_matches(STAGED) != fingerprint.trim_start_matches(STAGED)
+    {
+        let kind = |fingerprint: &str| {
+            fingerprint
+                .trim_start_matches(STAGED)
+                .split_once('-')
+                .map_or("other", |(kind, _)| kind)
+                .to_owned()
+        };
+        let (id, was, now) = (snapshot.snapshot_id(), kind(was), kind(fingerprint));
+        return Err(Error::validation(format!(
+            "the idempotency key was used for another operation: snapshot {id} is of {was}, and this is {now} or has \
+             another target"
+        ))
+        .with_hint("choose a key that no other operation has"));
+    }
+    Ok(Some(snapshot))
+}
+
+fn is_staged(snapshot: &Snapshot) -> bool {
+    let operation = snapshot.summary().additional_properties.get(COMMIT_OPERATION);
+    operation.is_some_and(|operation| operation.starts_with(STAGED))
 }
 
 /// The paths of the files that snapshots with `token` added.

@@ -11,7 +11,7 @@ use tracing::Span;
 use super::IcebergTableManager;
 use super::execute::Executed;
 use crate::base::TableBase;
-use crate::commit::{CommitRequest, Committed, commit, find_done};
+use crate::commit::{CommitRequest, CommitStrategy, Committed, commit, find_done};
 use crate::model::{ChangeOptions, WriteOutcome};
 
 impl IcebergTableManager {
@@ -20,15 +20,16 @@ impl IcebergTableManager {
         &self,
         table: &TableIdent,
         options: &ChangeOptions,
+        fingerprint: String,
         execute: impl AsyncFnOnce(&TableBase) -> Result<Executed>,
     ) -> Result<WriteOutcome> {
-        let strategy = options.commit_strategy.unwrap_or(self.config.default_commit_strategy);
-        Span::current().record(span::COMMIT_STRATEGY, strategy.as_str());
+        Span::current().record(span::COMMIT_STRATEGY, self.strategy(options).as_str());
         let base = self.base(table).await?;
-        if let Some(key) = &options.idempotency_key
-            && let Some(snapshot) = find_done(base.metadata(), options.branch(), key, options.staged)
-        {
-            return Ok(replayed(&snapshot));
+        if let Some(key) = &options.idempotency_key {
+            let place = (options.branch(), options.staged);
+            if let Some(snapshot) = find_done(base.metadata(), place, key, Some(&fingerprint))? {
+                return Ok(replayed(&snapshot));
+            }
         }
         // A property that is not valid is told before anything is written.
         let retry = self.retry_policy(&base.table)?;
@@ -40,22 +41,35 @@ impl IcebergTableManager {
             let snapshot_id = base.metadata().snapshot_for_ref(options.branch()).map(|s| s.snapshot_id());
             return Ok(WriteOutcome { snapshot_id, dry_run: options.dry_run, ..executed.outcome });
         }
+        let outcome = executed.outcome.clone();
         let request = CommitRequest {
-            guards: executed.guards,
-            read_snapshot_id: executed.read_snapshot_id,
-            staged: options.staged,
-            strategy,
-            branch: options.branch().to_owned(),
-            snapshot_properties: options.snapshot_properties.clone().into_iter().collect(),
             retry,
-            token: options.idempotency_key.clone(),
-            delete_added_on_failure: true,
-            ..CommitRequest::new(executed.change)
+            fingerprint: options.idempotency_key.is_some().then_some(fingerprint),
+            ..self.request(executed, options)
         };
         let table = base.table.clone();
         let committed = commit(&*self.catalog, base, request, &*self.environment).await?;
         self.drop_unused(&table, &committed).await;
-        Ok(concluded(committed, executed.outcome))
+        Ok(concluded(committed, outcome))
+    }
+
+    /// How what was executed is committed.
+    pub(super) fn request(&self, executed: Executed, options: &ChangeOptions) -> CommitRequest {
+        CommitRequest {
+            guards: executed.guards,
+            read_snapshot_id: executed.read_snapshot_id,
+            staged: options.staged,
+            strategy: self.strategy(options),
+            branch: options.branch().to_owned(),
+            snapshot_properties: options.snapshot_properties.clone().into_iter().collect(),
+            token: options.idempotency_key.clone(),
+            delete_added_on_failure: true,
+            ..CommitRequest::new(executed.change)
+        }
+    }
+
+    fn strategy(&self, options: &ChangeOptions) -> CommitStrategy {
+        options.commit_strategy.unwrap_or(self.config.default_commit_strategy)
     }
 
     /// Clears away files that an earlier commit with the same token made superfluous.

@@ -4,8 +4,8 @@ use floe_core::{Result, span};
 use floe_plan::expr::Expr;
 use iceberg::TableIdent;
 
-use super::IcebergTableManager;
 use super::traced::{operation_span, traced};
+use super::{IcebergTableManager, fingerprint};
 use crate::data::BatchStream;
 use crate::execute::write::ProgressFn;
 use crate::model::{DeleteConfig, WriteConfig, WriteOutcome};
@@ -39,7 +39,8 @@ impl IcebergTableManager {
         span.record(span::WRITE_MODE, config.mode.as_str());
         let write = async {
             config.validate()?;
-            self.change(table, &config.options, async |base| {
+            let fingerprint = fingerprint::of_write(config)?;
+            self.change(table, &config.options, fingerprint, async |base| {
                 self.execute_write(base, data, config, progress).await
             })
             .await
@@ -60,8 +61,11 @@ impl IcebergTableManager {
     ) -> Result<WriteOutcome> {
         let run = async {
             config.validate()?;
-            self.change(table, &config.options, async |base| self.execute_delete(base, filter, config).await)
-                .await
+            let fingerprint = fingerprint::of_delete(filter, &config.options)?;
+            self.change(table, &config.options, fingerprint, async |base| {
+                self.execute_delete(base, filter, config).await
+            })
+            .await
         };
         let span = operation_span!("delete_data", table.to_string());
         traced(span, Box::pin(run)).await.map_err(|e| e.with_table(table))

@@ -42,7 +42,7 @@ async fn commits_of_one_file() {
     let started = Instant::now();
     for number in 0..20 {
         let request = world.request(&[&format!("x{number}")]);
-        let mut operation = Operation::new(&base, request.retry, None);
+        let mut operation = Operation::new(&base, request.retry, None, None);
         operation.add_snapshot(&base, &base, request, &world.env).unwrap();
         operation.propose(&base, 1, &world.env).await.unwrap();
     }
