@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use arrow_array::RecordBatch;
 use floe::data::BatchStream;
 use floe::execute::rows::RowMode;
-use floe::model::{DeleteConfig, WriteConfig, WriteMode};
+use floe::model::{ChangeOptions, DeleteConfig, WriteConfig, WriteMode};
 use floe::plan::expr::Expr;
 
 use crate::data::{CATEGORY, ONE_PERCENT, PARTITION, changes, of_category, of_partition, schema};
@@ -35,7 +35,8 @@ pub(crate) fn run(case: &str, mode: RowMode, rows: usize, folder: &Path) -> Resu
         "delete-1pct" => Vec::new(),
         other => bail!("there is no case '{other}'"),
     };
-    let config = WriteConfig { row_mode: Some(mode), ..WriteConfig::default() };
+    let options = ChangeOptions { row_mode: Some(mode), ..ChangeOptions::default() };
+    let config = WriteConfig { options: options.clone(), ..WriteConfig::default() };
     let config = match case {
         "overwrite-category" => WriteConfig {
             mode: WriteMode::Overwrite,
@@ -54,7 +55,7 @@ pub(crate) fn run(case: &str, mode: RowMode, rows: usize, folder: &Path) -> Resu
         let table = ident(case)?;
         let start = Stopwatch::start();
         let outcome = if case == "delete-1pct" {
-            let config = DeleteConfig { row_mode: Some(mode), ..DeleteConfig::default() };
+            let config = DeleteConfig { options };
             manager.delete_data(&table, &Expr::parse(ONE_PERCENT)?, &config).await?
         } else {
             manager.write_data(&table, stream(source), &config).await?

@@ -9,8 +9,8 @@ use floe::data::BatchStream;
 use floe::execute::scan::ScanRequest;
 use floe::iceberg::TableIdent;
 use floe::model::{
-    CommitStrategy, PartitionField, PartitionSpec, PartitionTransform, TableConfig, TableSchema, WriteConfig,
-    WriteOutcome,
+    ChangeOptions, CommitStrategy, PartitionField, PartitionSpec, PartitionTransform, TableConfig,
+    TableSchema, WriteConfig, WriteOutcome,
 };
 use floe::plan::expr::Expr;
 use floe::{IcebergTableManager, Result};
@@ -82,7 +82,8 @@ impl Warehouse {
         strategy: CommitStrategy,
     ) -> Result<WriteOutcome> {
         let data = BatchStream::from_batches(batches[0].schema(), batches);
-        let config = WriteConfig { commit_strategy: Some(strategy), ..WriteConfig::default() };
+        let options = ChangeOptions { commit_strategy: Some(strategy), ..ChangeOptions::default() };
+        let config = WriteConfig { options, ..WriteConfig::default() };
         self.manager.write_data(table, data, &config).await
     }
 

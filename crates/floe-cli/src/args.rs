@@ -12,8 +12,8 @@ pub(crate) use self::refs::{
     TagArgs,
 };
 pub(crate) use self::write::{
-    AppendArgs, CommitArgs, DeleteArgs, IsolationLevel, Matched, Mode, NotMatched, OverwriteArgs, Strategy,
-    UpsertArgs,
+    AppendArgs, CommitArgs, DeleteArgs, IsolationLevel, Matched, Mode, NotMatched, OverwriteArgs, RowArgs,
+    Strategy, UpsertArgs,
 };
 use crate::partition::PartitionTerm;
 use crate::values::{KeyValue, TableName};

@@ -32,7 +32,10 @@ pub use floe_core::{
     Action, CommitTurn, Error, ErrorKind, FloeConfig, LoadedTable, PluginDescriptor, PluginKind, Properties,
     Registry, Result, catalog, config, env, metadata_file, plugin, secret, span, storage,
 };
-pub use floe_iceberg::{IcebergTableManager, Scan, base, commit, data, execute, model, refs};
+pub use floe_iceberg::{
+    IcebergTableManager, Scan, StepOutcome, Transaction, TransactionOutcome, base, commit, data, execute,
+    model, refs,
+};
 pub use floe_plan as plan;
 pub use iceberg;
 

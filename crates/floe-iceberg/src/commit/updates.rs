@@ -8,9 +8,9 @@ use floe_core::{CatalogClient, CommitOutcome, Environment, Error, ErrorKind, Loa
 use floe_plan::backoff::RetryPolicy;
 use floe_plan::requirements::requirements;
 use iceberg::TableUpdate;
-use iceberg::spec::TableMetadata;
+use iceberg::spec::{Schema, TableMetadata};
 
-use super::operation::prepared;
+use super::prepared::prepared;
 use super::recover;
 use crate::base::TableBase;
 
@@ -57,6 +57,7 @@ async fn run(
         let elapsed = Duration::from_millis((env.now_ms() - started).max(0) as u64);
         let pause = retry.delay(attempt, elapsed, env.random_unit());
         env.sleep(pause.unwrap_or(Duration::ZERO)).await;
+        let before = table.metadata.clone();
         table = match recover::reload(catalog, &table.ident, retry, env).await {
             Ok(table) => table,
             Err(e) if lost => return Err(unknown(error.with_source(e))),
@@ -67,7 +68,7 @@ async fn run(
             return Err(Error::new(ErrorKind::CommitConflict, why));
         }
         // A conflict may be the echo of our own commit, when a request was repeated on its way.
-        if took_effect(&wanted, &table.metadata, &updates)? {
+        if took_effect(&before, &wanted, &table.metadata, &updates)? {
             return Ok(table);
         }
         if pause.is_none() {
@@ -87,8 +88,13 @@ fn unknown(error: Error) -> Error {
     .with_source(error)
 }
 
-/// Whether `now` has what `updates` change as it is in `wanted`.
-fn took_effect(wanted: &TableMetadata, now: &TableMetadata, updates: &[TableUpdate]) -> Result<bool> {
+/// Whether `now` has what `updates`, made for `before`, change as it is in `wanted`.
+fn took_effect(
+    before: &TableMetadata,
+    wanted: &TableMetadata,
+    now: &TableMetadata,
+    updates: &[TableUpdate],
+) -> Result<bool> {
     for update in updates {
         let same = match update {
             TableUpdate::SetProperties { updates } => {
@@ -101,9 +107,11 @@ fn took_effect(wanted: &TableMetadata, now: &TableMetadata, updates: &[TableUpda
                 references(wanted)?.get(ref_name) == references(now)?.get(ref_name)
             }
             TableUpdate::AddSchema { .. } | TableUpdate::SetCurrentSchema { .. } => {
-                wanted.current_schema().as_struct() == now.current_schema().as_struct()
-                    && wanted.current_schema().identifier_field_ids().collect::<BTreeSet<_>>()
-                        == now.current_schema().identifier_field_ids().collect::<BTreeSet<_>>()
+                let wanted = wanted.current_schema();
+                // Others may have changed it further; what the table had before tells nothing.
+                let new =
+                    now.schemas_iter().filter(|schema| before.schema_by_id(schema.schema_id()).is_none());
+                std::iter::once(now.current_schema()).chain(new).any(|schema| same_schema(schema, wanted))
             }
             TableUpdate::AddSpec { .. } | TableUpdate::SetDefaultSpec { .. } => {
                 wanted.default_partition_spec().fields() == now.default_partition_spec().fields()
@@ -124,4 +132,9 @@ fn took_effect(wanted: &TableMetadata, now: &TableMetadata, updates: &[TableUpda
         }
     }
     Ok(true)
+}
+
+fn same_schema(one: &Schema, other: &Schema) -> bool {
+    let identifiers = |schema: &Schema| schema.identifier_field_ids().collect::<BTreeSet<_>>();
+    one.as_struct() == other.as_struct() && identifiers(one) == identifiers(other)
 }

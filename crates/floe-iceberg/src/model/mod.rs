@@ -3,6 +3,7 @@
 //! Every type is plain data with serde and JSON Schema; unknown fields are refused. `validate` functions
 //! report all faults at once, before anything is written (FR-015, FR-045).
 
+mod change_options;
 mod delete;
 mod faults;
 mod identifier;
@@ -14,6 +15,7 @@ mod table_config;
 mod write;
 
 pub use crate::commit::CommitStrategy;
+pub use change_options::ChangeOptions;
 pub use delete::DeleteConfig;
 pub use identifier::{is_identifier, parse_identifier};
 pub use manager_config::IcebergTableManagerConfig;
