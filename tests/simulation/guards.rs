@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use floe::execute::rows::RowMode;
+use floe::execute::upsert::WhenMatched;
 use floe::model::{DeleteConfig, PartitionTransform, WriteConfig, WriteMode};
 use floe::plan::expr::Expr;
 use floe::plan::guard::Isolation;
@@ -147,6 +148,37 @@ async fn rows_of_the_same_file_that_go_meanwhile_are_a_conflict_at_any_isolation
                     assert!(error.to_string().contains("snapshot "), "{error}");
                     assert_eq!(table.rows().await, text(&[A, B]), "{kind:?} {mode:?} {other:?}");
                 }
+            }
+        }
+    }
+}
+
+/// An upsert that leaves a matching row alone has read it: had the row gone before, the upsert would have inserted it.
+#[tokio::test]
+async fn a_matching_row_that_an_upsert_leaves_alone_must_stay_until_its_commit() {
+    for (matched, isolation) in [
+        (WhenMatched::Ignore, Isolation::Serializable),
+        (WhenMatched::UpdateIfChanged, Isolation::Serializable),
+        (WhenMatched::Ignore, Isolation::Snapshot),
+    ] {
+        let table = by_category().await;
+        let late = table.manager_interrupted_by(deletes(&table, "n = 1", RowMode::CopyOnWrite));
+        let config = WriteConfig {
+            mode: WriteMode::Upsert,
+            join_columns: vec!["n".into()],
+            when_matched: matched,
+            isolation: Some(isolation),
+            ..WriteConfig::default()
+        };
+        let done = late.write_data(&table.ident, stream(&[A, NEW_B]), &config).await;
+        match isolation {
+            Isolation::Serializable => {
+                assert_eq!(done.unwrap_err().kind(), ErrorKind::CommitConflict, "{matched:?}");
+                assert_eq!(table.rows().await, text(&[A2, B]));
+            }
+            Isolation::Snapshot => {
+                done.unwrap();
+                assert_eq!(table.rows().await, text(&[A2, B, NEW_B]));
             }
         }
     }

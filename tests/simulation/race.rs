@@ -1,6 +1,7 @@
 //! Two writers, the second of which commits between the read and the commit of the first.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,25 +22,27 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 /// A row: a category, a number and a measure.
-pub type Row = (Option<&'static str>, Option<i64>, Option<f64>);
+pub(super) type Row = (Option<&'static str>, Option<i64>, Option<f64>);
 
 /// A table in memory, and a manager of its own for whoever asks.
-pub struct Table {
-    pub ident: TableIdent,
-    pub memory: MemoryStorage,
+pub(super) struct Table {
+    pub(super) ident: TableIdent,
+    pub(super) memory: MemoryStorage,
     catalog: MemoryCatalog,
+    /// Seeds: no two managers may draw the same names.
+    seeds: AtomicU64,
 }
 
 impl Table {
     /// A table of the columns `category`, `n` and `x`, partitioned by transforms of the column with an id.
-    pub async fn new(
+    pub(super) async fn new(
         partitions: &[(i32, PartitionTransform, Option<u32>)],
         properties: &[(&str, &str)],
     ) -> Self {
         let memory = MemoryStorage::new();
         let catalog = MemoryCatalog::new(&memory, Arc::new(SeededEnvironment::new(1)));
         let ident = TableIdent::from_strs(["s", "t"]).unwrap();
-        let table = Self { ident, memory, catalog };
+        let table = Self { ident, memory, catalog, seeds: AtomicU64::new(2) };
         let field = |(id, (source, transform, number)): (i32, &(i32, PartitionTransform, Option<u32>))| {
             PartitionField {
                 source_field_id: *source,
@@ -69,28 +72,32 @@ impl Table {
     }
 
     /// A manager, as another process has it.
-    pub fn manager(&self) -> IcebergTableManager {
-        self.over(Arc::new(self.catalog.another_client()), Arc::new(SeededEnvironment::new(2)))
+    pub(super) fn manager(&self) -> IcebergTableManager {
+        self.over(Arc::new(self.catalog.another_client()), Arc::new(SeededEnvironment::new(self.seed())))
+    }
+
+    fn seed(&self) -> u64 {
+        self.seeds.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The catalog, without faults.
-    pub fn catalog(&self) -> MemoryCatalog {
+    pub(super) fn catalog(&self) -> MemoryCatalog {
         self.catalog.another_client()
     }
 
     /// A manager whose first commits go wrong as planned.
-    pub fn manager_with(&self, plan: FaultPlan) -> IcebergTableManager {
-        let env: Arc<dyn Environment> = Arc::new(SeededEnvironment::new(3));
+    pub(super) fn manager_with(&self, plan: FaultPlan) -> IcebergTableManager {
+        let env: Arc<dyn Environment> = Arc::new(SeededEnvironment::new(self.seed()));
         let faulty = FaultyCatalog::new(Arc::new(self.catalog.another_client()), plan, env.clone());
         self.over(Arc::new(faulty), env)
     }
 
     /// A manager; right before its first commit, `other` happens.
-    pub fn manager_interrupted_by(
+    pub(super) fn manager_interrupted_by(
         &self,
         other: impl Future<Output = ()> + Send + 'static,
     ) -> IcebergTableManager {
-        let env: Arc<dyn Environment> = Arc::new(Meanwhile::new(other));
+        let env: Arc<dyn Environment> = Arc::new(Meanwhile::new(self.seed(), other));
         let plan = FaultPlan::none().at(Method::Commit, 1, Fault::Delay(Duration::from_secs(1)));
         let faulty = FaultyCatalog::new(Arc::new(self.catalog.another_client()), plan, env.clone());
         self.over(Arc::new(faulty), env)
@@ -103,13 +110,13 @@ impl Table {
     }
 
     /// Appends rows; panics when that fails.
-    pub async fn append(&self, rows: &[Row]) -> i64 {
+    pub(super) async fn append(&self, rows: &[Row]) -> i64 {
         let done = self.manager().write_data(&self.ident, stream(rows), &WriteConfig::default()).await;
         done.unwrap().snapshot_id.unwrap()
     }
 
     /// Every row as text, sorted.
-    pub async fn rows(&self) -> Vec<String> {
+    pub(super) async fn rows(&self) -> Vec<String> {
         let scan = self.manager().scan(&self.ident, &ScanRequest::default()).await.unwrap();
         let batches = scan.data.collect().await.unwrap();
         floe_tests::rows::rows(&batches, &["category", "n", "x"])
@@ -117,7 +124,7 @@ impl Table {
 }
 
 /// Rows as a scan gives them as text, sorted.
-pub fn text(rows: &[Row]) -> Vec<String> {
+pub(super) fn text(rows: &[Row]) -> Vec<String> {
     floe_tests::rows::rows(&[batch(rows)], &["category", "n", "x"])
 }
 
@@ -131,7 +138,7 @@ fn batch(rows: &[Row]) -> RecordBatch {
 }
 
 /// Rows as a stream.
-pub fn stream(rows: &[Row]) -> BatchStream {
+pub(super) fn stream(rows: &[Row]) -> BatchStream {
     let batch = batch(rows);
     BatchStream::from_batches(batch.schema(), vec![batch])
 }
@@ -143,8 +150,8 @@ struct Meanwhile {
 }
 
 impl Meanwhile {
-    fn new(other: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self { env: SeededEnvironment::new(4), other: Mutex::new(Some(other.boxed())) }
+    fn new(seed: u64, other: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self { env: SeededEnvironment::new(seed), other: Mutex::new(Some(other.boxed())) }
     }
 }
 

@@ -7,7 +7,7 @@ use super::row::Row;
 
 /// A filter.
 #[derive(Debug, Clone)]
-pub enum Filter {
+pub(super) enum Filter {
     /// `column op number`
     Compare(&'static str, &'static str, i64),
     /// `column IN (…)`
@@ -28,7 +28,7 @@ pub enum Filter {
 
 impl Filter {
     /// Any filter.
-    pub fn random(random: &mut StdRng, depth: u32) -> Self {
+    pub(super) fn random(random: &mut StdRng, depth: u32) -> Self {
         let column = ["id", "p", "v"][random.random_range(0..3)];
         let inner = |random: &mut StdRng| Box::new(Self::random(random, depth - 1));
         match random.random_range(0..if depth == 0 { 6 } else { 9 }) {
@@ -48,7 +48,7 @@ impl Filter {
     }
 
     /// As SQL-like text.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         match self {
             Self::Compare(column, op, number) => format!("{column} {op} {number}"),
             Self::In(column, numbers) => {
@@ -65,7 +65,7 @@ impl Filter {
     }
 
     /// Whether the row matches.
-    pub fn is_true(&self, row: &Row) -> bool {
+    pub(super) fn is_true(&self, row: &Row) -> bool {
         self.value(row) == Some(true)
     }
 

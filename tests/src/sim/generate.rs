@@ -29,7 +29,7 @@ const SPECS: [&[Field]; 5] = [
 ];
 
 /// The spec of a new table.
-pub fn first_spec(random: &mut StdRng) -> Option<PartitionSpec> {
+pub(super) fn first_spec(random: &mut StdRng) -> Option<PartitionSpec> {
     let fields = SPECS[random.random_range(0..SPECS.len())];
     (!fields.is_empty()).then(|| {
         let field = |(index, (source, transform, number)): (usize, &Field)| PartitionField {
@@ -62,7 +62,7 @@ fn name(source: i32, transform: PartitionTransform) -> String {
 }
 
 /// The properties of a new table.
-pub fn properties(random: &mut StdRng) -> BTreeMap<String, String> {
+pub(super) fn properties(random: &mut StdRng) -> BTreeMap<String, String> {
     let mut properties = BTreeMap::new();
     let mut set = |key: &str, value: &str| properties.insert(key.to_owned(), value.to_owned());
     set("commit.retry.min-wait-ms", "100");
@@ -77,7 +77,7 @@ pub fn properties(random: &mut StdRng) -> BTreeMap<String, String> {
 }
 
 /// What a writer does next: something new, or what another was asked for already.
-pub fn call(random: &mut StdRng, number: usize, table: &TableMetadata, before: &[Record]) -> Call {
+pub(super) fn call(random: &mut StdRng, number: usize, table: &TableMetadata, before: &[Record]) -> Call {
     let keyed: Vec<&Call> = before.iter().map(|r| &r.call).filter(|call| call.key.is_some()).collect();
     if let Some(again) = keyed.choose(random).filter(|_| random.random_range(0..8) == 0) {
         return (*again).clone();

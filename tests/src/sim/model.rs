@@ -14,7 +14,7 @@ use super::row::Row;
 
 /// A kind of operation, with what it works on.
 #[derive(Debug, Clone)]
-pub enum Op {
+pub(super) enum Op {
     Append { rows: Vec<Row> },
     OverwriteAll { rows: Vec<Row> },
     OverwriteWhere { filter: Filter, rows: Vec<Row> },
@@ -34,30 +34,30 @@ pub enum Op {
 
 /// How an upsert is done.
 #[derive(Debug, Clone)]
-pub struct Upsert {
-    pub on: Vec<&'static str>,
-    pub matched: WhenMatched,
-    pub not_matched: WhenNotMatched,
-    pub by_source: WhenNotMatchedBySource,
+pub(super) struct Upsert {
+    pub(super) on: Vec<&'static str>,
+    pub(super) matched: WhenMatched,
+    pub(super) not_matched: WhenNotMatched,
+    pub(super) by_source: WhenNotMatchedBySource,
 }
 
 /// An operation as a writer is asked for it.
 #[derive(Debug, Clone)]
-pub struct Call {
-    pub op: Op,
+pub(super) struct Call {
+    pub(super) op: Op,
     /// `main` when absent.
-    pub branch: Option<String>,
-    pub key: Option<String>,
-    pub isolation: Isolation,
-    pub mode: Option<RowMode>,
-    pub strategy: CommitStrategy,
+    pub(super) branch: Option<String>,
+    pub(super) key: Option<String>,
+    pub(super) isolation: Isolation,
+    pub(super) mode: Option<RowMode>,
+    pub(super) strategy: CommitStrategy,
     /// The `wap.id` of a snapshot that is staged.
-    pub wap: Option<String>,
+    pub(super) wap: Option<String>,
 }
 
 /// How a call ended for its writer.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
+pub(super) enum Outcome {
     /// It is under way.
     Running,
     /// It succeeded. `attempts` is 0 when nothing was committed.
@@ -72,14 +72,14 @@ pub enum Outcome {
 
 /// A call and its outcome.
 #[derive(Debug, Clone)]
-pub struct Record {
-    pub call: Call,
-    pub outcome: Outcome,
+pub(super) struct Record {
+    pub(super) call: Call,
+    pub(super) outcome: Outcome,
 }
 
 impl Op {
     /// Whether it changes rows; the others move references or change metadata.
-    pub fn changes_rows(&self) -> bool {
+    pub(super) fn changes_rows(&self) -> bool {
         matches!(
             self,
             Self::Append { .. }
@@ -92,7 +92,7 @@ impl Op {
     }
 
     /// The rows it removes from `rows`, and those it adds, in a table with this metadata.
-    pub fn effect(&self, rows: &[Row], metadata: &TableMetadata) -> Effect {
+    pub(super) fn effect(&self, rows: &[Row], metadata: &TableMetadata) -> Effect {
         let matching = |filter: &Filter| rows.iter().filter(|r| filter.is_true(r)).cloned().collect();
         match self {
             Self::Append { rows: new } => Effect { removed: Vec::new(), added: new.clone() },
@@ -115,14 +115,14 @@ impl Op {
 
 /// What an operation does to rows.
 #[derive(Debug, Clone, Default)]
-pub struct Effect {
-    pub removed: Vec<Row>,
-    pub added: Vec<Row>,
+pub(super) struct Effect {
+    pub(super) removed: Vec<Row>,
+    pub(super) added: Vec<Row>,
 }
 
 impl Effect {
     /// The sorted rows after it; `None` when a row that it removes is not there.
-    pub fn apply(&self, rows: &[Row]) -> Option<Vec<Row>> {
+    pub(super) fn apply(&self, rows: &[Row]) -> Option<Vec<Row>> {
         let mut counts: HashMap<&Row, i64> = HashMap::new();
         for row in &self.removed {
             *counts.entry(row).or_default() += 1;

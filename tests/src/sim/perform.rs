@@ -16,10 +16,10 @@ use super::model::{Call, Op, Outcome};
 use super::row::{Row, stream};
 
 /// The summary key with which snapshots name their operation.
-pub const OPERATION: &str = "sim.operation";
+pub(super) const OPERATION: &str = "sim.operation";
 
 /// Does what the call asks for.
-pub async fn perform(
+pub(super) async fn perform(
     manager: &IcebergTableManager,
     table: &TableIdent,
     number: usize,

@@ -12,21 +12,21 @@ use rand::rngs::StdRng;
 
 /// A row: any column may be NULL, and `v` may be NaN. Ordered and equal by the bits of `v`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Row {
-    pub id: Option<i64>,
-    pub p: Option<i32>,
+pub(super) struct Row {
+    pub(super) id: Option<i64>,
+    pub(super) p: Option<i32>,
     v: Option<u64>,
-    pub t: Option<String>,
+    pub(super) t: Option<String>,
 }
 
 impl Row {
     /// The number of `v`.
-    pub fn v(&self) -> Option<f64> {
+    pub(super) fn v(&self) -> Option<f64> {
         self.v.map(f64::from_bits)
     }
 
     /// The value of a column, as text that equal values share.
-    pub fn key(&self, column: &str) -> String {
+    pub(super) fn key(&self, column: &str) -> String {
         match column {
             "id" => format!("{:?}", self.id),
             "p" => format!("{:?}", self.p),
@@ -37,7 +37,7 @@ impl Row {
 }
 
 /// The columns.
-pub fn schema() -> TableSchema {
+pub(super) fn schema() -> TableSchema {
     let field = |id, name: &str, of| SchemaField::new(id, name, of, false);
     TableSchema {
         fields: vec![
@@ -50,7 +50,7 @@ pub fn schema() -> TableSchema {
 }
 
 /// A row; `tag` makes some rows differ from all others.
-pub fn random_row(random: &mut StdRng, tag: &str) -> Row {
+pub(super) fn random_row(random: &mut StdRng, tag: &str) -> Row {
     let null = |random: &mut StdRng| random.random_range(0..8) == 0;
     let v = match random.random_range(0..6) {
         0 => None,
@@ -71,7 +71,7 @@ pub fn random_row(random: &mut StdRng, tag: &str) -> Row {
 }
 
 /// Rows as a stream of one batch.
-pub fn stream(rows: &[Row]) -> BatchStream {
+pub(super) fn stream(rows: &[Row]) -> BatchStream {
     let columns: [(&str, ArrayRef, bool); 4] = [
         ("id", Arc::new(rows.iter().map(|r| r.id).collect::<Int64Array>()), true),
         ("p", Arc::new(rows.iter().map(|r| r.p).collect::<Int32Array>()), true),
@@ -83,7 +83,7 @@ pub fn stream(rows: &[Row]) -> BatchStream {
 }
 
 /// The rows of batches, sorted.
-pub fn rows(batches: &[RecordBatch]) -> Vec<Row> {
+pub(super) fn rows(batches: &[RecordBatch]) -> Vec<Row> {
     let mut rows = Vec::new();
     for batch in batches {
         let column = |name| batch.column_by_name(name).unwrap();

@@ -180,8 +180,9 @@ fn rates(random: &mut StdRng) -> FaultRates {
         catalog_error: rate(0.06),
         commit_unknown: rate(0.25),
         commit_conflict: rate(0.1),
-        storage_error: rate(0.01),
-        storage_error_after: rate(0.01),
+        storage_error: rate(0.15),
+        storage_error_after: rate(0.1),
+        storage_crash: rate(0.1),
         delay: rate(0.2),
         crash: rate(0.01),
     }
@@ -254,7 +255,7 @@ impl Writer {
 
 /// Whoever does not know how a call with a key ended repeats it: it has to end well, and to have been done once.
 async fn heal(seed: u64, world: &World) -> Result<(), String> {
-    let manager = world.fresh(seed);
+    let manager = world.fresh(seed ^ 0x6ea1);
     let records = world.records.lock().unwrap().clone();
     for (number, Record { call, outcome }) in records.iter().enumerate() {
         let open = matches!(outcome, Outcome::Unknown | Outcome::Crashed);

@@ -1,7 +1,5 @@
 //! Rows after each commit are what the plain model makes of the rows before it.
 
-use std::collections::HashMap;
-
 use floe::iceberg::spec::{SnapshotRef, TableMetadata};
 use floe::plan::guard::Isolation;
 
@@ -12,12 +10,10 @@ use super::run::World;
 
 /// Checks every snapshot, and every call that found nothing to do.
 pub(super) fn check(world: &World, facts: &Facts) -> Result<(), String> {
-    let mut made_by: HashMap<i64, usize> = HashMap::new();
     for pair in facts.commits.windows(2) {
         let (before, after) = (&pair[0].table.metadata, &pair[1].table.metadata);
         for snapshot in after.snapshots().filter(|s| before.snapshot_by_id(s.snapshot_id()).is_none()) {
-            made_by.insert(snapshot.snapshot_id(), pair[1].operation);
-            transition(world, facts, &made_by, before, after, snapshot, pair[1].operation)?;
+            transition(world, facts, before, after, snapshot, pair[1].operation)?;
         }
     }
     for (number, record) in facts.records.iter().enumerate() {
@@ -42,7 +38,6 @@ fn rows<'f>(facts: &'f Facts, snapshot: Option<&SnapshotRef>) -> &'f [Row] {
 fn transition(
     world: &World,
     facts: &Facts,
-    made_by: &HashMap<i64, usize>,
     before: &TableMetadata,
     after: &TableMetadata,
     snapshot: &SnapshotRef,
@@ -59,16 +54,10 @@ fn transition(
         Op::Publish { .. } | Op::CherryPick { .. } => {
             let source = snapshot.summary().additional_properties.get("source-snapshot-id");
             let source = source.and_then(|id| id.parse::<i64>().ok());
-            let Some(origin) = source.and_then(|id| made_by.get(&id)) else {
+            let Some(source) = source.and_then(|id| after.snapshot_by_id(id)) else {
                 return Err(format!("operation {operation} picked no snapshot that is known"));
             };
-            match &facts.records[*origin].call.op {
-                Op::Publish { .. } | Op::CherryPick { .. } => {
-                    let source = source.and_then(|id| after.snapshot_by_id(id));
-                    picked(facts, after, source)
-                }
-                op => op.effect(&[], after),
-            }
+            picked(facts, after, source)
         }
         op if call.isolation == Isolation::Snapshot => {
             let read = rows(facts, seen.snapshot_for_ref(branch));
@@ -86,10 +75,10 @@ fn transition(
     ))
 }
 
-/// The rows that an append added, of a snapshot that was itself picked.
-fn picked(facts: &Facts, metadata: &TableMetadata, source: Option<&SnapshotRef>) -> Effect {
-    let before = source.and_then(|s| s.parent_snapshot_id()).and_then(|id| metadata.snapshot_by_id(id));
-    let mut added = rows(facts, source).to_vec();
+/// The rows that a snapshot added, which only added rows.
+fn picked(facts: &Facts, metadata: &TableMetadata, source: &SnapshotRef) -> Effect {
+    let before = source.parent_snapshot_id().and_then(|id| metadata.snapshot_by_id(id));
+    let mut added = rows(facts, Some(source)).to_vec();
     for row in rows(facts, before) {
         if let Some(at) = added.iter().position(|other| other == row) {
             added.remove(at);

@@ -15,31 +15,31 @@ use super::row::{Row, rows};
 
 /// A live file.
 #[derive(Debug, Clone)]
-pub struct File {
-    pub content: DataContentType,
-    pub sequence: i64,
-    pub records: u64,
-    pub bytes: u64,
+pub(super) struct File {
+    pub(super) content: DataContentType,
+    pub(super) sequence: i64,
+    pub(super) records: u64,
+    pub(super) bytes: u64,
     /// The one data file that a position delete file is about.
-    pub referenced: Option<String>,
+    pub(super) referenced: Option<String>,
     /// Whether this snapshot added it.
-    pub added: bool,
+    pub(super) added: bool,
 }
 
 /// What a snapshot holds.
 #[derive(Debug)]
-pub struct Content {
-    pub rows: Vec<Row>,
-    pub files: BTreeMap<String, File>,
+pub(super) struct Content {
+    pub(super) rows: Vec<Row>,
+    pub(super) files: BTreeMap<String, File>,
     /// Manifests, and the list.
-    pub metadata_files: BTreeSet<String>,
+    pub(super) metadata_files: BTreeSet<String>,
 }
 
 /// The field id of `file_path` in position delete files.
 const FILE_PATH: i32 = 2_147_483_546;
 
 /// Reads everything about a snapshot.
-pub async fn content(
+pub(super) async fn content(
     manager: &IcebergTableManager,
     table: &TableIdent,
     metadata: &TableMetadata,

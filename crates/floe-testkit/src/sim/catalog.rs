@@ -86,6 +86,8 @@ impl SimCatalog {
         }
         if self.actor.chance(self.rates.catalog_error) {
             self.ledger.fault();
+            // Whoever cannot look at the table deletes nothing.
+            self.ledger.excuse(self.operation.load(Ordering::SeqCst));
             self.actor.note(format_args!("{what} fails"));
             return Err(injected(ErrorKind::Unavailable));
         }
@@ -145,6 +147,7 @@ impl SimCatalog {
         let (server, ledger) = (self.server.another_client(), self.ledger.clone());
         let operation = self.operation.load(Ordering::SeqCst);
         let (table, requirements, updates) = (table.clone(), requirements.to_vec(), updates.to_vec());
+        ledger.late(operation);
         tokio::spawn(async move {
             ghost.pause(Duration::from_millis(ghost.below(4000))).await;
             match server.commit(&table, &requirements, &updates).await {
@@ -254,6 +257,10 @@ impl CatalogClient for SimCatalog {
         if let Some(fault) = fault {
             self.ledger.fault();
             self.actor.note(format_args!("commits: {fault:?}"));
+            // Nor does whoever does not know.
+            if matches!(fault, CommitFault::LostRequest | CommitFault::LostReply | CommitFault::Late) {
+                self.ledger.excuse(operation);
+            }
         }
         let tampered = match &self.tampering {
             Some(tampering) => {

@@ -9,13 +9,15 @@ pub struct FaultRates {
     pub commit_unknown: f64,
     /// A commit is answered as a conflict though nothing was in its way.
     pub commit_conflict: f64,
-    /// A call to the storage fails and has no effect.
+    /// Calls to the storage of an operation fail and have no effect.
     pub storage_error: f64,
-    /// A call to the storage takes effect and reports an error.
+    /// Calls to the storage of an operation take effect and report an error.
     pub storage_error_after: f64,
+    /// The writer stops for good at a call to the storage.
+    pub storage_crash: f64,
     /// A call takes long, so that others come first.
     pub delay: f64,
-    /// The writer stops for good at a call, before or after it took effect.
+    /// The writer stops for good at a call to the catalog, before or after it took effect.
     pub crash: f64,
 }
 

@@ -20,12 +20,21 @@ pub struct SimHook {
     operation: Arc<AtomicUsize>,
     /// How often a call was made, so that a second try has a fate of its own.
     calls: Mutex<HashMap<(usize, Call), u64>>,
+    /// The operation whose faults were noted last.
+    noted: AtomicUsize,
 }
 
 impl SimHook {
     /// The hook of `actor`. `operation` is the number of the operation that it carries out at the time.
     pub fn new(actor: &Actor, rates: FaultRates, ledger: &Ledger, operation: Arc<AtomicUsize>) -> Self {
-        Self { actor: actor.clone(), rates, ledger: ledger.clone(), operation, calls: Mutex::default() }
+        Self {
+            actor: actor.clone(),
+            rates,
+            ledger: ledger.clone(),
+            operation,
+            calls: Mutex::default(),
+            noted: AtomicUsize::new(usize::MAX),
+        }
     }
 
     /// A number that follows from the call and how often it was made, not from what happens beside it.
@@ -39,12 +48,15 @@ impl SimHook {
         self.actor.fate(&format!("{operation} {:?} {} {nth}", call.operation, call.location))
     }
 
-    fn fault(&self, fate: f64) -> Option<StorageFault> {
+    /// What goes wrong with calls of an operation. Of one kind, so that it does not matter which of several calls side
+    /// by side comes first.
+    fn fault(&self, operation: usize) -> Option<StorageFault> {
+        let fate = self.actor.fate(&format!("faults of {operation}"));
         let mut from = 0.0;
         for (rate, fault) in [
             (self.rates.storage_error, StorageFault::Before),
             (self.rates.storage_error_after, StorageFault::After),
-            (self.rates.crash, StorageFault::Crash),
+            (self.rates.storage_crash, StorageFault::Crash),
         ] {
             if (from..from + rate).contains(&fate) {
                 return Some(fault);
@@ -54,6 +66,9 @@ impl SimHook {
         None
     }
 }
+
+/// How many of the calls of an operation with faults go wrong.
+const HIT: f64 = 0.15;
 
 /// Calls that a writer makes one after the other.
 fn is_gate(call: &Call) -> bool {
@@ -99,27 +114,22 @@ impl StorageHook for SimHook {
         if matches!(call.operation, Operation::Write | Operation::Close) {
             self.ledger.written(operation, &call.location);
         }
-        let Some(fault) = self.fault(fate) else { return Ok(After::default()) };
-        self.ledger.fault();
-        // Metadata files are the catalog's.
-        if matches!(call.operation, Operation::Delete | Operation::Exists)
-            || call.location.ends_with(".metadata.json")
-        {
+        // How many files are cleared away, and when, is nobody's business but the writer's.
+        let clears = matches!(call.operation, Operation::Delete | Operation::Exists);
+        let hit = |fault: &StorageFault| fate < HIT && !(clears && *fault == StorageFault::Crash);
+        let Some(fault) = self.fault(operation).filter(hit) else { return Ok(After::default()) };
+        if clears || call.location.ends_with(".metadata.json") || fault == StorageFault::Crash {
+            // Metadata files are the catalog's.
             self.ledger.excuse(operation);
         }
-        let what = format!("{:?} of {}", call.operation, short(&call.location));
+        if !clears && !self.noted.swap(operation, Ordering::SeqCst).eq(&operation) {
+            self.ledger.fault();
+            self.actor.note(format_args!("a storage call of operation {operation}: {fault:?}"));
+        }
         match fault {
-            StorageFault::Before => {
-                self.actor.note(format_args!("{what} fails"));
-                Err(injected(call))
-            }
-            StorageFault::After => {
-                self.actor.note(format_args!("{what} takes effect, and fails"));
-                Ok(After { error: Some(injected(call)), truncate: None })
-            }
+            StorageFault::Before => Err(injected(call)),
+            StorageFault::After => Ok(After { error: Some(injected(call)), truncate: None }),
             StorageFault::Crash => {
-                self.actor.note(format_args!("{what} is its last call"));
-                self.ledger.excuse(operation);
                 self.actor.crash();
                 std::future::pending().await
             }

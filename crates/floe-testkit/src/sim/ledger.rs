@@ -29,6 +29,8 @@ struct State {
     seen: BTreeMap<usize, LoadedTable>,
     /// Operations with faults that may leave files behind.
     excused: BTreeSet<usize>,
+    /// Operations with a commit that was carried out after its writer had given up waiting for it.
+    late: BTreeSet<usize>,
     faults: u64,
 }
 
@@ -51,6 +53,16 @@ impl Ledger {
     /// Notes that something went wrong with `operation`, which may leave files behind.
     pub fn excuse(&self, operation: usize) {
         self.lock().excused.insert(operation);
+    }
+
+    /// Notes that a commit of `operation` takes effect some time later, if it still can.
+    pub fn late(&self, operation: usize) {
+        self.lock().late.insert(operation);
+    }
+
+    /// Whether a commit of `operation` was still on its way when its writer went on.
+    pub fn is_late(&self, operation: usize) -> bool {
+        self.lock().late.contains(&operation)
     }
 
     /// Notes a fault.

@@ -205,8 +205,9 @@ impl Actor {
 
     /// Stops the actor for good, as when its process is killed: no call of it returns any more.
     pub fn crash(&self) {
-        self.note("crashes");
-        self.shared.crashed.store(true, Ordering::SeqCst);
+        if !self.shared.crashed.swap(true, Ordering::SeqCst) {
+            self.note("crashes");
+        }
         self.shared.crash.notify_one();
     }
 
