@@ -9,4 +9,5 @@ pub struct Readme;
 pub mod data;
 pub mod peers;
 pub mod rows;
+pub mod sim;
 pub mod warehouse;

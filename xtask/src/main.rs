@@ -1,13 +1,18 @@
 //! Development tasks of floe: `cargo xtask COMMAND`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod arch;
 mod peers;
+mod services;
 mod steps;
 mod tasks;
+mod tools;
 mod workspace;
 
 use clap::{Parser, Subcommand};
+
+use services::Service;
 
 /// Development tasks of floe.
 #[derive(Debug, Parser)]
@@ -21,7 +26,7 @@ struct Arguments {
 enum Command {
     /// Every check and every test. What the public workflow runs.
     Test {
-        /// Leave out the tests that need the Python peers.
+        /// Leave out the tests that need the Python peers or a server.
         #[arg(long)]
         fast: bool,
     },
@@ -32,8 +37,25 @@ enum Command {
         /// Run only the tests whose name contains this.
         filter: Option<String>,
     },
+    /// The real servers that tests run against.
+    Services {
+        #[command(subcommand)]
+        action: ServicesAction,
+    },
     /// The arrows between the crates, and what floe-plan may depend on.
     Arch,
+    /// Concurrent writers and faults, at random from seeds: `cargo xtask sim --seeds 100000`.
+    Sim {
+        /// How many seeds to run.
+        #[arg(long, default_value_t = 1000)]
+        seeds: u64,
+        /// The first seed.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// Runs this seed only, and prints its events.
+        #[arg(long, conflicts_with_all = ["seeds", "from"])]
+        seed: Option<u64>,
+    },
     /// Measures floe beside PyIceberg and delta-rs, in one run.
     Bench {
         /// Cases and options; `--help` shows them.
@@ -48,11 +70,47 @@ enum Command {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum ServicesAction {
+    /// Start servers that stay, and print the variables that tell tests of them:
+    /// `eval "$(cargo xtask services start)"`.
+    Start {
+        /// Which servers; all by default.
+        names: Vec<Service>,
+    },
+    /// Show which of those servers run.
+    Status,
+    /// Stop them all.
+    Stop,
+    /// Start servers, run a command that is told of them, and stop them:
+    /// `cargo xtask services run s3 gcs -- cargo test -p floe-storage-s3`.
+    Run {
+        /// Which servers; all by default.
+        names: Vec<Service>,
+        /// The command.
+        #[arg(last = true, required = true)]
+        command: Vec<std::ffi::OsString>,
+    },
+    /// Download and build what the servers need, and start none.
+    Bring {
+        /// Which servers; all by default.
+        names: Vec<Service>,
+    },
+}
+
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Test { fast } => tasks::test(&tasks::TestOptions { fast, ci: false }),
         Command::Ci => tasks::test(&tasks::TestOptions { fast: false, ci: true }),
         Command::Interop { filter } => tasks::interop(filter.as_deref()),
+        Command::Services { action } => match action {
+            ServicesAction::Start { names } => services::start_lasting(&names),
+            ServicesAction::Status => services::status(),
+            ServicesAction::Stop => services::stop_lasting(),
+            ServicesAction::Run { names, command } => tasks::with_services(&names, &command),
+            ServicesAction::Bring { names } => services::bring(&names),
+        },
+        Command::Sim { seeds, from, seed } => tasks::sim(seeds, from, seed),
         Command::Arch => arch::check(),
         Command::Bench { arguments } => tasks::bench(&arguments),
         Command::Quickstart { arguments } => tasks::quickstart(&arguments),

@@ -5,8 +5,9 @@ use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
+use crate::tools::{self, Lock};
 use crate::workspace;
 
 /// The interpreter of the tests' environment, made first if it is not there. Fails when it cannot be made: the
@@ -24,10 +25,8 @@ pub(crate) fn environment(requirements: &str) -> Result<PathBuf> {
     let folder = workspace::cache()?.join(format!("python-{:016x}", hasher.finish()));
     let python = folder.join("bin").join("python");
     let complete = folder.join("complete");
-    fs::create_dir_all(workspace::cache()?)?;
     // Two runs at once would make it twice in the same place.
-    let lock = fs::File::create(folder.with_extension("lock"))?;
-    lock.lock()?;
+    let _lock = Lock::take(&folder.with_extension("lock"))?;
     if complete.exists() {
         return Ok(python);
     }
@@ -43,18 +42,11 @@ fn make(folder: &Path, requirements: &Path) -> Result<()> {
         fs::remove_dir_all(folder)?;
     }
     fs::create_dir_all(folder)?;
-    run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
-    run(Command::new(folder.join("bin").join("python"))
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "-r"])
-        .arg(requirements))
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("cannot start {command:?}; Python 3.10 or later is needed"))?;
-    if !status.success() {
-        bail!("{command:?} ended with {status}");
-    }
-    Ok(())
+    let python = tools::program("python3", "python3-venv", "Python 3.10 or later")?;
+    tools::run(Command::new(python).args(["-m", "venv"]).arg(folder))?;
+    tools::run(
+        Command::new(folder.join("bin").join("python"))
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "-r"])
+            .arg(requirements),
+    )
 }

@@ -1,9 +1,13 @@
 //! The tasks that are made of cargo commands.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread::{self, ScopedJoinHandle};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
+use crate::services::{Servers, Service};
 use crate::steps::{Steps, interactive};
 use crate::workspace::cargo;
 use crate::{arch, peers};
@@ -11,7 +15,7 @@ use crate::{arch, peers};
 /// What `test` does.
 #[derive(Debug, Default)]
 pub(crate) struct TestOptions {
-    /// Without the Python peers.
+    /// Without the Python peers and without servers.
     pub(crate) fast: bool,
     /// Without incremental builds.
     pub(crate) ci: bool,
@@ -26,6 +30,38 @@ pub(crate) fn test(options: &TestOptions) -> Result<()> {
 }
 
 fn test_steps(options: &TestOptions, steps: &mut Steps) -> Result<()> {
+    if options.fast {
+        return checks_and_tests(options, steps, None);
+    }
+    // What the tests need from elsewhere is brought while clippy and the compiler work.
+    thread::scope(|scope| {
+        let surroundings = scope.spawn(Surroundings::prepare);
+        checks_and_tests(options, steps, Some(surroundings))
+    })
+}
+
+/// What tests find around them.
+struct Surroundings {
+    python: PathBuf,
+    servers: Servers,
+}
+
+impl Surroundings {
+    fn prepare() -> Result<Self> {
+        thread::scope(|scope| {
+            let python = scope.spawn(peers::interpreter);
+            let servers = Servers::start(&[]);
+            let python = python.join().map_err(|_| anyhow!("making the Python environment panicked"))??;
+            Ok(Self { python, servers: servers? })
+        })
+    }
+}
+
+fn checks_and_tests(
+    options: &TestOptions,
+    steps: &mut Steps,
+    surroundings: Option<ScopedJoinHandle<'_, Result<Surroundings>>>,
+) -> Result<()> {
     steps.run("arrows between crates", arch::check)?;
     steps.command("formatting", cargo(&["fmt", "--all", "--check"]))?;
     if installed("deny") {
@@ -35,12 +71,6 @@ fn test_steps(options: &TestOptions, steps: &mut Steps) -> Result<()> {
         )?;
     } else {
         steps.skipped("licences, bans, sources", "cargo-deny is not installed; the public workflow runs it");
-    }
-    let mut python = None;
-    if options.fast {
-        steps.skipped("Python peers", "--fast");
-    } else {
-        python = Some(steps.run("Python peers", peers::interpreter)?);
     }
     let quiet = |arguments: &[&str]| {
         let mut command = cargo(arguments);
@@ -69,11 +99,20 @@ fn test_steps(options: &TestOptions, steps: &mut Steps) -> Result<()> {
     doc.env("RUSTDOCFLAGS", "-D warnings");
     steps.command("documentation", doc)?;
     let mut tests = quiet(&["test", "--workspace", "--all-features", "--locked", "--no-fail-fast"]);
-    match python {
-        Some(python) => tests.env("FLOE_TEST_PYTHON", python).env_remove("FLOE_SKIP_INTEROP"),
-        None => tests.env("FLOE_SKIP_INTEROP", "1"),
+    let surroundings = if let Some(thread) = surroundings {
+        let wait = || thread.join().map_err(|_| anyhow!("preparing servers and Python panicked"))?;
+        let ready = steps.run("servers and Python peers", wait)?;
+        tests.env("FLOE_TEST_PYTHON", &ready.python).env_remove("FLOE_SKIP_INTEROP");
+        tests.envs(ready.servers.variables().iter().cloned()).env_remove("FLOE_SKIP_SERVICES");
+        Some(ready)
+    } else {
+        steps.skipped("servers and Python peers", "--fast");
+        tests.env("FLOE_SKIP_INTEROP", "1").env("FLOE_SKIP_SERVICES", "1");
+        None
     };
-    steps.tests("tests", tests)
+    let result = steps.tests("tests", tests);
+    drop(surroundings);
+    result
 }
 
 /// The interoperability tests only.
@@ -97,6 +136,35 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
         command.args(arguments).env("FLOE_BENCH_PYTHON", python).status().context("cannot start cargo")?;
     if !status.success() {
         bail!("the benchmarks ended with {status}");
+    }
+    Ok(())
+}
+
+/// Runs a command beside servers.
+pub(crate) fn with_services(names: &[Service], command: &[OsString]) -> Result<()> {
+    let Some((program, arguments)) = command.split_first() else { bail!("no command is given") };
+    let servers = Servers::start(names)?;
+    let mut command = Command::new(program);
+    command.args(arguments).envs(servers.variables().iter().cloned()).env_remove("FLOE_SKIP_SERVICES");
+    let status = command.status().with_context(|| format!("cannot start {}", program.display()))?;
+    drop(servers);
+    if !status.success() {
+        bail!("{} ended with {status}", program.display());
+    }
+    Ok(())
+}
+
+/// The simulation, optimised. A seed that fails prints its events and the command that runs it again.
+pub(crate) fn sim(seeds: u64, from: u64, seed: Option<u64>) -> Result<()> {
+    let mut command = cargo(&["run", "--quiet", "--release", "--package", "floe-tests"]);
+    command.args(["--bin", "floe-test-sim", "--"]);
+    match seed {
+        Some(seed) => command.arg("--trace").arg("--seed").arg(seed.to_string()),
+        None => command.args(["--from", &from.to_string(), "--seeds", &seeds.to_string()]),
+    };
+    let status = command.status().context("cannot start cargo")?;
+    if !status.success() {
+        bail!("the simulation ended with {status}");
     }
     Ok(())
 }

@@ -77,6 +77,18 @@ impl MemoryCatalog {
         Self { metadata: Arc::default(), ..self.clone() }
     }
 
+    /// Another client of the same catalog, which reads and writes metadata files through `storage` and takes
+    /// their names from `env`; it has a metadata cache of its own.
+    pub fn client_over(&self, storage: &dyn StorageClient, env: Arc<dyn Environment>) -> Self {
+        Self {
+            state: self.state.clone(),
+            metadata: Arc::default(),
+            env,
+            file_io: storage.file_io(),
+            warehouse: storage.warehouse().trim_end_matches('/').to_owned(),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

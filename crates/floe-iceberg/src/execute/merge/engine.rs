@@ -87,8 +87,18 @@ pub(crate) async fn merge_rows(
     };
     let options = RowOptions { memory_bytes, ..options.clone() };
     let max_listed = MAX_LISTED / source.passes().max(1);
-    let merge =
-        Merge { base, job, codec, target, counts, ambiguous: 0, filters: Vec::new(), max_listed, rows: None };
+    let merge = Merge {
+        base,
+        job,
+        codec,
+        target,
+        isolation,
+        counts,
+        ambiguous: 0,
+        filters: Vec::new(),
+        max_listed,
+        rows: None,
+    };
     let done = merge.run(source, session.as_ref(), &options).await;
     let (mut removal, merged, filter) = WriteSession::settle(session, done).await?;
     if options.dry_run {
@@ -118,6 +128,7 @@ struct Merge<'a> {
     job: MergeJob,
     codec: Arc<KeyCodec>,
     target: Target<'a>,
+    isolation: Isolation,
     counts: MergeCounts,
     /// Rows of the table that several rows of the source match.
     ambiguous: u64,
@@ -168,11 +179,16 @@ impl Merge<'_> {
             ))
             .with_hint("keep one row for each key of the source"));
         }
+        let left_alone = match self.isolation {
+            Isolation::Serializable => self.target.left_alone(),
+            Isolation::Snapshot => Vec::new(),
+        };
         let found = self.target.into_found()?;
         let mut removal = match found {
             Some(found) => remove(base, session, found, mode, options).await?,
             None => Removal::default(),
         };
+        removal.read.extend(left_alone);
         let counts = &mut removal.counts;
         counts.rows_added = self.counts.rows_updated + self.counts.rows_inserted;
         counts.files_added += files.len() as u64;

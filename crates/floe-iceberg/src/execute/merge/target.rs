@@ -7,6 +7,7 @@ use arrow_array::BooleanArray;
 use arrow_buffer::BooleanBuffer;
 use floe_core::Result;
 use floe_plan::expr::BoundExpr;
+use floe_plan::guard::ReadFile;
 use futures::StreamExt;
 use iceberg::spec::MAIN_BRANCH;
 
@@ -135,6 +136,17 @@ impl<'a> Target<'a> {
     /// Whether a row was noted as one that matches.
     pub(super) fn is_matched(&self, path: &str, position: u64) -> bool {
         self.files.get(path).is_some_and(|found| found.matched.contains(position))
+    }
+
+    /// Files with rows that match, none of which is removed: that they stay was decided by what they are.
+    pub(super) fn left_alone(&self) -> Vec<ReadFile> {
+        let files = self.files.values().filter(|found| found.removed.count() == 0);
+        let read = files.map(|found| ReadFile {
+            path: found.task.path.clone(),
+            spec_id: found.task.spec_id,
+            partition: found.file.data_file.partition().clone(),
+        });
+        read.collect()
     }
 
     /// Rows to be removed, to be given to [`crate::execute::delete::remove`]; `None` if there are none.

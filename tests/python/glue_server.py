@@ -1,0 +1,27 @@
+"""moto's server, with the two properties of AWS Glue's UpdateTable that moto lacks: a stale VersionId is refused
+with ConcurrentModificationException, and SkipArchive keeps no former version. Takes the arguments of moto_server."""
+
+from moto.core.exceptions import JsonRESTError
+from moto.glue.responses import GlueResponse
+from moto.server import main
+
+update_as_moto_does = GlueResponse.update_table
+
+
+def update_table(self):
+    request = self.parameters
+    table = self.glue_backend.get_table(request["DatabaseName"], request["TableInput"]["Name"])
+    before = str(table._current_version)
+    expected = request.get("VersionId")
+    if expected is not None and str(expected) != before:
+        raise JsonRESTError("ConcurrentModificationException", "Update table failed due to concurrent modifications.")
+    answer = update_as_moto_does(self)
+    if request.get("SkipArchive"):
+        table.versions.pop(before, None)
+    return answer
+
+
+GlueResponse.update_table = update_table
+
+if __name__ == "__main__":
+    main()
