@@ -14,6 +14,7 @@ mod client;
 mod error;
 mod provider;
 mod read;
+mod remote;
 mod storage;
 mod uri;
 mod write;
@@ -21,5 +22,7 @@ mod write;
 pub use client::ObjectStoreClient;
 pub use error::storage_error;
 pub use provider::{StoreOptions, StoreProvider};
+#[cfg(feature = "cloud")]
+pub use remote::{Network, NetworkOptions, seconds};
 pub use storage::{ObjectStoreFactory, ObjectStoreStorage};
 pub use uri::Uri;
