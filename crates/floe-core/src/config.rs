@@ -406,6 +406,19 @@ mod tests {
     }
 
     #[test]
+    fn booleans_may_have_capitals() {
+        #[derive(Debug, Deserialize)]
+        struct Typed {
+            flag: bool,
+        }
+        let parse = |text: &str| {
+            PluginConfig::new("c", &Properties::from_iter([("flag", text)])).expect("resolves").parse::<Typed>()
+        };
+        assert!(parse("True").expect("parses").flag && !parse("FALSE").expect("parses").flag);
+        assert!(parse("yes").is_err());
+    }
+
+    #[test]
     fn numbers_and_booleans_are_typed() {
         #[derive(Debug, Deserialize, PartialEq)]
         struct Typed {

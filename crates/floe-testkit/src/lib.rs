@@ -6,6 +6,8 @@
 pub mod catalog;
 pub mod contract;
 pub mod env;
+#[cfg(feature = "gcs-xml")]
+pub mod gcs_xml;
 pub mod services;
 pub mod storage;
 

@@ -61,3 +61,41 @@ impl S3Service {
             .with("s3.secret-access-key", &self.secret_access_key)
     }
 }
+
+/// An Azure storage account.
+#[derive(Clone)]
+pub struct AzureService {
+    /// The address of the account.
+    pub endpoint: String,
+    /// The account.
+    pub account: String,
+    /// Its shared key.
+    pub key: String,
+    /// A container that is there.
+    pub container: String,
+}
+
+impl AzureService {
+    /// Azurite, the emulator.
+    pub fn azurite() -> Option<Self> {
+        let [endpoint, account, key, container] = find([
+            "FLOE_TEST_AZURE_ENDPOINT",
+            "FLOE_TEST_AZURE_ACCOUNT",
+            "FLOE_TEST_AZURE_KEY",
+            "FLOE_TEST_AZURE_CONTAINER",
+        ])?;
+        Some(Self { endpoint, account, key, container })
+    }
+
+    /// The properties that reach it, for a warehouse of its own below the container.
+    pub fn properties(&self) -> floe_core::Properties {
+        let Self { endpoint, account, key, container } = self;
+        let folder = uuid::Uuid::new_v4();
+        floe_core::Properties::default()
+            .with("warehouse", format!("abfss://{container}@{account}.dfs.core.windows.net/{folder}"))
+            .with(
+                "adls.connection-string",
+                format!("AccountName={account};AccountKey={key};BlobEndpoint={endpoint}"),
+            )
+    }
+}

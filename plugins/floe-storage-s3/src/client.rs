@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use floe_core::{Error, ErrorKind, Result, StorageCapabilities};
 use floe_object_store::{
-    Network, NetworkOptions, ObjectStoreClient, ObjectStoreStorage, StoreOptions, StoreProvider, seconds,
+    Network, NetworkOptions, ObjectStoreClient, ObjectStoreStorage, StoreOptions, StoreProvider, Vended, seconds,
 };
 use object_store::ObjectStore;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, Checksum};
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::S3StorageConfig;
 use crate::credentials::Source;
 use crate::error::cannot_open;
+use crate::vended::{VendedKeys, has_keys};
 
 /// The URI schemes of S3; all of them mean the same files.
 pub(crate) const SCHEMES: &[&str] = &["s3", "s3a", "s3n"];
@@ -38,12 +39,10 @@ pub(crate) fn network_options(config: &S3StorageConfig) -> Result<NetworkOptions
     let mut options = NetworkOptions { proxy: config.proxy_uri.clone(), ..NetworkOptions::default() };
     options.ca_file.clone_from(&config.ca_file);
     if let Some(limit) = config.connect_timeout {
-        options.connect_timeout = seconds("s3.connect-timeout", limit)?;
-        options.connect_patience = options.connect_timeout * 2;
+        options = options.with_connect_timeout(seconds("s3.connect-timeout", limit)?);
     }
     if let Some(limit) = config.request_timeout {
-        options.response_timeout = seconds("s3.request-timeout", limit)?;
-        options.idle_timeout = options.response_timeout;
+        options = options.with_request_timeout(seconds("s3.request-timeout", limit)?);
     }
     options.max_retries = config.retry_num_retries.unwrap_or(options.max_retries);
     options.min_backoff = config.retry_min_wait_ms.map_or(options.min_backoff, Duration::from_millis);
@@ -74,6 +73,13 @@ impl S3Stores {
         }
         let network = Network::new(network_options(&self.config)?)?;
         Ok(self.network.get_or_init(|| network).clone())
+    }
+
+    /// The same connections with what a catalog says about the bucket.
+    fn laid_under(&self, vended: S3StorageConfig) -> Self {
+        let mut config = self.config.clone();
+        config.lay(vended);
+        Self { config, network: Arc::clone(&self.network) }
     }
 
     /// Everything about a bucket but its credentials.
@@ -128,6 +134,29 @@ impl StoreProvider for S3Stores {
         let source = Source::choose(&self.config, &env)?;
         let builder = source.apply(self.builder(authority, &env)?, &env)?;
         Ok(Arc::new(builder.build().map_err(|e| cannot_open(&e, authority))?))
+    }
+
+    fn takes_credentials(&self) -> bool {
+        true
+    }
+
+    fn open_vended(&self, authority: &str, vended: &Vended) -> Result<Option<Arc<dyn ObjectStore>>> {
+        let given = vended.current()?;
+        if given.keys().next().is_none() {
+            return Ok(None);
+        }
+        let stores = self.laid_under(S3StorageConfig::vended(&given)?);
+        if !has_keys(&given) {
+            return stores.open(authority).map(Some);
+        }
+        let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let builder = stores.builder(authority, &env)?;
+        let region = builder.get_config_value(&AmazonS3ConfigKey::Region).unwrap_or_default();
+        let requester_pays = stores.config.requester_pays.unwrap_or(false);
+        let keys = Arc::new(VendedKeys { vended: vended.clone(), region, requester_pays });
+        let network = stores.network()?.with_renewal(keys.clone());
+        let builder = builder.with_credentials(keys).with_http_connector(network);
+        Ok(Some(Arc::new(builder.build().map_err(|e| cannot_open(&e, authority))?)))
     }
 
     fn options(&self) -> StoreOptions {

@@ -1,6 +1,6 @@
 //! Configuration of the plugin.
 
-use floe_core::{Error, PluginConfig, Result, SecretString};
+use floe_core::{Error, ErrorKind, PluginConfig, Result, SecretString};
 use floe_object_store::Uri;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,8 @@ use crate::client::SCHEMES;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct S3StorageConfig {
-    /// Where tables are kept: `s3://bucket/path`. The schemes `s3a` and `s3n` mean the same.
+    /// Where tables are kept: `s3://bucket/path`. The schemes `s3a` and `s3n` mean the same. Absent where the
+    /// catalog decides it.
     pub warehouse: String,
 
     /// The address of the store: `http://localhost:9000`. Absent: `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`,
@@ -208,6 +209,44 @@ impl S3StorageConfig {
         }
     }
 
+    /// Reads what a catalog gives for a table; it may hold properties of other kinds of storage too.
+    pub(crate) fn vended(config: &PluginConfig) -> Result<Self> {
+        let parsed: Self = config.parse()?;
+        match parsed.faults().as_slice() {
+            [] => Ok(parsed),
+            faults => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("what the catalog gives for this table cannot be used: {}", faults.join("; ")),
+            )),
+        }
+    }
+
+    /// Lays what a catalog gives over this configuration: where the bucket is, and how to write to it.
+    pub(crate) fn lay(&mut self, over: Self) {
+        macro_rules! lay {
+            ($($field:ident),* $(,)?) => {$( if over.$field.is_some() { self.$field = over.$field; } )*};
+        }
+        lay!(
+            endpoint,
+            region,
+            client_region,
+            path_style_access,
+            force_virtual_addressing,
+            access_key_id,
+            secret_access_key,
+            session_token,
+            client_access_key_id,
+            client_secret_access_key,
+            client_session_token,
+            anonymous,
+            sse_type,
+            sse_key,
+            sse_md5,
+            checksum_enabled,
+            requester_pays,
+        );
+    }
+
     fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if let Err(e) = self.check_warehouse() {
@@ -265,6 +304,9 @@ impl S3StorageConfig {
     }
 
     fn check_warehouse(&self) -> Result<()> {
+        if self.warehouse.is_empty() {
+            return Ok(());
+        }
         let uri = Uri::parse(&self.warehouse).map_err(|e| e.context("property 'warehouse'"))?;
         if !SCHEMES.contains(&uri.scheme) || uri.authority.is_empty() {
             return Err(Error::validation(format!(

@@ -36,6 +36,7 @@ mod client;
 mod config;
 mod credentials;
 mod error;
+mod vended;
 
 use std::sync::Arc;
 

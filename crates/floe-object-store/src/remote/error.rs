@@ -14,6 +14,9 @@ const METADATA_SERVICES: &[&str] =
 /// Neither URLs nor headers nor bodies get into the message: signed URLs carry credentials, and stores repeat
 /// headers of the request in their answers. The raw error is not kept as a source for the same reason.
 pub(crate) fn remote_error(error: &StoreError, context: &str) -> Option<Error> {
+    if let Some(own) = own_error(error) {
+        return Some(own.context(context));
+    }
     let text = error.to_string();
     #[cfg(feature = "cloud")]
     if let Some(failure) = super::failure::find::<super::failure::Failure>(error) {
@@ -126,6 +129,18 @@ fn of_failure(failure: &super::failure::Failure, metadata_service: bool, context
         Failure::NoAnswer(_) | Failure::Stalled => (ErrorKind::Timeout, "check the endpoint and the network"),
     };
     Error::new(kind, format!("{context}: {failure}")).with_hint(hint)
+}
+
+/// An error of floe on its way through `object_store`: credentials that could not be had.
+fn own_error(error: &StoreError) -> Option<Error> {
+    let mut next = std::error::Error::source(error);
+    while let Some(e) = next {
+        if let Some(own) = e.downcast_ref::<Error>() {
+            return Some(own.clone());
+        }
+        next = e.source();
+    }
+    None
 }
 
 fn no_credentials(context: &str) -> Error {

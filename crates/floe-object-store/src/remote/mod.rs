@@ -13,6 +13,6 @@ mod options;
 
 pub(crate) use error::remote_error;
 #[cfg(feature = "cloud")]
-pub use network::Network;
+pub use network::{Network, Renewal};
 #[cfg(feature = "cloud")]
 pub use options::{NetworkOptions, seconds};

@@ -1,9 +1,11 @@
 //! The HTTP client that every store of a plugin shares.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use floe_core::{Error, Result};
+use http::{HeaderMap, HeaderName, StatusCode};
 use object_store::client::{
     ClientConfigKey, HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
     HttpResponseBody, HttpService,
@@ -31,6 +33,7 @@ const METADATA_SERVICE: &str = "1 second";
 pub struct Network {
     client: reqwest::Client,
     options: NetworkOptions,
+    renewal: Option<Arc<dyn Renewal>>,
 }
 
 impl Network {
@@ -60,15 +63,57 @@ impl Network {
                 builder = builder.add_root_certificate(certificate);
             }
         }
-        let client = builder.build().map_err(|e| {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &options.headers {
+            let invalid = || Error::validation(format!("the header {name} has no valid name or value"));
+            let key: HeaderName = name.parse().map_err(|_| invalid())?;
+            headers.insert(key, value.parse().map_err(|_| invalid())?);
+        }
+        let client = builder.default_headers(headers).build().map_err(|e| {
             Error::validation(format!("the HTTP client cannot be set up: {}", innermost(&e)))
         })?;
-        Ok(Self { client, options })
+        Ok(Self { client, options, renewal: None })
     }
 
     /// How requests are sent.
     pub fn options(&self) -> &NetworkOptions {
         &self.options
+    }
+
+    /// The same connections for one store, whose requests are sent once more with new credentials when the store
+    /// refuses those they were signed with.
+    pub fn with_renewal(&self, renewal: Arc<dyn Renewal>) -> Self {
+        Self { renewal: Some(renewal), ..self.clone() }
+    }
+
+    /// The answer to a request; sends it again if its credentials were refused and there are others.
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let answer = self.send_once(&request).await?;
+        let Some(renewal) = &self.renewal else { return Ok(answer) };
+        if !may_be_refusal(answer.status()) {
+            return Ok(answer);
+        }
+        let (parts, body) = answer.into_parts();
+        let body = body.bytes().await?;
+        let text = String::from_utf8_lossy(&body);
+        let again = match parts.status == StatusCode::UNAUTHORIZED || refuses_credentials(&text) {
+            true => renewal.renew(request).await,
+            false => None,
+        };
+        match again {
+            Some(request) => self.send_once(&request).await,
+            None => Ok(HttpResponse::from_parts(parts, body.into())),
+        }
+    }
+
+    async fn send_once(&self, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
+        let limit = self.options.until_response(request.body().content_length());
+        let Ok(answer) = tokio::time::timeout(limit, self.connect_and_send(request)).await else {
+            return Err(HttpError::new(HttpErrorKind::Timeout, Failure::NoAnswer(limit)));
+        };
+        let (parts, body) = answer?.into_parts();
+        let body = HttpResponseBody::new(WatchedBody::new(body, self.options.idle_timeout));
+        Ok(HttpResponse::from_parts(parts, body))
     }
 
     /// The answer to a request; repeats what could not be connected, as long as patience lasts.
@@ -107,17 +152,49 @@ impl HttpConnector for Network {
 #[async_trait]
 impl HttpService for Network {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let limit = self.options.until_response(request.body().content_length());
-        let Ok(answer) = tokio::time::timeout(limit, self.connect_and_send(&request)).await else {
-            return Err(HttpError::new(HttpErrorKind::Timeout, Failure::NoAnswer(limit)));
-        };
-        let (parts, body) = answer?.into_parts();
-        if parts.status.is_redirection()
-            && let Some(region) = parts.headers.get(REGION_HEADER).and_then(|r| r.to_str().ok())
+        let answer = self.send(request).await?;
+        if answer.status().is_redirection()
+            && let Some(region) = answer.headers().get(REGION_HEADER).and_then(|r| r.to_str().ok())
         {
             return Err(HttpError::new(HttpErrorKind::Unknown, Failure::WrongRegion(region.to_owned())));
         }
-        let body = HttpResponseBody::new(WatchedBody::new(body, self.options.idle_timeout));
-        Ok(HttpResponse::from_parts(parts, body))
+        Ok(answer)
+    }
+}
+
+/// Signs requests anew.
+#[async_trait]
+pub trait Renewal: std::fmt::Debug + Send + Sync {
+    /// The request with other credentials than those that were refused; nothing where there are none.
+    async fn renew(&self, request: HttpRequest) -> Option<HttpRequest>;
+}
+
+/// Whether a store that refuses credentials may answer so.
+fn may_be_refusal(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+}
+
+/// Whether the body of an answer says that the credentials have ended or are none, not that they are too weak.
+fn refuses_credentials(body: &str) -> bool {
+    const CODES: &[&str] = &[
+        "ExpiredToken",
+        "TokenRefreshRequired",
+        "InvalidToken",
+        "InvalidTokenId",
+        "InvalidAccessKeyId",
+        "AuthenticationFailed",
+        "InvalidAuthenticationInfo",
+    ];
+    CODES.iter().any(|code| body.contains(&format!("<Code>{code}</Code>")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lack_of_permission_is_no_reason_for_new_credentials() {
+        assert!(refuses_credentials("<Error><Code>ExpiredToken</Code></Error>"));
+        assert!(!refuses_credentials("<Error><Code>AccessDenied</Code><Message>ExpiredToken</Message></Error>"));
     }
 }

@@ -1,5 +1,6 @@
 //! How patient a client of a store is.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use floe_core::{Error, Result, SecretString};
@@ -38,6 +39,8 @@ pub struct NetworkOptions {
     pub proxy: Option<SecretString>,
     /// A file of PEM certificates to trust besides those of the system.
     pub ca_file: Option<String>,
+    /// Headers of every request. No secrets: they are shown.
+    pub headers: BTreeMap<String, String>,
 }
 
 impl Default for NetworkOptions {
@@ -53,11 +56,22 @@ impl Default for NetworkOptions {
             retry_timeout: Duration::from_secs(120),
             proxy: None,
             ca_file: None,
+            headers: BTreeMap::new(),
         }
     }
 }
 
 impl NetworkOptions {
+    /// With another limit for an attempt to connect; several are made in twice that time.
+    pub fn with_connect_timeout(self, limit: Duration) -> Self {
+        Self { connect_timeout: limit, connect_patience: limit * 2, ..self }
+    }
+
+    /// With another limit for the answer to a request, and for a pause in it.
+    pub fn with_request_timeout(self, limit: Duration) -> Self {
+        Self { response_timeout: limit, idle_timeout: limit, ..self }
+    }
+
     /// The retries, as `object_store` takes them.
     pub fn retry(&self) -> RetryConfig {
         RetryConfig {
