@@ -423,7 +423,9 @@ mod tests {
             flag: bool,
         }
         let parse = |text: &str| {
-            PluginConfig::new("c", &Properties::from_iter([("flag", text)])).expect("resolves").parse::<Typed>()
+            PluginConfig::new("c", &Properties::from_iter([("flag", text)]))
+                .expect("resolves")
+                .parse::<Typed>()
         };
         assert!(parse("True").expect("parses").flag && !parse("FALSE").expect("parses").flag);
         assert!(parse("yes").is_err());

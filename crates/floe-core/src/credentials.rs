@@ -68,6 +68,12 @@ pub trait CredentialProvider: Send + Sync + fmt::Debug {
     /// Callers at once share one fetch. Fails as a catalog call does (`Unauthenticated`, `PermissionDenied`,
     /// `Unavailable`, `Timeout`, …).
     async fn credentials(&self) -> Result<Arc<[VendedCredentials]>>;
+
+    /// Credentials fetched anew, because a store refused those at hand although they should hold: they were
+    /// withdrawn, or end earlier than the catalog said. By default what [`credentials`](Self::credentials) gives.
+    async fn renewed(&self) -> Result<Arc<[VendedCredentials]>> {
+        self.credentials().await
+    }
 }
 
 fn without_alias(location: &str) -> std::borrow::Cow<'_, str> {

@@ -131,11 +131,19 @@ impl StorageClient for ObjectStoreClient {
             return Ok(());
         }
         let folder = format!("{}/.floe-check-{}", self.warehouse, uuid::Uuid::new_v4().simple());
-        let result = self.probe(&folder).await;
-        let swept = self.storage.delete_below(&folder).await;
-        result.and(swept).map_err(|e| {
+        let result = match self.probe(&folder).await {
+            // Most likely nothing is there, and asking again would take as long again.
+            Err(e) if refuses_all(e.kind()) => Err(e),
+            result => result.and(self.storage.delete_below(&folder).await),
+        };
+        result.map_err(|e| {
             e.context(format!("the warehouse {} cannot be used", self.warehouse))
                 .with_hint("check its address, the credentials and the permissions")
         })
     }
+}
+
+/// Whether a write that ended so has most likely left no file.
+fn refuses_all(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Unavailable | ErrorKind::Unauthenticated | ErrorKind::Validation)
 }

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     fn generic(source: impl StdError + Send + Sync + 'static) -> StoreError {
-        StoreError::Generic { store: "S3", source: Box::new(source) }
+        StoreError::Generic { store: "LocalFileSystem", source: Box::new(source) }
     }
 
     #[test]

@@ -123,7 +123,8 @@ impl ObjectStoreStorage {
             Err(error) => error,
         };
         // The answer to HEAD has no body and so no reason: that to GET has one.
-        if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Io) && !self.options().local_files {
+        if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Io) && !self.options().local_files
+        {
             let options = GetOptions { range: Some((0..1).into()), ..GetOptions::default() };
             return match store.get_opts(&path, options).await.map_err(fail) {
                 Ok(found) => Ok(found.meta),
@@ -238,7 +239,9 @@ impl ObjectStoreStorage {
                 };
                 (location, result)
             });
-            results.extend(alone.buffer_unordered(self.options().deletes_in_flight.max(1)).collect::<Vec<_>>().await);
+            results.extend(
+                alone.buffer_unordered(self.options().deletes_in_flight.max(1)).collect::<Vec<_>>().await,
+            );
         }
         results
     }

@@ -187,7 +187,9 @@ impl AzureStorageConfig {
         let own = self.by_account.iter().find(|(key, _)| {
             key.strip_prefix(CONNECTION_STRING_PREFIX).is_some_and(|host| is_host_of(host, account))
         });
-        let Some(text) = own.map(|(_, text)| text).or(self.connection_string.as_ref()) else { return Ok(None) };
+        let Some(text) = own.map(|(_, text)| text).or(self.connection_string.as_ref()) else {
+            return Ok(None);
+        };
         let parsed = ConnectionString::parse(text.expose())?;
         let fits = parsed.account.as_deref().is_none_or(|named| named == account);
         Ok(Some(parsed).filter(|_| fits))

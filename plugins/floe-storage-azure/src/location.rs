@@ -26,7 +26,8 @@ impl<'a> Place<'a> {
             return Err(invalid("names no container"));
         }
         if host.is_empty() {
-            let account = account.ok_or_else(|| invalid("names no account, and adls.account-name is not set"))?;
+            let account =
+                account.ok_or_else(|| invalid("names no account, and adls.account-name is not set"))?;
             return Ok(Self { container, account, domain: DOMAIN });
         }
         let (account, rest) = host.split_once('.').unwrap_or((host, ""));

@@ -76,8 +76,17 @@ fn pairs(sas: &str) -> Result<Vec<(String, String)>> {
 
 /// The URI without the parts of a signature; those of the request itself stay.
 fn without_signature(uri: &str) -> String {
-    const OWN: &[&str] =
-        &["comp", "restype", "blockid", "prefix", "marker", "delimiter", "maxresults", "include", "startFrom"];
+    const OWN: &[&str] = &[
+        "comp",
+        "restype",
+        "blockid",
+        "prefix",
+        "marker",
+        "delimiter",
+        "maxresults",
+        "include",
+        "startFrom",
+    ];
     let Some((path, query)) = uri.split_once('?') else { return uri.to_owned() };
     let own = |pair: &&str| OWN.contains(&pair.split('=').next().unwrap_or(""));
     let kept: Vec<&str> = query.split('&').filter(own).collect();

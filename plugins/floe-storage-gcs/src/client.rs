@@ -84,7 +84,9 @@ impl GcsStores {
             .with_hint("let the other process open the catalog by its own configuration"));
         }
         Ok(match (&config.token, &config.credentials_json, &config.credentials_file) {
-            (Some(token), _, _) => builder.with_credentials(Arc::new(Token::new(token, config.token_expires_at))),
+            (Some(token), _, _) => {
+                builder.with_credentials(Arc::new(Token::new(token, config.token_expires_at)))
+            }
             (None, Some(json), _) => builder.with_service_account_key(json.expose()),
             (None, None, Some(path)) => builder.with_service_account_path(path),
             (None, None, None) => match std::env::var("GOOGLE_APPLICATION_CREDENTIALS") {

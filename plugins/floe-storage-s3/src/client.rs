@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use floe_core::{Error, ErrorKind, Result, StorageCapabilities};
 use floe_object_store::{
-    Network, NetworkOptions, ObjectStoreClient, ObjectStoreStorage, StoreOptions, StoreProvider, Vended, seconds,
+    Network, NetworkOptions, ObjectStoreClient, ObjectStoreStorage, StoreOptions, StoreProvider, Vended,
+    seconds,
 };
 use object_store::ObjectStore;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, Checksum};
@@ -89,8 +90,7 @@ impl S3Stores {
         let region = config.region.clone().or_else(|| config.client_region.clone());
         let region = region.or_else(|| env("AWS_REGION")).or_else(|| env("AWS_DEFAULT_REGION"));
         let endpoint = config.endpoint.clone();
-        let endpoint =
-            endpoint.or_else(|| env("AWS_ENDPOINT_URL_S3")).or_else(|| env("AWS_ENDPOINT_URL"));
+        let endpoint = endpoint.or_else(|| env("AWS_ENDPOINT_URL_S3")).or_else(|| env("AWS_ENDPOINT_URL"));
         let path_style = config.path_style_access.or(config.force_virtual_addressing.map(|v| !v));
         let path_style = path_style.unwrap_or_else(|| endpoint.is_some() || bucket.contains('.'));
         let mut builder = AmazonS3Builder::new()
@@ -110,8 +110,7 @@ impl S3Stores {
         }
         if let Some((kind, key)) = config.encryption()? {
             builder = builder.with_config(option("aws_server_side_encryption")?, kind);
-            let name =
-                if kind == "sse-c" { "aws_sse_customer_key_base64" } else { "aws_sse_kms_key_id" };
+            let name = if kind == "sse-c" { "aws_sse_customer_key_base64" } else { "aws_sse_kms_key_id" };
             if let Some(key) = key {
                 builder = builder.with_config(option(name)?, key);
             }

@@ -68,39 +68,28 @@ pub struct S3StorageConfig {
     /// The same as `s3.anonymous`.
     #[serde(rename = "client.no-sign-request")]
     pub no_sign_request: Option<bool>,
-    /// The profile of `~/.aws` to take credentials from. Needs the cargo feature `profiles`.
+    /// Not supported, and refused: profiles of `~/.aws` are not read. `aws configure export-credentials --profile
+    /// NAME --format env` gives the keys of one to the environment.
     #[serde(rename = "s3.profile-name")]
     pub profile_name: Option<String>,
-    /// The profile, where `s3.profile-name` does not say.
+    /// Not supported, as `s3.profile-name`.
     #[serde(rename = "client.profile-name")]
     pub client_profile_name: Option<String>,
-    /// A role to take on with these credentials. Needs the cargo feature `profiles`.
+    /// Not supported, and refused: let the environment give temporary keys of the role.
     #[serde(rename = "s3.role-arn")]
     pub role_arn: Option<String>,
-    /// The name of the session with that role.
+    /// Without effect, as it names a session with `s3.role-arn`.
     #[serde(rename = "s3.role-session-name")]
     pub role_session_name: Option<String>,
-    /// The role, where `s3.role-arn` does not say.
+    /// Not supported, as `s3.role-arn`.
     #[serde(rename = "client.role-arn")]
     pub client_role_arn: Option<String>,
-    /// The name of the session, where `s3.role-session-name` does not say.
+    /// Without effect, as it names a session with `client.role-arn`.
     #[serde(rename = "client.role-session-name")]
     pub client_role_session_name: Option<String>,
-    /// The role, as Iceberg for Java spells it.
+    /// Not supported, as `s3.role-arn`.
     #[serde(rename = "client.assume-role.arn")]
     pub assume_role_arn: Option<String>,
-    /// The name of the session, as Iceberg for Java spells it.
-    #[serde(rename = "client.assume-role.session-name")]
-    pub assume_role_session_name: Option<String>,
-    /// The external id that the role asks for.
-    #[serde(rename = "client.assume-role.external-id")]
-    pub assume_role_external_id: Option<String>,
-    /// The region of the service that gives the role.
-    #[serde(rename = "client.assume-role.region")]
-    pub assume_role_region: Option<String>,
-    /// How long a session with the role lasts, in seconds.
-    #[serde(rename = "client.assume-role.timeout-sec")]
-    pub assume_role_timeout_sec: Option<u64>,
 
     /// Encryption by the server: `none`, `s3` (or `AES256`), `kms` (or `aws:kms`), `dsse-kms` (or
     /// `aws:kms:dsse`), `custom` (a key of your own).
@@ -110,7 +99,7 @@ pub struct S3StorageConfig {
     #[serde(rename = "s3.sse.key")]
     #[schemars(with = "Option<String>")]
     pub sse_key: Option<SecretString>,
-    /// The MD5 of your own key in base64. It is computed from the key, and must agree where it is given.
+    /// Without effect: the MD5 of your own key is computed from it.
     #[serde(rename = "s3.sse.md5")]
     pub sse_md5: Option<String>,
     /// Encryption by the server, as PyIceberg spells it.
@@ -265,6 +254,18 @@ impl S3StorageConfig {
         );
         if self.path_style_access.is_some() && self.path_style_access == self.force_virtual_addressing {
             faults.push("s3.path-style-access and s3.force-virtual-addressing contradict each other".into());
+        }
+        for (name, role) in [
+            ("s3.role-arn", &self.role_arn),
+            ("client.role-arn", &self.client_role_arn),
+            ("client.assume-role.arn", &self.assume_role_arn),
+        ] {
+            if role.is_some() {
+                faults.push(format!(
+                    "{name} is not supported: give temporary keys of the role as AWS_ACCESS_KEY_ID, \
+                     AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
+                ));
+            }
         }
         for (name, set) in [
             ("s3.remote-signing-enabled", self.remote_signing_enabled),

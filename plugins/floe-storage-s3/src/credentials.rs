@@ -35,8 +35,11 @@ impl Source {
             return Ok(Self::Anonymous);
         }
         let configured = keys(&config.access_key_id, &config.secret_access_key, &config.session_token);
-        let general =
-            keys(&config.client_access_key_id, &config.client_secret_access_key, &config.client_session_token);
+        let general = keys(
+            &config.client_access_key_id,
+            &config.client_secret_access_key,
+            &config.client_session_token,
+        );
         if let Some(keys) = configured.or(general) {
             return keys.usable();
         }
@@ -68,7 +71,9 @@ impl Source {
         }
         if env("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return Err(Error::new(ErrorKind::Unauthenticated, "no credentials for S3 are configured")
-                .with_hint("set s3.access-key-id and s3.secret-access-key, or s3.anonymous for public data"));
+                .with_hint(
+                    "set s3.access-key-id and s3.secret-access-key, or s3.anonymous for public data",
+                ));
         }
         Ok(Self::Machine)
     }
@@ -93,8 +98,7 @@ impl Source {
         Ok(match self {
             Self::Anonymous => builder.with_skip_signature(true),
             Self::Keys { id, secret, token } => {
-                let builder =
-                    builder.with_access_key_id(id.expose()).with_secret_access_key(secret.expose());
+                let builder = builder.with_access_key_id(id.expose()).with_secret_access_key(secret.expose());
                 match token {
                     Some(token) => builder.with_token(token.expose()),
                     None => builder,
@@ -103,9 +107,12 @@ impl Source {
             Self::Profile(name) => {
                 return Err(Error::new(
                     ErrorKind::Unsupported,
-                    format!("the profile '{name}' cannot be read: this binary is built without profiles"),
+                    format!("profiles of ~/.aws are not read, and the profile '{name}' is asked for"),
                 )
-                .with_hint("set s3.access-key-id and s3.secret-access-key, or build with storage-s3-profiles"));
+                .with_hint(format!(
+                    "eval \"$(aws configure export-credentials --profile {name} --format env)\" gives its keys to \
+                     the environment; unset AWS_PROFILE"
+                )));
             }
             Self::WebIdentity { token_file, role } => {
                 let builder = builder
@@ -160,6 +167,14 @@ mod tests {
     fn a_token_of_the_environment_never_meets_a_configured_key() {
         assert_eq!(choose(&CONFIGURED, &ENV).unwrap(), of_keys("config", None));
         assert_eq!(choose(&[], &ENV).unwrap(), of_keys("env", Some("t")));
+    }
+
+    #[test]
+    fn a_profile_is_refused_and_the_way_round_is_told() {
+        let source = choose(&[], &[("AWS_PROFILE", "work")]).unwrap();
+        let error = source.apply(AmazonS3Builder::new(), &|_| None).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.hint().unwrap().contains("--profile work"), "{error}");
     }
 
     #[test]

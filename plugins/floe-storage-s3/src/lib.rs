@@ -6,8 +6,8 @@
 //! whichever of them a location is written with.
 //!
 //! Credentials come from the first of: `s3.anonymous`; `s3.access-key-id`; `client.access-key-id`;
-//! `s3.profile-name`; `AWS_ACCESS_KEY_ID`; `AWS_PROFILE`; a web identity (`AWS_WEB_IDENTITY_TOKEN_FILE`, as EKS
-//! sets it); the service of a container; that of the machine.
+//! `AWS_ACCESS_KEY_ID`; a web identity (`AWS_WEB_IDENTITY_TOKEN_FILE`, as EKS sets it); the service of a container;
+//! that of the machine. Profiles of `~/.aws` (`s3.profile-name`, `AWS_PROFILE`) are refused, not passed over.
 //!
 //! An address that nobody answers at is an error after some seconds; a store that asks for fewer requests
 //! (`SlowDown`, 503, 429) is given time. Files above 8 MiB are written in parts, eight at once, which are removed

@@ -22,10 +22,10 @@ pub(crate) fn remote_error(error: &StoreError, context: &str) -> Option<Error> {
     if let Some(failure) = super::failure::find::<super::failure::Failure>(error) {
         return Some(of_failure(failure, asks_metadata_service(&text), context));
     }
-    let answer = Answer::parse(&text);
-    if !is_remote(error, &text) && answer.is_none() {
+    if !is_remote(error, &text) {
         return None;
     }
+    let answer = Answer::parse(&text);
     if asks_metadata_service(&text) {
         return Some(no_credentials(context));
     }
@@ -47,28 +47,41 @@ fn meaning(answer: &Answer) -> Option<(ErrorKind, &'static str)> {
             (Validation, "create the bucket, or mend its name and the endpoint")
         }
         "NoSuchKey" | "BlobNotFound" | "PathNotFound" | "NoSuchUpload" => (FileNotFound, ""),
-        "AccessDenied" | "AllAccessDisabled" | "AuthorizationPermissionMismatch" | "AuthorizationFailure"
-        | "AuthorizationProtocolMismatch" | "InsufficientAccountPermissions" | "Forbidden" => {
-            (PermissionDenied, "grant these credentials access to this location")
-        }
+        "AccessDenied"
+        | "AllAccessDisabled"
+        | "AuthorizationPermissionMismatch"
+        | "AuthorizationFailure"
+        | "AuthorizationProtocolMismatch"
+        | "InsufficientAccountPermissions"
+        | "Forbidden" => (PermissionDenied, "grant these credentials access to this location"),
         "InvalidAccessKeyId" | "InvalidClientTokenId" | "UnrecognizedClientException" => {
             (Unauthenticated, "the store does not know this access key: check it, and the endpoint")
         }
-        "SignatureDoesNotMatch" => (Unauthenticated, "the secret does not belong to the access key: check it"),
+        "SignatureDoesNotMatch" => {
+            (Unauthenticated, "the secret does not belong to the access key: check it")
+        }
         "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired" => {
             (Unauthenticated, "the credentials have expired: get new ones")
         }
         "InvalidToken" | "InvalidTokenId" => {
             (Unauthenticated, "the session token does not belong to the access key: check it")
         }
-        "AuthenticationFailed" | "InvalidAuthenticationInfo" | "NoAuthenticationInformation"
-        | "AuthenticationRequired" | "invalid_client" | "invalid_grant" | "unauthorized_client"
+        "AuthenticationFailed"
+        | "InvalidAuthenticationInfo"
+        | "NoAuthenticationInformation"
+        | "AuthenticationRequired"
+        | "invalid_client"
+        | "invalid_grant"
+        | "unauthorized_client"
         | "MissingSecurityHeader" => (Unauthenticated, "check the configured credentials"),
         "RequestTimeTooSkewed" => (Unauthenticated, "set the clock of this machine"),
-        "SlowDown" | "ServerBusy" | "TooManyRequests" | "Throttling" | "ThrottlingException"
-        | "RequestLimitExceeded" | "OperationTimedOut" => {
-            (Unavailable, "the store asks for fewer requests: call again later")
-        }
+        "SlowDown"
+        | "ServerBusy"
+        | "TooManyRequests"
+        | "Throttling"
+        | "ThrottlingException"
+        | "RequestLimitExceeded"
+        | "OperationTimedOut" => (Unavailable, "the store asks for fewer requests: call again later"),
         "QuotaExceeded" | "XMinioStorageFull" | "XMinioAdminBucketQuotaExceeded" | "InsufficientStorage" => {
             (StorageFull, "free some room, or raise the quota")
         }
@@ -79,7 +92,9 @@ fn meaning(answer: &Answer) -> Option<(ErrorKind, &'static str)> {
             (CommitConflict, "")
         }
         "InvalidRange" => (Corrupted, "the file is shorter than was expected"),
-        code if code.starts_with("KMS.") => (PermissionDenied, "check the encryption key and the right to use it"),
+        code if code.starts_with("KMS.") => {
+            (PermissionDenied, "check the encryption key and the right to use it")
+        }
         _ => match answer.status {
             404 => (FileNotFound, ""),
             401 => (Unauthenticated, "check the configured credentials"),

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use floe_core::{Error, Result};
 use http::{HeaderMap, HeaderName, StatusCode};
+use object_store::ClientOptions;
 use object_store::client::{
     ClientConfigKey, HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
     HttpResponseBody, HttpService,
 };
-use object_store::ClientOptions;
 
 use super::body::WatchedBody;
 use super::failure::{Failure, innermost};
@@ -69,9 +69,10 @@ impl Network {
             let key: HeaderName = name.parse().map_err(|_| invalid())?;
             headers.insert(key, value.parse().map_err(|_| invalid())?);
         }
-        let client = builder.default_headers(headers).build().map_err(|e| {
-            Error::validation(format!("the HTTP client cannot be set up: {}", innermost(&e)))
-        })?;
+        let client = builder
+            .default_headers(headers)
+            .build()
+            .map_err(|e| Error::validation(format!("the HTTP client cannot be set up: {}", innermost(&e))))?;
         Ok(Self { client, options, renewal: None })
     }
 
@@ -195,6 +196,8 @@ mod tests {
     #[test]
     fn lack_of_permission_is_no_reason_for_new_credentials() {
         assert!(refuses_credentials("<Error><Code>ExpiredToken</Code></Error>"));
-        assert!(!refuses_credentials("<Error><Code>AccessDenied</Code><Message>ExpiredToken</Message></Error>"));
+        assert!(!refuses_credentials(
+            "<Error><Code>AccessDenied</Code><Message>ExpiredToken</Message></Error>"
+        ));
     }
 }

@@ -93,9 +93,10 @@ impl NetworkOptions {
 
 /// A time limit in seconds, as PyIceberg writes it: `5` or `0.5`. `key` names the property in the error.
 pub fn seconds(key: &str, value: f64) -> Result<Duration> {
-    Duration::try_from_secs_f64(value).ok().filter(|d| !d.is_zero()).ok_or_else(|| {
-        Error::validation(format!("property '{key}' must be a positive number of seconds"))
-    })
+    Duration::try_from_secs_f64(value)
+        .ok()
+        .filter(|d| !d.is_zero())
+        .ok_or_else(|| Error::validation(format!("property '{key}' must be a positive number of seconds")))
 }
 
 #[cfg(test)]

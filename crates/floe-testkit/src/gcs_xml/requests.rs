@@ -105,7 +105,8 @@ async fn complete(
     body: &Bytes,
 ) -> Result<Answer, Refused> {
     let text = String::from_utf8_lossy(body).replace("&quot;", "\"");
-    let numbers: Vec<u32> = xml::elements(&text, "PartNumber").iter().filter_map(|n| n.parse().ok()).collect();
+    let numbers: Vec<u32> =
+        xml::elements(&text, "PartNumber").iter().filter_map(|n| n.parse().ok()).collect();
     let parts = backend.uploads().get(upload).cloned();
     let parts = parts.ok_or(Refused { status: StatusCode::NOT_FOUND, code: "NoSuchUpload" })?;
     let etags = numbers.iter().map(|number| etag_of(upload, *number));
