@@ -7,6 +7,9 @@ pub mod catalog;
 pub mod contract;
 pub mod env;
 pub mod sim;
+#[cfg(feature = "gcs-xml")]
+pub mod gcs_xml;
+pub mod services;
 pub mod storage;
 
 pub use env::SeededEnvironment;
