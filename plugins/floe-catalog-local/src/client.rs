@@ -137,6 +137,7 @@ impl CatalogClient for LocalCatalog {
             rename_table: true,
             register_table: true,
             shared: true,
+            ..Default::default()
         }
     }
 

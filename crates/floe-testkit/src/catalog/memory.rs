@@ -163,6 +163,7 @@ impl CatalogClient for MemoryCatalog {
             rename_table: true,
             register_table: true,
             shared: false,
+            ..Default::default()
         }
     }
 
