@@ -6,6 +6,8 @@
 pub mod catalog;
 pub mod contract;
 pub mod env;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod storage;
 
 pub use env::SeededEnvironment;

@@ -25,6 +25,8 @@ use std::path::Path;
 // A crate that is only listed as a dependency is not linked, and then registers nothing.
 #[cfg(feature = "catalog-local")]
 use floe_catalog_local as _;
+#[cfg(feature = "catalog-polaris")]
+use floe_catalog_polaris as _;
 #[cfg(feature = "storage-local")]
 use floe_storage_local as _;
 
