@@ -10,6 +10,8 @@ pub mod sim;
 #[cfg(feature = "gcs-xml")]
 pub mod gcs_xml;
 pub mod services;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod storage;
 
 pub use env::SeededEnvironment;

@@ -29,6 +29,8 @@ use floe_catalog_local as _;
 use floe_storage_azure as _;
 #[cfg(feature = "storage-gcs")]
 use floe_storage_gcs as _;
+#[cfg(feature = "catalog-polaris")]
+use floe_catalog_polaris as _;
 #[cfg(feature = "storage-local")]
 use floe_storage_local as _;
 #[cfg(feature = "storage-s3")]

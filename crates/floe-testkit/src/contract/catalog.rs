@@ -16,7 +16,7 @@ use iceberg::spec::{
     NestedField, Operation, PrimitiveType, Schema, Snapshot, SnapshotReference, SnapshotRetention, Summary,
     Type,
 };
-use iceberg::{NamespaceIdent, TableCreation, TableIdent, TableRequirement, TableUpdate};
+use iceberg::{Namespace, NamespaceIdent, TableCreation, TableIdent, TableRequirement, TableUpdate};
 
 /// An empty catalog, as the suite takes it.
 pub struct CatalogUnderTest {
@@ -90,15 +90,15 @@ pub async fn namespace_properties_are_set_and_removed_in_one_step(catalog: &Cata
     let name = namespace(&["props"]);
     let given = pairs(&[("owner", "ann"), ("note", "it's 100% \"ours\"")]);
     let made = client.create_namespace(&name, given.clone()).await.unwrap();
-    assert_eq!(made.properties(), &given);
-    assert_eq!(client.load_namespace(&name).await.unwrap().properties(), &given);
+    assert_eq!(given_to(&made), given);
+    assert_eq!(given_to(&client.load_namespace(&name).await.unwrap()), given);
 
     let set = pairs(&[("owner", "bob"), ("tier", "gold")]);
     client.update_namespace(&name, set.clone(), vec!["note".into(), "never-set".into()]).await.unwrap();
-    assert_eq!(client.load_namespace(&name).await.unwrap().properties(), &set);
+    assert_eq!(given_to(&client.load_namespace(&name).await.unwrap()), set);
 
     client.update_namespace(&name, HashMap::new(), vec!["owner".into(), "tier".into()]).await.unwrap();
-    assert!(client.load_namespace(&name).await.unwrap().properties().is_empty());
+    assert!(given_to(&client.load_namespace(&name).await.unwrap()).is_empty());
     assert!(client.namespace_exists(&name).await.unwrap(), "it outlives its last property");
 
     let missing = client.update_namespace(&namespace(&["none"]), set, vec![]).await;
@@ -183,7 +183,7 @@ pub async fn what_is_missing_is_named_by_its_kind(catalog: &CatalogUnderTest) {
     assert!(!client.table_exists(&missing).await.unwrap());
     assert!(!client.table_exists(&lost).await.unwrap());
     let error = assert_kind(client.load_table(&missing).await, ErrorKind::NoSuchTable);
-    assert_eq!(error.table(), Some("here.missing"), "the error names the table");
+    assert!(names(&error, "here.missing"), "the error names the table: {error:?}");
     assert_kind(client.load_table(&lost).await, ErrorKind::NoSuchTable);
     assert_kind(client.drop_table(&missing).await, ErrorKind::NoSuchTable);
     assert_kind(client.commit(&missing, &[], &[property("a", "b")]).await, ErrorKind::NoSuchTable);
@@ -197,7 +197,7 @@ pub async fn a_table_is_created_once(catalog: &CatalogUnderTest) {
     let made = make_table(catalog, "once", "t").await;
     let again = catalog.client.create_table(made.ident.namespace(), creation("t")).await;
     let error = assert_kind(again, ErrorKind::TableAlreadyExists);
-    assert_eq!(error.table(), Some("once.t"));
+    assert!(names(&error, "once.t"), "{error:?}");
     assert_same(&made, &catalog.client.load_table(&made.ident).await.unwrap());
 }
 
@@ -538,6 +538,17 @@ async fn make_table(catalog: &CatalogUnderTest, space: &str, name: &str) -> Load
 async fn write(catalog: &CatalogUnderTest, location: &str, text: &'static str) {
     let output = catalog.storage.file_io().new_output(location).expect("location is served");
     output.write(text.into()).await.expect("file is written");
+}
+
+/// The properties of a namespace, without the location that a server may add by itself.
+fn given_to(namespace: &Namespace) -> HashMap<String, String> {
+    let given = namespace.properties().iter().filter(|(key, _)| *key != "location");
+    given.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// Whether an error names the table; its namespace may be below another one.
+fn names(error: &Error, table: &str) -> bool {
+    error.table().is_some_and(|named| named.ends_with(table))
 }
 
 fn either(catalog: &CatalogUnderTest, i: usize) -> Arc<dyn CatalogClient> {
