@@ -204,4 +204,30 @@ pub struct CatalogCapabilities {
     pub multi_table_commit: bool,
     /// A dropped table's files can be deleted with it.
     pub purge_table: bool,
+    /// What names new namespaces and tables may have; another one is `Validation`.
+    pub names: NameRules,
+}
+
+/// What names a catalog takes for new namespaces and tables.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NameRules {
+    /// Any text, kept as it is.
+    #[default]
+    Any,
+    /// Any text without upper-case letters.
+    LowerCase,
+    /// Lower-case ASCII letters, digits and underscores.
+    Plain,
+}
+
+impl NameRules {
+    /// Whether the catalog takes `name`.
+    pub fn takes(self, name: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::LowerCase => !name.chars().any(char::is_uppercase),
+            Self::Plain => name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'),
+        }
+    }
 }

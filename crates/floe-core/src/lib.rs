@@ -12,6 +12,7 @@ mod credentials;
 pub mod env;
 mod error;
 pub mod metadata_file;
+pub mod names;
 pub mod plugin;
 mod registry;
 mod router;
@@ -21,7 +22,8 @@ pub mod storage;
 mod turn;
 
 pub use catalog::{
-    CatalogCapabilities, CatalogClient, CatalogPlugin, CommitOutcome, LoadedTable, TableChange, TablesOutcome,
+    CatalogCapabilities, CatalogClient, CatalogPlugin, CommitOutcome, LoadedTable, NameRules, TableChange,
+    TablesOutcome,
 };
 pub use config::{FloeConfig, PluginConfig, Properties};
 pub use credentials::{CredentialProvider, VendedCredentials};
@@ -32,7 +34,7 @@ pub use registry::{CatalogRegistration, Registry, StorageRegistration};
 pub use router::StorageRouter;
 pub use secret::{SecretRef, SecretString};
 pub use storage::{FileEntry, StorageCapabilities, StorageClient, StoragePlugin};
-pub use turn::CommitTurn;
+pub use turn::{CommitTurn, TaskQueues};
 
 /// Re-exported so that [`register_catalog!`] and [`register_storage!`] work in any crate.
 #[doc(hidden)]

@@ -6,12 +6,12 @@
 pub mod catalog;
 pub mod contract;
 pub mod env;
-pub mod sim;
 #[cfg(feature = "gcs-xml")]
 pub mod gcs_xml;
-pub mod services;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod services;
+pub mod sim;
 pub mod storage;
 
 pub use env::SeededEnvironment;

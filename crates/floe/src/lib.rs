@@ -23,14 +23,16 @@
 use std::path::Path;
 
 // A crate that is only listed as a dependency is not linked, and then registers nothing.
+#[cfg(feature = "catalog-glue")]
+use floe_catalog_glue as _;
 #[cfg(feature = "catalog-local")]
 use floe_catalog_local as _;
+#[cfg(feature = "catalog-polaris")]
+use floe_catalog_polaris as _;
 #[cfg(feature = "storage-azure")]
 use floe_storage_azure as _;
 #[cfg(feature = "storage-gcs")]
 use floe_storage_gcs as _;
-#[cfg(feature = "catalog-polaris")]
-use floe_catalog_polaris as _;
 #[cfg(feature = "storage-local")]
 use floe_storage_local as _;
 #[cfg(feature = "storage-s3")]
