@@ -1,6 +1,7 @@
 //! `IcebergTableManager`: the operations of the table lifecycle, each in one span.
 
 mod connect;
+mod merge;
 mod read;
 mod refs;
 #[cfg(test)]

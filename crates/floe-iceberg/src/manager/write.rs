@@ -246,7 +246,12 @@ impl IcebergTableManager {
         Ok(executed)
     }
 
-    fn row_options(&self, mode: Option<RowMode>, isolation: Option<Isolation>, dry_run: bool) -> RowOptions {
+    pub(super) fn row_options(
+        &self,
+        mode: Option<RowMode>,
+        isolation: Option<Isolation>,
+        dry_run: bool,
+    ) -> RowOptions {
         let memory_bytes = self.config.write_memory_bytes;
         RowOptions { mode, isolation, dry_run, memory_bytes, ..RowOptions::default() }
     }
