@@ -1,5 +1,6 @@
 //! The grammar of the command line: `floe [--warehouse DIR | --catalog NAME] [--json] COMMAND NAMESPACE.TABLE …`.
 
+mod merge;
 mod refs;
 mod write;
 
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::merge::MergeArgs;
 pub(crate) use self::refs::{
     BranchArgs, CherryPickArgs, FastForwardArgs, PlaceArgs, PublishArgs, RollbackArgs, SetCurrentArgs,
     TagArgs,
@@ -109,6 +111,10 @@ pub(crate) enum Command {
     /// Update the rows that files have new versions of, and add those that are not there
     #[command(after_help = write::UPSERT_EXAMPLES)]
     Upsert(UpsertArgs),
+
+    /// Update, add and delete rows by clauses of SQL: WHEN MATCHED, NOT MATCHED, NOT MATCHED BY SOURCE
+    #[command(after_help = merge::EXAMPLES)]
+    Merge(MergeArgs),
 
     /// Delete the rows for which a filter is true
     #[command(after_help = write::DELETE_EXAMPLES)]
@@ -398,6 +404,7 @@ impl Command {
             Self::Append(_) => "append",
             Self::Overwrite(_) => "overwrite",
             Self::Upsert(_) => "upsert",
+            Self::Merge(_) => "merge",
             Self::Delete(_) => "delete",
             Self::Scan(_) => "scan",
             Self::Describe(_) => "describe",

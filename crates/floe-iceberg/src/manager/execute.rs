@@ -10,11 +10,12 @@ use super::IcebergTableManager;
 use crate::base::TableBase;
 use crate::data::BatchStream;
 use crate::execute::delete::delete;
+use crate::execute::merge::{MergeOptions, merge};
 use crate::execute::overwrite::{Overwritten, overwrite};
 use crate::execute::rows::{RowChange, RowCounts, RowOptions};
 use crate::execute::upsert::{UpsertOptions, upsert};
 use crate::execute::write::{ProgressFn, WriteOptions, write_data_files_with_progress};
-use crate::model::{ChangeOptions, DeleteConfig, WriteConfig, WriteMode, WriteOutcome};
+use crate::model::{ChangeOptions, DeleteConfig, MergeConfig, WriteConfig, WriteMode, WriteOutcome};
 
 /// What was executed, ready to be committed.
 #[derive(Debug, Default)]
@@ -72,6 +73,24 @@ impl IcebergTableManager {
     ) -> Result<Executed> {
         let options = self.row_options(&config.options);
         delete(base, config.options.branch(), filter, &options, &*self.environment).await.map(Executed::from)
+    }
+
+    /// Writes the files of a merge.
+    pub(super) async fn execute_merge(
+        &self,
+        base: &TableBase,
+        source: BatchStream,
+        config: &MergeConfig,
+    ) -> Result<Executed> {
+        let options = MergeOptions {
+            spec: config.spec(),
+            branch: config.options.branch().to_owned(),
+            rows: self.row_options(&config.options),
+        };
+        let merged = merge(base, source, &options, &*self.environment).await?;
+        let mut executed = Executed::from(merged.rows);
+        executed.outcome.merged = Some(merged.counts);
+        Ok(executed)
     }
 
     async fn append(

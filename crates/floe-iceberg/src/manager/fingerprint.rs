@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::commit::STAGED;
 use crate::execute::upsert::{WhenMatched, WhenNotMatched, WhenNotMatchedBySource};
-use crate::model::{ChangeOptions, WriteConfig};
+use crate::model::{ChangeOptions, MergeConfig, WriteConfig};
 
 /// The bytes of the hash that are kept.
 const BYTES: usize = 12;
@@ -37,6 +37,11 @@ pub(super) fn of_write(config: &WriteConfig) -> Result<String> {
 /// The fingerprint of a delete.
 pub(super) fn of_delete(filter: &Expr, options: &ChangeOptions) -> Result<String> {
     fingerprint("delete", &filter.to_string(), options.staged)
+}
+
+/// The fingerprint of a merge.
+pub(super) fn of_merge(config: &MergeConfig) -> Result<String> {
+    fingerprint("merge", &config.spec(), config.options.staged)
 }
 
 /// What a write aims at. Its form must not change from one version to the next, or a repeated call would be refused.

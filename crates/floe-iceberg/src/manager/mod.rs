@@ -5,6 +5,7 @@ mod connect;
 mod evolve;
 mod execute;
 mod fingerprint;
+mod merge;
 mod read;
 mod refs;
 #[cfg(test)]

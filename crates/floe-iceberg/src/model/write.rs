@@ -112,7 +112,7 @@ pub struct WriteOutcome {
     /// What became of the rows and files that were there, for everything but appends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<RowCounts>,
-    /// What an upsert did with the rows.
+    /// What an upsert or a merge did with the rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merged: Option<MergeCounts>,
     /// Whether this only says what would happen.
