@@ -164,6 +164,7 @@ impl CatalogClient for RestCatalog {
             server_side_metadata: true,
             multi_table_commit: has(Endpoint::CommitTransaction),
             purge_table: has(Endpoint::DropTable),
+            names: NameRules::Any,
         }
     }
 

@@ -83,7 +83,7 @@ impl MemoryCatalog {
     pub fn client_over(&self, storage: &dyn StorageClient, env: Arc<dyn Environment>) -> Self {
         Self {
             state: self.state.clone(),
-            metadata: Arc::default(),
+            files: Arc::new(PointedFiles::new(storage.file_io(), env.clone())),
             env,
             file_io: storage.file_io(),
             warehouse: storage.warehouse().trim_end_matches('/').to_owned(),
