@@ -248,9 +248,10 @@ impl Transport {
             reply.error =
                 serde_json::from_slice::<ErrorReply>(&reply.body).map(|e| e.error).unwrap_or_default();
             if let Some(message) = reply.error.message.take() {
-                let short: String =
-                    message.lines().next().unwrap_or_default().chars().take(MESSAGE_CHARS).collect();
-                reply.error.message = Some(self.auth.redacted(short).await);
+                // Cut after the secrets are out of it: a part of one is one too.
+                let line = message.lines().next().unwrap_or_default().to_owned();
+                let line = self.auth.redacted(line).await;
+                reply.error.message = Some(line.chars().take(MESSAGE_CHARS).collect());
             }
         }
         Ok(reply)

@@ -37,7 +37,7 @@ pub(crate) struct ErrorReply {
 }
 
 /// `ErrorModel`; some servers leave out the type.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct ErrorModel {
     pub(crate) message: Option<String>,
