@@ -294,10 +294,9 @@ impl S3StorageConfig {
                 faults.push(format!("{name} must be between 1 and 256"));
             }
         }
-        for (name, address) in [("s3.endpoint", &self.endpoint)] {
-            if address.as_ref().is_some_and(|a| !a.starts_with("http://") && !a.starts_with("https://")) {
-                faults.push(format!("{name} must begin with http:// or https://"));
-            }
+        let endpoint = self.endpoint.as_deref().unwrap_or("https://");
+        if !endpoint.starts_with("http://") && !endpoint.starts_with("https://") {
+            faults.push("s3.endpoint must begin with http:// or https://".into());
         }
         faults.extend(self.encryption().err().map(|e| e.to_string()));
         faults.extend(crate::client::network_options(self).err().map(|e| e.to_string()));
