@@ -200,7 +200,8 @@ impl S3StorageConfig {
 
     /// Reads what a catalog gives for a table; it may hold properties of other kinds of storage too.
     pub(crate) fn vended(config: &PluginConfig) -> Result<Self> {
-        let parsed: Self = config.parse()?;
+        // A server that would sign requests may give keys besides; who has keys signs by itself.
+        let parsed = Self { remote_signing_enabled: None, ..config.parse()? };
         match parsed.faults().as_slice() {
             [] => Ok(parsed),
             faults => Err(Error::new(
