@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use floe::config::PluginConfig;
 use floe::iceberg::io::FileIO;
+use floe::storage::{StorageClient, StoragePlugin};
 use floe::{Properties, Registry};
 use futures::{StreamExt, TryStreamExt};
 use object_store::aws::AmazonS3Builder;

@@ -125,7 +125,7 @@ impl ObjectStoreStorage {
         // The answer to HEAD has no body and so no reason: that to GET has one.
         if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Io) && !self.options().local_files
         {
-            let options = GetOptions { range: Some((0..1).into()), ..GetOptions::default() };
+            let options = GetOptions { range: Some((0_u64..1).into()), ..GetOptions::default() };
             return match store.get_opts(&path, options).await.map_err(fail) {
                 Ok(found) => Ok(found.meta),
                 Err(e) if e.kind() == ErrorKind::Corrupted => Err(error),
@@ -231,17 +231,17 @@ impl ObjectStoreStorage {
                     Err(e) => for_all = for_all.or_else(|| concerns_all(e)),
                 }
             }
-            let alone = futures::stream::iter(files).map(|(location, path)| async {
-                let result = match &for_all {
+            let (deleted, for_all, storage) = (&deleted, &for_all, self);
+            let alone = futures::stream::iter(files).map(move |(location, path)| async move {
+                let result = match for_all {
                     _ if deleted.contains(&path) => Ok(()),
                     Some(e) => Err(e.clone()),
-                    None => self.delete_one(&location).await,
+                    None => storage.delete_one(&location).await,
                 };
                 (location, result)
             });
-            results.extend(
-                alone.buffer_unordered(self.options().deletes_in_flight.max(1)).collect::<Vec<_>>().await,
-            );
+            let at_once = self.options().deletes_in_flight.max(1);
+            results.extend(alone.buffer_unordered(at_once).collect::<Vec<_>>().await);
         }
         results
     }

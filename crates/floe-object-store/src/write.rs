@@ -105,7 +105,8 @@ impl ObjectWriter {
             while !upload.parts.is_empty() {
                 upload.wait_for_one().await?;
             }
-            if let Err(error) = upload.target.complete().await {
+            let completed = upload.target.complete().await;
+            if let Err(error) = completed {
                 self.check_completed(error).await?;
             }
         }

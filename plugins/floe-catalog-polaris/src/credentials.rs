@@ -111,6 +111,16 @@ impl CredentialProvider for TableCredentials {
             }
         }
     }
+
+    async fn renewed(&self) -> Result<Arc<[VendedCredentials]>> {
+        let refused = self.current();
+        let _one_at_a_time = self.fetching.lock().await;
+        // Another request that was refused may have had them renewed meanwhile.
+        if Arc::ptr_eq(&refused, &self.current()) {
+            self.put(self.fetch().await.map_err(|e| e.with_table(&self.table))?);
+        }
+        Ok(self.current())
+    }
 }
 
 impl State {

@@ -200,7 +200,8 @@ impl S3StorageConfig {
 
     /// Reads what a catalog gives for a table; it may hold properties of other kinds of storage too.
     pub(crate) fn vended(config: &PluginConfig) -> Result<Self> {
-        let parsed: Self = config.parse()?;
+        // A server that would sign requests may give keys besides; who has keys signs by itself.
+        let parsed = Self { remote_signing_enabled: None, ..config.parse()? };
         match parsed.faults().as_slice() {
             [] => Ok(parsed),
             faults => Err(Error::new(
@@ -294,10 +295,9 @@ impl S3StorageConfig {
                 faults.push(format!("{name} must be between 1 and 256"));
             }
         }
-        for (name, address) in [("s3.endpoint", &self.endpoint)] {
-            if address.as_ref().is_some_and(|a| !a.starts_with("http://") && !a.starts_with("https://")) {
-                faults.push(format!("{name} must begin with http:// or https://"));
-            }
+        let endpoint = self.endpoint.as_deref().unwrap_or("https://");
+        if !endpoint.starts_with("http://") && !endpoint.starts_with("https://") {
+            faults.push("s3.endpoint must begin with http:// or https://".into());
         }
         faults.extend(self.encryption().err().map(|e| e.to_string()));
         faults.extend(crate::client::network_options(self).err().map(|e| e.to_string()));

@@ -34,11 +34,15 @@ impl Source {
         if config.is_anonymous() {
             return Ok(Self::Anonymous);
         }
-        let configured = keys(&config.access_key_id, &config.secret_access_key, &config.session_token);
+        let configured = keys(
+            config.access_key_id.clone(),
+            config.secret_access_key.clone(),
+            config.session_token.clone(),
+        );
         let general = keys(
-            &config.client_access_key_id,
-            &config.client_secret_access_key,
-            &config.client_session_token,
+            config.client_access_key_id.clone(),
+            config.client_secret_access_key.clone(),
+            config.client_session_token.clone(),
         );
         if let Some(keys) = configured.or(general) {
             return keys.usable();
@@ -47,11 +51,8 @@ impl Source {
             return Ok(Self::Profile(profile));
         }
         let secret = |name| env(name).map(SecretString::new);
-        let from_env = keys(
-            &secret("AWS_ACCESS_KEY_ID"),
-            &secret("AWS_SECRET_ACCESS_KEY"),
-            &secret("AWS_SESSION_TOKEN"),
-        );
+        let from_env =
+            keys(secret("AWS_ACCESS_KEY_ID"), secret("AWS_SECRET_ACCESS_KEY"), secret("AWS_SESSION_TOKEN"));
         if let Some(keys) = from_env {
             return Ok(keys);
         }
@@ -135,11 +136,11 @@ impl Source {
 }
 
 fn keys(
-    id: &Option<SecretString>,
-    secret: &Option<SecretString>,
-    token: &Option<SecretString>,
+    id: Option<SecretString>,
+    secret: Option<SecretString>,
+    token: Option<SecretString>,
 ) -> Option<Source> {
-    Some(Source::Keys { id: id.clone()?, secret: secret.clone()?, token: token.clone() })
+    Some(Source::Keys { id: id?, secret: secret?, token })
 }
 
 #[cfg(test)]

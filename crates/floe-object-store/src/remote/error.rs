@@ -182,7 +182,7 @@ fn broken(error: &StoreError) -> String {
     while let Some(source) = last.source() {
         last = source;
     }
-    super::super::error::without_queries(&last.to_string())
+    crate::error::without_queries(&last.to_string())
 }
 
 #[cfg(test)]

@@ -22,14 +22,14 @@ const REGION_HEADER: &str = "x-amz-bucket-region";
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// `object_store` asks for this limit where the metadata service of a machine is asked for credentials, which
 /// answers at once or is not there.
-const METADATA_SERVICE: &str = "1 second";
+const METADATA_SERVICE: &str = "1s";
 
 /// Sends the requests of all stores that are given it, over connections that they share.
 ///
 /// It adds to the client of `object_store`: trying to connect ends after
 /// [`connect_patience`](NetworkOptions::connect_patience), a failing TLS handshake at once; the time for an
 /// answer grows with the size of the request, and a body may take as long as it keeps coming.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Network {
     client: reqwest::Client,
     options: NetworkOptions,
@@ -160,6 +160,13 @@ impl HttpService for Network {
             return Err(HttpError::new(HttpErrorKind::Unknown, Failure::WrongRegion(region.to_owned())));
         }
         Ok(answer)
+    }
+}
+
+/// Without the client, whose own form shows the proxy with its password.
+impl std::fmt::Debug for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Network").field("options", &self.options).finish_non_exhaustive()
     }
 }
 
