@@ -143,7 +143,7 @@ pub struct LoadedTable {
 }
 
 /// What a catalog can do. A capability that is absent is declared here, never found out by failing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct CatalogCapabilities {
     /// Namespaces may have namespaces below them.
     pub nested_namespaces: bool,
@@ -155,4 +155,30 @@ pub struct CatalogCapabilities {
     pub register_table: bool,
     /// Several processes, or hosts, may use the catalog at once.
     pub shared: bool,
+    /// What names new namespaces and tables may have; another one is `Validation`.
+    pub names: NameRules,
+}
+
+/// What names a catalog takes for new namespaces and tables.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NameRules {
+    /// Any text, kept as it is.
+    #[default]
+    Any,
+    /// Any text without upper-case letters.
+    LowerCase,
+    /// Lower-case ASCII letters, digits and underscores.
+    Plain,
+}
+
+impl NameRules {
+    /// Whether the catalog takes `name`.
+    pub fn takes(self, name: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::LowerCase => !name.chars().any(char::is_uppercase),
+            Self::Plain => name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'),
+        }
+    }
 }

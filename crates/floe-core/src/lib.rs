@@ -11,6 +11,7 @@ pub mod config;
 pub mod env;
 mod error;
 pub mod metadata_file;
+pub mod names;
 pub mod plugin;
 mod registry;
 pub mod secret;
@@ -18,7 +19,7 @@ pub mod span;
 pub mod storage;
 mod turn;
 
-pub use catalog::{CatalogCapabilities, CatalogClient, CatalogPlugin, CommitOutcome, LoadedTable};
+pub use catalog::{CatalogCapabilities, CatalogClient, CatalogPlugin, CommitOutcome, LoadedTable, NameRules};
 pub use config::{FloeConfig, PluginConfig, Properties};
 pub use env::{Environment, SystemEnvironment};
 pub use error::{Action, Error, ErrorKind, Result};
@@ -26,7 +27,7 @@ pub use plugin::{PluginDescriptor, PluginKind};
 pub use registry::{CatalogRegistration, Registry, StorageRegistration};
 pub use secret::{SecretRef, SecretString};
 pub use storage::{FileEntry, StorageCapabilities, StorageClient, StoragePlugin};
-pub use turn::CommitTurn;
+pub use turn::{CommitTurn, TaskQueues};
 
 /// Re-exported so that [`register_catalog!`] and [`register_storage!`] work in any crate.
 #[doc(hidden)]

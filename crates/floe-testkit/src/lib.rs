@@ -6,6 +6,7 @@
 pub mod catalog;
 pub mod contract;
 pub mod env;
+pub mod services;
 pub mod storage;
 
 pub use env::SeededEnvironment;

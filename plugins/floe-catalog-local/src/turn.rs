@@ -5,15 +5,13 @@
 //! turn holds the place behind it, so that a busy process cannot take turn after turn. The operating system
 //! frees the locks of a process that ends.
 
-use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use floe_core::CommitTurn;
+use floe_core::{CommitTurn, TaskQueues};
 use iceberg::TableIdent;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 
 /// How long to wait for a turn before going on without.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,7 +23,7 @@ const GROUPS: u64 = 64;
 pub(crate) struct Turns {
     folder: PathBuf,
     patience: Duration,
-    tables: Mutex<HashMap<TableIdent, Weak<tokio::sync::Mutex<()>>>>,
+    tasks: TaskQueues,
 }
 
 impl Turns {
@@ -37,13 +35,13 @@ impl Turns {
     fn with_patience(database: &Path, patience: Duration) -> Self {
         let mut folder = database.as_os_str().to_owned();
         folder.push("-turns");
-        Self { folder: folder.into(), patience, tables: Mutex::default() }
+        Self { folder: folder.into(), patience, tasks: TaskQueues::default() }
     }
 
     /// Waits for a turn at `table`; holds nothing when it takes too long.
     pub(crate) async fn wait(&self, table: &TableIdent) -> CommitTurn {
         let deadline = Instant::now() + self.patience;
-        let Ok(task) = timeout_at(deadline, self.queue(table).lock_owned()).await else {
+        let Some(task) = self.tasks.wait(table, self.patience).await else {
             return CommitTurn::none();
         };
         let group = group(table);
@@ -55,17 +53,6 @@ impl Turns {
         drop(place);
         // In this order: the file is free before the next task of this process asks for it.
         CommitTurn::holding((turn, task))
-    }
-
-    fn queue(&self, table: &TableIdent) -> Arc<tokio::sync::Mutex<()>> {
-        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(queue) = tables.get(table).and_then(Weak::upgrade) {
-            return queue;
-        }
-        tables.retain(|_, queue| queue.strong_count() > 0);
-        let queue = Arc::default();
-        tables.insert(table.clone(), Arc::downgrade(&queue));
-        queue
     }
 
     fn open(&self, name: &str) -> Option<File> {
@@ -127,6 +114,5 @@ mod tests {
     async fn a_catalog_in_no_folder_still_gives_turns() {
         let turns = Turns::new(Path::new("/nowhere/at/all/catalog.db"));
         assert!(turns.wait(&table()).await.is_held());
-        assert!(turns.tables.lock().unwrap().len() <= 1);
     }
 }

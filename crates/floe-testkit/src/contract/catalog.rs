@@ -105,10 +105,19 @@ pub async fn namespace_properties_are_set_and_removed_in_one_step(catalog: &Cata
     assert_kind(missing, ErrorKind::NoSuchNamespace);
 }
 
-/// A listing gives direct children only, and a namespace is not taken for one with a similar name.
+/// A listing gives direct children only, and a namespace is not taken for one with a similar name. A catalog without
+/// nesting refuses it, and lists nothing below a namespace.
 pub async fn namespaces_nest_and_list_below_their_parent(catalog: &CatalogUnderTest) {
     let client = &catalog.client;
     if !client.capabilities().nested_namespaces {
+        let top = namespace(&["a"]);
+        client.create_namespace(&top, HashMap::new()).await.unwrap();
+        assert_kind(
+            client.create_namespace(&namespace(&["a", "x"]), HashMap::new()).await,
+            ErrorKind::Validation,
+        );
+        assert!(client.list_namespaces(Some(&top)).await.unwrap().is_empty());
+        assert_kind(client.list_namespaces(Some(&namespace(&["nowhere"]))).await, ErrorKind::NoSuchNamespace);
         return;
     }
     for parts in [&["a"][..], &["a", "y"], &["a", "x"], &["a", "x", "deep"], &["a_"], &["ab"], &["A", "z"]] {
@@ -448,13 +457,15 @@ pub async fn losers_leave_no_metadata_file(catalog: &CatalogUnderTest) {
     assert_eq!(found, versions);
 }
 
-/// Any text is a name: spaces, quotes, wildcards, case, other scripts.
+/// A name that the catalog takes is kept as it is: spaces, quotes, wildcards, case, other scripts. One that it does
+/// not take is refused, and nothing is made.
 pub async fn odd_names_are_kept_as_they_are(catalog: &CatalogUnderTest) {
     let client = &catalog.client;
-    let mut odd =
-        vec!["%", "_", "it's", "semi;colon--", "UPPER", "upper", "two words", "größe", "表", "a%20b"];
-    odd.sort_unstable();
-    for name in &odd {
+    let odd = ["%", "_", "it's", "semi;colon--", "UPPER", "upper", "two words", "größe", "表", "a%20b"];
+    let rules = client.capabilities().names;
+    let (mut kept, refused): (Vec<_>, Vec<_>) = odd.into_iter().partition(|name| rules.takes(name));
+    kept.sort_unstable();
+    for name in &kept {
         let space = namespace(&[name]);
         client.create_namespace(&space, HashMap::new()).await.unwrap_or_else(|e| panic!("{name}: {e}"));
         let made =
@@ -463,9 +474,18 @@ pub async fn odd_names_are_kept_as_they_are(catalog: &CatalogUnderTest) {
         assert_same(&after, &catalog.second.load_table(&made.ident).await.unwrap());
         assert_eq!(client.list_tables(&space).await.unwrap(), [made.ident]);
     }
-    let expected: Vec<_> = odd.iter().map(|name| namespace(&[name])).collect();
+    let plain = namespace(&[kept.last().expect("'upper' is a name everywhere")]);
+    for name in refused {
+        let error = assert_kind(
+            client.create_namespace(&namespace(&[name]), HashMap::new()).await,
+            ErrorKind::Validation,
+        );
+        assert!(error.to_string().contains(name), "{error}");
+        assert_kind(client.create_table(&plain, creation(name)).await, ErrorKind::Validation);
+    }
+    let expected: Vec<_> = kept.iter().map(|name| namespace(&[name])).collect();
     assert_eq!(client.list_namespaces(None).await.unwrap(), expected);
-    for name in &odd {
+    for name in &kept {
         let space = namespace(&[name]);
         client.drop_table(&TableIdent::new(space.clone(), (*name).into())).await.unwrap();
         client.drop_namespace(&space).await.unwrap();

@@ -272,6 +272,7 @@ impl CatalogClient for World {
             rename_table: false,
             register_table: false,
             shared: false,
+            ..Default::default()
         }
     }
 
