@@ -23,6 +23,8 @@
 use std::path::Path;
 
 // A crate that is only listed as a dependency is not linked, and then registers nothing.
+#[cfg(feature = "catalog-glue")]
+use floe_catalog_glue as _;
 #[cfg(feature = "catalog-local")]
 use floe_catalog_local as _;
 #[cfg(feature = "storage-local")]

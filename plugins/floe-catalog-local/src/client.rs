@@ -1,7 +1,7 @@
 //! The catalog client.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -15,40 +15,38 @@ use iceberg::{Namespace, NamespaceIdent, TableCreation, TableIdent, TableRequire
 
 use crate::config::LocalCatalogConfig;
 use crate::database::{Database, encode};
-use crate::turn::Turns;
 
 /// The property of a namespace that says where its tables go.
 const LOCATION: &str = "location";
 
-/// An open catalog in a SQLite file.
+/// An open catalog in a SQLite file or a PostgreSQL database.
 #[derive(Debug)]
 pub struct LocalCatalog {
+    path: Option<PathBuf>,
     database: Database,
     files: PointedFiles,
     warehouse: String,
-    turns: Turns,
 }
 
 impl LocalCatalog {
     /// Opens the catalog that `config` describes; `configured` is the name of the configured catalog. Touches
-    /// no file yet.
+    /// no file and connects to nothing yet.
     pub fn new(config: &LocalCatalogConfig, configured: &str, storage: &dyn StorageClient) -> Result<Self> {
         let warehouse = storage.warehouse().trim_end_matches('/').to_owned();
-        let path = config.path(&warehouse)?;
         Ok(Self {
-            turns: Turns::new(&path),
-            database: Database::new(path, config.name(configured), config.busy_timeout()?),
+            path: if config.is_postgres() { None } else { Some(config.path(&warehouse)?) },
+            database: config.database(&warehouse, configured)?,
             files: PointedFiles::new(storage.file_io(), Arc::new(SystemEnvironment)),
             warehouse,
         })
     }
 
-    /// The SQLite file.
-    pub fn path(&self) -> &Path {
-        self.database.path()
+    /// The SQLite file, if it is in one.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
-    /// Makes the file and its tables where they are missing, as the first command that writes would.
+    /// Makes the database's tables, and the file, where they are missing, as the first command that writes would.
     pub async fn set_up(&self) -> Result<()> {
         self.database.set_up().await
     }
@@ -246,7 +244,7 @@ impl CatalogClient for LocalCatalog {
     }
 
     async fn turn(&self, table: &TableIdent) -> CommitTurn {
-        self.turns.wait(table).await
+        self.database.turn(table).await
     }
 
     async fn commit(

@@ -21,6 +21,8 @@ pub enum Fault {
     FailAfter(u16, &'static str),
     /// Glue does not see it; the answer is a status and this error with a message.
     Answer(u16, &'static str, &'static str),
+    /// Glue does not see it; the answer is this text.
+    Reply(&'static str),
     /// It waits at the barrier twice, and is let through.
     Pause(Arc<Barrier>),
 }
@@ -92,9 +94,10 @@ async fn serve(mut client: TcpStream, upstream: &str, account: u128, state: &Mut
         let due = state.faults.iter_mut().filter(|(name, _)| *name == operation);
         due.filter_map(|(_, faults)| faults.pop_front()).next().unwrap_or(Fault::Pass)
     };
-    match fault {
+    match &fault {
         Fault::LoseRequest => return None,
-        Fault::Answer(status, code, message) => return answer(&mut client, status, code, message).await,
+        Fault::Answer(status, code, message) => return answer(&mut client, *status, code, message).await,
+        Fault::Reply(body) => return reply(&mut client, 200, body).await,
         Fault::Pause(barrier) => {
             barrier.wait().await;
             barrier.wait().await;
@@ -118,7 +121,10 @@ async fn serve(mut client: TcpStream, upstream: &str, account: u128, state: &Mut
 }
 
 async fn answer(client: &mut TcpStream, status: u16, code: &str, message: &str) -> Option<()> {
-    let body = serde_json::json!({"__type": code, "message": message}).to_string();
+    reply(client, status, &serde_json::json!({"__type": code, "message": message}).to_string()).await
+}
+
+async fn reply(client: &mut TcpStream, status: u16, body: &str) -> Option<()> {
     let reply = format!(
         "HTTP/1.1 {status} X\r\ncontent-type: application/x-amz-json-1.1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
