@@ -53,7 +53,8 @@ async fn by_turns(peers: &Peers, warehouse: &Warehouse, uri: &str) {
         "warehouse": folder,
     })]);
     let columns = column_names(&primitive_batch(0, 0, 1));
-    let mut expected = [Vec::new(), rows(&peers.read(&[pyiceberg(uri, &theirs.to_string(), None)])[0], &columns)];
+    let mut expected =
+        [Vec::new(), rows(&peers.read(&[pyiceberg(uri, &theirs.to_string(), None)])[0], &columns)];
     assert!(!expected[1].is_empty());
     for turn in 0..2_u64 {
         let ours = primitive_batch(turn, 10_000 + 200 * turn as i64, 30);
@@ -61,7 +62,9 @@ async fn by_turns(peers: &Peers, warehouse: &Warehouse, uri: &str) {
         let data = peers.hand_over(&format!("turn{turn}.arrow"), std::slice::from_ref(&others));
         for (table, expected) in [&own, &theirs].into_iter().zip(&mut expected) {
             warehouse.append(table, vec![ours.clone()]).await;
-            peers.run(&[json!({"do": "append", "uri": uri, "table": table.to_string(), "data": data, "cast": true})]);
+            peers.run(&[
+                json!({"do": "append", "uri": uri, "table": table.to_string(), "data": data, "cast": true}),
+            ]);
             expected.extend(rows(&[ours.clone(), others.clone()], &columns));
         }
     }

@@ -49,7 +49,8 @@ impl PostgresStore {
         );
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
-            .acquire_timeout(connect_timeout)
+            // The other half is for finding out why there is none.
+            .acquire_timeout(connect_timeout / 2)
             .idle_timeout(Duration::from_secs(300))
             // A connection that broke while it was idle is found out before a commit is sent on it.
             .test_before_acquire(true)
@@ -70,8 +71,8 @@ impl PostgresStore {
     }
 
     /// A connection of its own, made at once: the pool would hide why there is none.
-    async fn connect(&self) -> Result<PgConnection> {
-        match timeout(self.connect_timeout, PgConnection::connect_with(&self.options)).await {
+    async fn connect(&self, wait: Duration) -> Result<PgConnection> {
+        match timeout(wait, PgConnection::connect_with(&self.options)).await {
             Ok(connected) => connected.map_err(|e| self.unchanged(e)),
             Err(_) => Err(unreachable(&self.place(), "it did not answer in time")),
         }
@@ -80,7 +81,7 @@ impl PostgresStore {
     /// Whether the tables have the column `iceberg_type`. `FileNotFound` without tables.
     async fn typed(&self) -> Result<bool> {
         let look = || async {
-            let mut connection = self.connect().await?;
+            let mut connection = self.connect(self.connect_timeout).await?;
             let sql = "SELECT attname::text FROM pg_attribute \
                        WHERE attrelid = to_regclass('iceberg_tables') AND attnum > 0 AND NOT attisdropped";
             let columns: Vec<String> = limited(sqlx::query_scalar(sql).fetch_all(&mut connection))
@@ -101,7 +102,7 @@ impl PostgresStore {
             Ok(connection) => Ok((connection, typed)),
             Err(sqlx::Error::PoolTimedOut) => {
                 // Either all connections are in use, or none can be made: find out why.
-                self.connect().await?;
+                self.connect(self.connect_timeout / 2).await?;
                 Err(unreachable(&self.place(), "its connections stayed in use for the whole waiting time"))
             }
             Err(e) => Err(self.unchanged(e)),
@@ -118,7 +119,7 @@ impl fmt::Debug for PostgresStore {
 #[async_trait]
 impl Store for PostgresStore {
     async fn set_up(&self) -> Result<()> {
-        let mut connection = self.connect().await?;
+        let mut connection = self.connect(self.connect_timeout).await?;
         // "IF NOT EXISTS" alone fails where two do it at once.
         let script = format!("BEGIN;\nSELECT pg_advisory_xact_lock({LOCKS}, {CHANGES});\n{SCHEMA}\nCOMMIT;");
         limited(connection.execute(script.as_str())).await.map_err(|e| self.unchanged(e))?;
