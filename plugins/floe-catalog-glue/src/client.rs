@@ -118,6 +118,7 @@ impl CatalogClient for GlueCatalog {
             register_table: true,
             shared: true,
             names: self.names.rules,
+            ..Default::default()
         }
     }
 
