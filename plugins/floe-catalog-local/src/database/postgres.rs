@@ -137,7 +137,7 @@ impl Store for PostgresStore {
     }
 
     async fn change(&self) -> Result<(Box<dyn Transaction>, bool)> {
-        let typed = self.acquire().await?.1;
+        let typed = self.typed().await?;
         let begun = async {
             let mut transaction = limited(self.pool.begin()).await?;
             transaction.run(&format!("SELECT pg_advisory_xact_lock({LOCKS}, {CHANGES})"), &[]).await?;
