@@ -1,6 +1,7 @@
 //! A catalog in a PostgreSQL database, for several hosts.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -36,7 +37,7 @@ pub(crate) struct PostgresStore {
     /// The tables are there, and have the column `iceberg_type`.
     typed: OnceCell<bool>,
     /// Turns hold a connection each: there must be some left for what is done in a turn.
-    turns: std::sync::Arc<Semaphore>,
+    turns: Arc<Semaphore>,
 }
 
 impl PostgresStore {
@@ -59,7 +60,7 @@ impl PostgresStore {
                 Box::pin(async move { connection.execute(settings.as_str()).await.map(drop) })
             })
             .connect_lazy_with(options.clone());
-        let turns = std::sync::Arc::new(Semaphore::new(CONNECTIONS as usize / 2));
+        let turns = Arc::new(Semaphore::new(CONNECTIONS as usize / 2));
         Self { options, connect_timeout, pool, typed: OnceCell::new(), turns }
     }
 
