@@ -15,8 +15,7 @@ use iceberg::{Namespace, NamespaceIdent, TableCreation, TableIdent, TableRequire
 
 use crate::config::GlueCatalogConfig;
 use crate::database::{LOCATION, database_input, is_s3_tables, properties};
-use crate::error::certain;
-use crate::input::{is_iceberg, kind, metadata_location, renamed, table_input};
+use crate::input::{is_iceberg, kind, metadata_location};
 use crate::names::Names;
 use crate::service::Service;
 
@@ -24,18 +23,20 @@ use crate::service::Service;
 #[derive(Debug)]
 pub struct GlueCatalog {
     name: String,
-    service: Service,
-    files: PointedFiles,
+    pub(crate) service: Service,
+    pub(crate) files: PointedFiles,
     warehouse: String,
-    names: Names,
+    pub(crate) names: Names,
     turns: TaskQueues,
 }
 
 /// An Iceberg table as Glue keeps it now.
-struct Found {
-    table: Table,
-    location: String,
-    version: String,
+pub(crate) struct Found {
+    pub(crate) table: Table,
+    /// Where its metadata is.
+    pub(crate) location: String,
+    /// The version that an update must name.
+    pub(crate) version: String,
 }
 
 impl GlueCatalog {
@@ -58,7 +59,7 @@ impl GlueCatalog {
     }
 
     /// A table, which must be an Iceberg one. `NoSuchTable`, `Unsupported`, `Corrupted`.
-    async fn found(&self, table: &TableIdent) -> Result<Found> {
+    pub(crate) async fn found(&self, table: &TableIdent) -> Result<Found> {
         let (database, name) = self.names.table(table)?;
         let of_table = |e: Error| e.with_table(table);
         let found =
@@ -93,80 +94,13 @@ impl GlueCatalog {
     }
 
     /// A database. `NoSuchNamespace`.
-    async fn database(&self, namespace: &NamespaceIdent) -> Result<aws_sdk_glue::types::Database> {
+    pub(crate) async fn database(&self, namespace: &NamespaceIdent) -> Result<aws_sdk_glue::types::Database> {
         let name = self.names.database(namespace)?;
         self.service.database(name).await?.ok_or_else(|| self.no_database(namespace))
     }
 
-    fn no_database(&self, namespace: &NamespaceIdent) -> Error {
+    pub(crate) fn no_database(&self, namespace: &NamespaceIdent) -> Error {
         no_namespace(namespace).with_hint(format!("Glue was asked in region {}", self.service.region()))
-    }
-
-    /// Makes a table whose metadata was written; finds out what happened where the reply was lost.
-    async fn insert(&self, table: &TableIdent, written: Written) -> Result<()> {
-        let (database, name) = self.names.table(table)?;
-        let error = match self.service.create_table(database, table_input(name, &written, None)?).await {
-            Ok(()) => return Ok(()),
-            Err(e) => e,
-        };
-        match error.kind() {
-            ErrorKind::TableAlreadyExists => Err(names::table_exists(table)),
-            ErrorKind::NoSuchTable => Err(self.no_database(table.namespace())),
-            ErrorKind::CommitStateUnknown => match self.service.table(database, name).await {
-                Ok(Some(now)) if metadata_location(&now) == Some(&written.location) => Ok(()),
-                Ok(Some(_)) => Err(names::table_exists(table)),
-                // It may still be made.
-                _ => Err(error),
-            },
-            _ => Err(error),
-        }
-    }
-
-    /// Moves the pointer of a table; finds out what happened where the reply was lost.
-    async fn swap(&self, table: &TableIdent, found: &Found, written: Written) -> Result<bool> {
-        let (database, name) = self.names.table(table)?;
-        let input = table_input(name, &written, Some(&found.table))?;
-        let error = match self.service.update_table(database, input, &found.version).await {
-            Ok(()) => return Ok(true),
-            Err(e) => e,
-        };
-        match error.kind() {
-            ErrorKind::CommitConflict => Ok(false),
-            ErrorKind::NoSuchTable => Err(no_table(table)),
-            ErrorKind::CommitStateUnknown => match self.reconcile(table, found, &written.location).await {
-                Some(moved) => Ok(moved),
-                None => Err(error),
-            },
-            _ => Err(error),
-        }
-    }
-
-    /// Whether the pointer was moved to `to`, or never will be, after a reply that was lost; `None` where that is
-    /// not certain.
-    async fn reconcile(&self, table: &TableIdent, before: &Found, to: &str) -> Option<bool> {
-        let now = self.found(table).await.ok()?;
-        if now.location == to {
-            return Some(true);
-        }
-        if now.version == before.version {
-            // The request may still be on its way.
-            return None;
-        }
-        // Another commit came, before ours or after it: its metadata names those that it came after.
-        let head = self.files.load(table, now.location).await.ok()?;
-        let log = head.metadata.metadata_log();
-        let has = |location: &str| log.iter().any(|entry| entry.metadata_file == location);
-        if has(to) {
-            return Some(true);
-        }
-        // The version that ours replaces is gone, so that ours is refused for ever.
-        has(&before.location).then_some(false)
-    }
-
-    /// Takes the new name of a table back, after its old one could not be dropped.
-    async fn undo_rename(&self, to: &TableIdent) -> Result<()> {
-        let (database, name) = self.names.table(to)?;
-        self.service.delete_table(database, name).await
     }
 }
 
@@ -184,6 +118,7 @@ impl CatalogClient for GlueCatalog {
             register_table: true,
             shared: true,
             names: self.names.rules,
+            ..Default::default()
         }
     }
 
@@ -304,44 +239,7 @@ impl CatalogClient for GlueCatalog {
     }
 
     async fn rename_table(&self, from: &TableIdent, to: &TableIdent) -> Result<()> {
-        let (from_database, from_name) = self.names.table(from)?;
-        let (to_database, to_name) = self.names.table(to)?;
-        self.names.check_new(to_name).map_err(|e| e.with_table(to))?;
-        let found = self.found(from).await?;
-        if from == to {
-            return Ok(());
-        }
-        self.database(to.namespace()).await.map_err(|e| e.with_table(to))?;
-        let made = self.service.create_table(to_database, renamed(to_name, &found.table)?).await;
-        made.map_err(|e| match e.kind() {
-            ErrorKind::TableAlreadyExists => names::table_exists(to),
-            ErrorKind::NoSuchTable => self.no_database(to.namespace()).with_table(to),
-            _ => e.with_table(to),
-        })?;
-        // A commit in between is in neither the new name, nor, once the old one is dropped, anywhere.
-        let dropped = match self.found(from).await {
-            Ok(now) if now.version == found.version => {
-                self.service.delete_table(from_database, from_name).await
-            }
-            Ok(_) => {
-                Err(Error::new(ErrorKind::CommitConflict, "the table was committed to while it was renamed")
-                    .with_hint("rename it again"))
-            }
-            Err(e) => Err(e),
-        };
-        match dropped {
-            Ok(()) => Ok(()),
-            Err(e) if e.kind() == ErrorKind::CommitStateUnknown => Err(e
-                .context(format!("the table is there as {to} as well, if its old name was not dropped"))
-                .with_table(from)),
-            Err(e) => Err(match self.undo_rename(to).await {
-                Ok(()) => e.with_table(from),
-                Err(_) => e
-                    .context(format!("the table is there as {to} as well"))
-                    .with_table(from)
-                    .with_hint(format!("drop {to}, which shares its files, without deleting them")),
-            }),
-        }
+        self.rename(from, to).await
     }
 
     async fn drop_table(&self, table: &TableIdent) -> Result<()> {

@@ -115,7 +115,12 @@ fn described(code: &str, message: &str, status: u16) -> Error {
         "FederationSourceException" | "OperationNotSupportedException" => {
             (Kind::Unsupported, format!("Glue cannot do this with this table ({code})"), "")
         }
-        _ if status >= 500 || code == "OperationTimeoutException" => {
+        _ if status >= 500
+            || matches!(
+                code,
+                "InternalServiceException" | "InternalFailure" | "OperationTimeoutException"
+            ) =>
+        {
             (Kind::CommitStateUnknown, format!("Glue failed ({})", named(code, status)), "try again later")
         }
         _ => (Kind::Internal, format!("Glue refuses the request ({})", named(code, status)), ""),

@@ -24,11 +24,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod client;
+mod commit;
 mod config;
 mod database;
 mod error;
 mod input;
 mod names;
+mod rename;
 mod service;
 
 use std::sync::Arc;

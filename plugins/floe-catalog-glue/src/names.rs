@@ -21,7 +21,7 @@ impl Names {
     /// The database that a namespace is. `Validation` where none can have this name.
     pub(crate) fn database<'a>(self, namespace: &'a NamespaceIdent) -> Result<&'a str> {
         names::check_namespace(namespace, &[])?;
-        match namespace.as_slice() {
+        match &namespace[..] {
             [name] => check(name, "database").map(|()| name.as_str()),
             _ => Err(Error::validation(format!("namespace '{namespace}' has {} parts", namespace.len()))
                 .with_hint("Glue has databases only: a namespace has one part")),

@@ -8,9 +8,8 @@ use aws_sdk_glue::Client;
 use aws_sdk_glue::config::retry::RetryConfig;
 use aws_sdk_glue::error::ProvideErrorMetadata;
 use aws_sdk_glue::types::{Database, DatabaseInput, Table, TableInput};
-use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::interceptors::context::{Error as CallError, InterceptorContext};
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
-use aws_smithy_types::type_erasure::TypeErasedError;
 use aws_types::SdkConfig;
 use floe_core::{ErrorKind, Result};
 
@@ -185,11 +184,11 @@ impl ClassifyRetry for OnlyThrottled {
 }
 
 /// The code of an error of a call that changes something.
-fn code(error: &TypeErasedError) -> Option<&str> {
+fn code(error: &CallError) -> Option<&str> {
     use aws_sdk_glue::operation as of;
-    fn of_type<E>(error: &TypeErasedError) -> Option<&str>
+    fn of_type<E>(error: &CallError) -> Option<&str>
     where
-        E: ProvideErrorMetadata + std::fmt::Debug + Send + Sync + 'static,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         error.downcast_ref::<E>()?.code()
     }

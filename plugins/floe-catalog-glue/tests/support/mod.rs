@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, dead_code)]
 
-pub mod proxy;
+pub(crate) mod proxy;
 
 use std::sync::Arc;
 
@@ -15,18 +15,18 @@ use floe_storage_local::LocalStoragePlugin;
 use floe_testkit::contract::catalog::CatalogUnderTest;
 use floe_testkit::services;
 
-pub use proxy::{Fault, Proxy};
+pub(crate) use proxy::{Fault, Proxy};
 
 /// A Data Catalog and a warehouse of local files.
-pub struct Lake {
-    pub folder: tempfile::TempDir,
-    pub storage: Arc<dyn StorageClient>,
-    pub proxy: Arc<Proxy>,
+pub(crate) struct Lake {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) storage: Arc<dyn StorageClient>,
+    pub(crate) proxy: Arc<Proxy>,
 }
 
 impl Lake {
     /// `None` when tests with servers are left out.
-    pub async fn new() -> Option<Self> {
+    pub(crate) async fn new() -> Option<Self> {
         let [endpoint] = services::find(["FLOE_TEST_GLUE_ENDPOINT"])?;
         // An account has twelve digits; moto keeps each apart.
         let account = 100_000_000_000 + uuid::Uuid::new_v4().as_u128() % 900_000_000_000;
@@ -38,7 +38,7 @@ impl Lake {
     }
 
     /// A client with more properties, in the order of precedence last to first.
-    pub async fn open_with(&self, properties: &[(&str, &str)]) -> Result<Arc<dyn CatalogClient>> {
+    pub(crate) async fn open_with(&self, properties: &[(&str, &str)]) -> Result<Arc<dyn CatalogClient>> {
         let mut all = Properties::default()
             .with("glue.endpoint", self.proxy.endpoint())
             .with("glue.region", "eu-central-1")
@@ -50,12 +50,12 @@ impl Lake {
         GlueCatalogPlugin.connect(&PluginConfig::new("lake", &all).unwrap(), self.storage.clone()).await
     }
 
-    pub async fn open(&self) -> Arc<dyn CatalogClient> {
+    pub(crate) async fn open(&self) -> Arc<dyn CatalogClient> {
         self.open_with(&[]).await.unwrap()
     }
 
     /// For the contract suite, with two clients.
-    pub async fn under_test(self, properties: &[(&str, &str)]) -> CatalogUnderTest {
+    pub(crate) async fn under_test(self, properties: &[(&str, &str)]) -> CatalogUnderTest {
         CatalogUnderTest {
             client: self.open_with(properties).await.unwrap(),
             second: self.open_with(properties).await.unwrap(),
@@ -65,7 +65,7 @@ impl Lake {
     }
 
     /// Glue itself, to see and to make what floe does not.
-    pub fn glue(&self) -> aws_sdk_glue::Client {
+    pub(crate) fn glue(&self) -> aws_sdk_glue::Client {
         use aws_sdk_glue::config::{BehaviorVersion, Builder, Credentials, Region};
         let config = Builder::new()
             .behavior_version(BehaviorVersion::latest())
@@ -79,4 +79,4 @@ impl Lake {
 }
 
 /// What must never be shown.
-pub const SECRET: &str = "hunter2-hunter2-hunter2-hunter2-hunter2x";
+pub(crate) const SECRET: &str = "hunter2-hunter2-hunter2-hunter2-hunter2x";

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 /// What happens to one call.
 #[derive(Debug, Clone)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// Nothing: it is let through.
     Pass,
     /// The connection breaks before Glue sees the request.
@@ -28,7 +28,7 @@ pub enum Fault {
 }
 
 /// A call that came: `GetTable` and the body.
-pub type Call = (String, serde_json::Value);
+pub(crate) type Call = (String, serde_json::Value);
 
 #[derive(Debug, Default)]
 struct State {
@@ -38,7 +38,7 @@ struct State {
 
 /// A running proxy; it ends with the value.
 #[derive(Debug)]
-pub struct Proxy {
+pub(crate) struct Proxy {
     endpoint: String,
     state: Arc<Mutex<State>>,
     task: JoinHandle<()>,
@@ -46,7 +46,7 @@ pub struct Proxy {
 
 impl Proxy {
     /// A proxy on a free port before `upstream`, for whose requests moto is told the account.
-    pub async fn start(upstream: &str, account: u128) -> Self {
+    pub(crate) async fn start(upstream: &str, account: u128) -> Self {
         let upstream = upstream.trim_start_matches("http://").trim_end_matches('/').to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -61,17 +61,17 @@ impl Proxy {
         Self { endpoint, state, task }
     }
 
-    pub fn endpoint(&self) -> &str {
+    pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
     /// What happens to the next calls of an operation, one after the other; later ones pass.
-    pub fn next(&self, operation: &str, faults: impl IntoIterator<Item = Fault>) {
+    pub(crate) fn next(&self, operation: &str, faults: impl IntoIterator<Item = Fault>) {
         self.state.lock().unwrap().faults.push((operation.to_owned(), faults.into_iter().collect()));
     }
 
     /// The calls so far of an operation.
-    pub fn calls(&self, operation: &str) -> Vec<serde_json::Value> {
+    pub(crate) fn calls(&self, operation: &str) -> Vec<serde_json::Value> {
         let state = self.state.lock().unwrap();
         state.calls.iter().filter(|(name, _)| name == operation).map(|(_, body)| body.clone()).collect()
     }

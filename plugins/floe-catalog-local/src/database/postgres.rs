@@ -1,6 +1,7 @@
 //! A catalog in a PostgreSQL database, for several hosts.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -36,7 +37,7 @@ pub(crate) struct PostgresStore {
     /// The tables are there, and have the column `iceberg_type`.
     typed: OnceCell<bool>,
     /// Turns hold a connection each: there must be some left for what is done in a turn.
-    turns: std::sync::Arc<Semaphore>,
+    turns: Arc<Semaphore>,
 }
 
 impl PostgresStore {
@@ -49,7 +50,8 @@ impl PostgresStore {
         );
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
-            .acquire_timeout(connect_timeout)
+            // The other half is for finding out why there is none.
+            .acquire_timeout(connect_timeout / 2)
             .idle_timeout(Duration::from_secs(300))
             // A connection that broke while it was idle is found out before a commit is sent on it.
             .test_before_acquire(true)
@@ -58,7 +60,7 @@ impl PostgresStore {
                 Box::pin(async move { connection.execute(settings.as_str()).await.map(drop) })
             })
             .connect_lazy_with(options.clone());
-        let turns = std::sync::Arc::new(Semaphore::new(CONNECTIONS as usize / 2));
+        let turns = Arc::new(Semaphore::new(CONNECTIONS as usize / 2));
         Self { options, connect_timeout, pool, typed: OnceCell::new(), turns }
     }
 
@@ -70,8 +72,8 @@ impl PostgresStore {
     }
 
     /// A connection of its own, made at once: the pool would hide why there is none.
-    async fn connect(&self) -> Result<PgConnection> {
-        match timeout(self.connect_timeout, PgConnection::connect_with(&self.options)).await {
+    async fn connect(&self, wait: Duration) -> Result<PgConnection> {
+        match timeout(wait, PgConnection::connect_with(&self.options)).await {
             Ok(connected) => connected.map_err(|e| self.unchanged(e)),
             Err(_) => Err(unreachable(&self.place(), "it did not answer in time")),
         }
@@ -80,7 +82,7 @@ impl PostgresStore {
     /// Whether the tables have the column `iceberg_type`. `FileNotFound` without tables.
     async fn typed(&self) -> Result<bool> {
         let look = || async {
-            let mut connection = self.connect().await?;
+            let mut connection = self.connect(self.connect_timeout).await?;
             let sql = "SELECT attname::text FROM pg_attribute \
                        WHERE attrelid = to_regclass('iceberg_tables') AND attnum > 0 AND NOT attisdropped";
             let columns: Vec<String> = limited(sqlx::query_scalar(sql).fetch_all(&mut connection))
@@ -101,7 +103,7 @@ impl PostgresStore {
             Ok(connection) => Ok((connection, typed)),
             Err(sqlx::Error::PoolTimedOut) => {
                 // Either all connections are in use, or none can be made: find out why.
-                self.connect().await?;
+                self.connect(self.connect_timeout / 2).await?;
                 Err(unreachable(&self.place(), "its connections stayed in use for the whole waiting time"))
             }
             Err(e) => Err(self.unchanged(e)),
@@ -118,7 +120,7 @@ impl fmt::Debug for PostgresStore {
 #[async_trait]
 impl Store for PostgresStore {
     async fn set_up(&self) -> Result<()> {
-        let mut connection = self.connect().await?;
+        let mut connection = self.connect(self.connect_timeout).await?;
         // "IF NOT EXISTS" alone fails where two do it at once.
         let script = format!("BEGIN;\nSELECT pg_advisory_xact_lock({LOCKS}, {CHANGES});\n{SCHEMA}\nCOMMIT;");
         limited(connection.execute(script.as_str())).await.map_err(|e| self.unchanged(e))?;
@@ -136,7 +138,7 @@ impl Store for PostgresStore {
     }
 
     async fn change(&self) -> Result<(Box<dyn Transaction>, bool)> {
-        let typed = self.acquire().await?.1;
+        let typed = self.typed().await?;
         let begun = async {
             let mut transaction = limited(self.pool.begin()).await?;
             transaction.run(&format!("SELECT pg_advisory_xact_lock({LOCKS}, {CHANGES})"), &[]).await?;

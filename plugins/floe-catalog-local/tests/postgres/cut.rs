@@ -12,7 +12,7 @@ const COMMIT: &[u8] = b"UPDATE iceberg_tables SET metadata_location";
 
 /// Where the connection is cut at the next commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cut {
+pub(crate) enum Cut {
     /// Not at all.
     Nowhere = 0,
     /// Before the server sees the commit.
@@ -22,14 +22,14 @@ pub enum Cut {
 }
 
 /// A running proxy; it ends with the value.
-pub struct Proxy {
-    pub address: std::net::SocketAddr,
+pub(crate) struct Proxy {
+    pub(crate) address: std::net::SocketAddr,
     cut: Arc<AtomicU8>,
     task: JoinHandle<()>,
 }
 
 impl Proxy {
-    pub async fn start(host: String, port: u16) -> Self {
+    pub(crate) async fn start(host: String, port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let cut = Arc::new(AtomicU8::new(Cut::Nowhere as u8));
@@ -48,7 +48,7 @@ impl Proxy {
     }
 
     /// Cuts the next commit, once.
-    pub fn cut(&self, at: Cut) {
+    pub(crate) fn cut(&self, at: Cut) {
         self.cut.store(at as u8, Ordering::SeqCst);
     }
 }

@@ -27,7 +27,7 @@ use tokio::net::TcpListener;
 struct Lake {
     server: PgConnectOptions,
     database: String,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     storage: Arc<dyn StorageClient>,
 }
 
@@ -46,7 +46,7 @@ impl Lake {
         let properties = Properties::default().with("warehouse", folder.path().display().to_string());
         let storage =
             LocalStoragePlugin::new().connect(&PluginConfig::new("", &properties).unwrap()).await.unwrap();
-        Some(Self { server, database, folder, storage })
+        Some(Self { server, database, _folder: folder, storage })
     }
 
     fn uri(&self) -> String {
