@@ -68,6 +68,8 @@ pub(super) fn properties(random: &mut StdRng) -> BTreeMap<String, String> {
     set("commit.retry.min-wait-ms", "100");
     set("commit.retry.num-retries", ["1", "3", "6"][random.random_range(0..3)]);
     set("commit.manifest.min-count-to-merge", "2");
+    // The least work for each of many tiny files.
+    set("write.parquet.compression-codec", "snappy");
     for mode in ["write.delete.mode", "write.update.mode", "write.merge.mode"] {
         if random.random() {
             set(mode, "merge-on-read");
