@@ -64,7 +64,6 @@ async fn a_write_that_is_repeated_after_a_lost_reply_is_done_once() {
 /// apache/iceberg #13867, while the first is still under way: whoever comes second finds the other's snapshot when its
 /// own commit meets a conflict.
 #[tokio::test]
-#[ignore = "until the commit path looks for the key at each attempt"]
 async fn two_writers_that_do_the_same_write_at_once_do_it_once() {
     let table = Arc::new(Table::new(&[], &[]).await);
     let twin = table.clone();

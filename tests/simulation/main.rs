@@ -80,7 +80,6 @@ fn the_simulation_catches_guards_that_are_left_out() {
 }
 
 #[test]
-#[ignore = "until the commit path looks for the key at each attempt"]
 fn the_simulation_catches_forgotten_idempotency_keys() {
     caught(Mutant::ForgetsKeys, 400);
 }
