@@ -58,8 +58,7 @@ fn chain(facts: &Facts) -> Result<(), String> {
             return Err(name("does not follow the one before it"));
         }
         let (before, after) = (&before.metadata, &after.metadata);
-        let added: Vec<&SnapshotRef> =
-            after.snapshots().filter(|s| before.snapshot_by_id(s.snapshot_id()).is_none()).collect();
+        let added = added(before, after);
         if before.snapshots().any(|s| after.snapshot_by_id(s.snapshot_id()).is_none()) {
             return Err(name("loses a snapshot"));
         }
@@ -72,24 +71,24 @@ fn chain(facts: &Facts) -> Result<(), String> {
         let branch = record.call.branch.as_deref().unwrap_or("main");
         let head = before.snapshot_for_ref(branch).map(|s| s.snapshot_id());
         let now = after.snapshot_for_ref(branch).map(|s| s.snapshot_id());
-        let new = match added.as_slice() {
-            [] => None,
-            [one] => Some(*one),
-            _ => return Err(name("adds several snapshots")),
-        };
-        if let Some(new) = new {
-            if new.parent_snapshot_id() != head {
-                return Err(name("has a snapshot that does not follow the head of its branch"));
+        let op = &record.call.op;
+        let (mut parent, mut sequence) = (head, before.last_sequence_number());
+        for new in &added {
+            sequence += 1;
+            if new.parent_snapshot_id() != parent {
+                return Err(name("has a snapshot that does not follow the one before it on its branch"));
             }
-            if new.sequence_number() != before.last_sequence_number() + 1 {
+            if new.sequence_number() != sequence {
                 return Err(name("has a sequence number out of order"));
             }
-            let staged = record.call.wap.is_some();
-            if !staged && now != Some(new.snapshot_id()) {
-                return Err(name("does not move the branch to its snapshot"));
-            }
-        } else if record.call.op.changes_rows() {
-            return Err(name("adds no snapshot"));
+            parent = Some(new.snapshot_id());
+        }
+        let new = added.last();
+        if record.call.wap.is_none() && new.is_some_and(|new| now != Some(new.snapshot_id())) {
+            return Err(name("does not move the branch to its snapshot"));
+        }
+        if added.len() > op.snapshots() || (op.changes_rows() && added.len() != op.snapshots()) {
+            return Err(name(&format!("adds {} snapshots", added.len())));
         }
         let only = |name: &str| moved.iter().all(|moved| *moved == name);
         let as_meant = match &record.call.op {
@@ -107,7 +106,7 @@ fn chain(facts: &Facts) -> Result<(), String> {
                 let keeps = head.is_none() || history(after, branch).any(|s| Some(s.snapshot_id()) == head);
                 only(branch) && keeps
             }
-            Op::Respec { .. } => new.is_none() && moved.is_empty(),
+            Op::Respec { .. } | Op::Evolve { .. } => new.is_none() && moved.is_empty(),
             _ => only(branch),
         };
         if !as_meant {
@@ -128,13 +127,22 @@ fn chain(facts: &Facts) -> Result<(), String> {
     Ok(())
 }
 
+/// The snapshots that `after` has and `before` has not, in order.
+pub(super) fn added<'t>(before: &TableMetadata, after: &'t TableMetadata) -> Vec<&'t SnapshotRef> {
+    let mut added: Vec<_> =
+        after.snapshots().filter(|s| before.snapshot_by_id(s.snapshot_id()).is_none()).collect();
+    added.sort_unstable_by_key(|s| s.sequence_number());
+    added
+}
+
 /// What a writer was told is what happened.
 fn outcomes(world: &World, facts: &Facts) -> Result<(), String> {
     let mut commits: HashMap<usize, Vec<i64>> = HashMap::new();
     let mut made_by: HashMap<i64, usize> = HashMap::new();
     for pair in facts.commits.windows(2) {
         let (before, CommitRecord { operation, table }) = (&pair[0].table.metadata, &pair[1]);
-        let new = table.metadata.snapshots().map(|s| s.snapshot_id()).find(|id| !made_by.contains_key(id));
+        let added = added(before, &table.metadata);
+        let new = added.last().map(|s| s.snapshot_id());
         commits.entry(*operation).or_default().extend(new.or(Some(0)));
         // Exactly once: no history has a key twice.
         let call = &facts.records[*operation].call;
@@ -153,7 +161,7 @@ fn outcomes(world: &World, facts: &Facts) -> Result<(), String> {
                 ));
             }
         }
-        made_by.extend(new.map(|new| (new, *operation)));
+        made_by.extend(added.iter().map(|new| (new.snapshot_id(), *operation)));
     }
     for (number, Record { call, outcome }) in facts.records.iter().enumerate() {
         let done = commits.get(&number).map_or(&[][..], Vec::as_slice);

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::Mutant;
-use super::model::{Call, Op, Outcome};
+use super::model::{Action, Call, Clause, Op, Outcome, When};
 use super::row::{Row, stream};
 
 /// Does what the call asks for.
@@ -60,6 +60,34 @@ async fn attempt(
                 "when_not_matched_by_source": how.by_source,
             });
             write(manager, table, rows, options, &more).await
+        }
+        Op::Merge { rows, on, clauses } => {
+            let mut options = options;
+            options["on"] = json!(on);
+            options["clauses"] = clauses.iter().map(clause).collect();
+            manager.merge_data(table, stream(rows), &config(options)).await.map(done)
+        }
+        Op::Transaction { column, rows, filter, with } => {
+            let mut transaction = manager.transaction(table);
+            if let Some(column) = column {
+                transaction = transaction.evolve_schema(config(evolution(column)));
+            }
+            if let Some(key) = options.get("idempotency_key").and_then(Value::as_str) {
+                transaction = transaction.idempotency_key(key);
+            }
+            let mut first = options.clone();
+            first.as_object_mut().unwrap().remove("idempotency_key");
+            let mut second = first.clone();
+            second["mode"] = json!(WriteMode::Overwrite);
+            second["overwrite_filter"] = json!(filter.text());
+            let transaction =
+                transaction.write(stream(rows), config(first)).write(stream(with), config(second));
+            let outcome = transaction.commit().await?;
+            let (snapshot, attempts) = (outcome.snapshot_ids.last().copied(), outcome.attempts);
+            Ok(Outcome::Done { snapshot, attempts, replayed: outcome.replayed })
+        }
+        Op::Evolve { column } => {
+            manager.evolve_schema(table, &config(evolution(column))).await.map(|_| moved(()))
         }
         Op::Delete { filter } => {
             manager.delete_data(table, &Expr::parse(&filter.text())?, &config(options)).await.map(done)
@@ -118,6 +146,30 @@ fn options(call: &Call, mutant: Option<Mutant>) -> Value {
         set("commit_strategy", json!(call.strategy));
     }
     options
+}
+
+fn evolution(column: &str) -> Value {
+    json!({ "changes": [{ "add_column": { "column": column, "type": "string" } }] })
+}
+
+/// A clause of a merge, as JSON.
+fn clause(clause: &Clause) -> Value {
+    let (when, side) = match clause.when {
+        When::SourceMatched => ("matched", "source."),
+        When::TargetMatched => ("matched", "target."),
+        When::NotMatched => ("not_matched", "source."),
+        When::NotMatchedBySource => ("not_matched_by_source", "target."),
+    };
+    let action = match clause.action {
+        Action::UpdateAll => json!("update_all"),
+        Action::Mark(mark) => json!({ "update": { "t": format!("'{mark}'") } }),
+        Action::Delete => json!("delete"),
+        Action::Insert => json!("insert_all"),
+    };
+    match &clause.condition {
+        Some(filter) => json!({ "when": when, "condition": filter.text_of(side), "action": action }),
+        None => json!({ "when": when, "action": action }),
+    }
 }
 
 fn config<T: DeserializeOwned>(options: Value) -> T {

@@ -295,6 +295,13 @@ fn describe(call: &Call) -> String {
         Op::OverwritePartitions { rows } => format!("overwrite partitions with {} rows", rows.len()),
         Op::Delete { filter } => format!("delete where {}", filter.text()),
         Op::Upsert { rows, how } => format!("upsert {} rows, {how:?}", rows.len()),
+        Op::Transaction { column, rows, filter, with } => format!(
+            "transaction: column {column:?}, append {} rows, overwrite where {} with {} rows",
+            rows.len(),
+            filter.text(),
+            with.len()
+        ),
+        Op::Merge { rows, on, clauses } => format!("merge {} rows on {on:?}, {clauses:?}", rows.len()),
         Op::Tag { name, .. } => format!("tag {name}"),
         Op::Branch { name, .. } => format!("branch {name}"),
         Op::Rollback { .. } => "roll back".into(),
