@@ -7,19 +7,20 @@ use floe::catalog::{CatalogClient, CommitOutcome};
 use floe::execute::rows::RowMode;
 use floe::iceberg::TableUpdate;
 use floe::iceberg::spec::{Transform, UnboundPartitionSpec};
-use floe::model::{DeleteConfig, PartitionTransform, WriteConfig, WriteMode};
+use floe::model::{PartitionTransform, WriteConfig};
 use floe::plan::expr::Expr;
 use floe::plan::requirements::requirements;
 use floe_testkit::catalog::{Fault, FaultPlan, Method};
+use serde_json::json;
 
-use super::race::{Row, Table, stream, text};
+use super::race::{Row, Table, config, stream, text};
 
 const A: Row = (Some("a"), Some(1), Some(0.5));
 const B: Row = (Some("b"), Some(2), None);
 const C: Row = (Some("c"), Some(3), Some(f64::NAN));
 
 fn keyed(key: &str) -> WriteConfig {
-    WriteConfig { idempotency_key: Some(key.into()), ..WriteConfig::default() }
+    config(json!({ "idempotency_key": key }))
 }
 
 /// apache/iceberg #2317 and #15050: a commit whose reply was lost was cleaned up, and the table referred to files that
@@ -126,7 +127,7 @@ async fn a_delete_keeps_rows_whose_filter_is_unknown_or_false() {
                         table.append(&[row]).await;
                     }
                 }
-                let config = DeleteConfig { row_mode: Some(mode), ..DeleteConfig::default() };
+                let config = config(json!({ "row_mode": mode }));
                 table
                     .manager()
                     .delete_data(&table.ident, &Expr::parse(filter).unwrap(), &config)
@@ -160,13 +161,12 @@ async fn an_overwrite_takes_rows_of_older_specs_away() {
             table.append(&[A, B]).await;
             respec(&table, 1, Transform::Identity).await;
             table.append(&[A, C]).await;
-            let config = WriteConfig {
-                mode: WriteMode::Overwrite,
-                row_mode: Some(mode),
-                overwrite_partitions: filter.is_none(),
-                overwrite_filter: filter.map(str::to_owned),
-                ..WriteConfig::default()
-            };
+            let mut options = json!({ "mode": "overwrite", "row_mode": mode });
+            match filter {
+                Some(filter) => options["overwrite_filter"] = json!(filter),
+                None => options["overwrite_partitions"] = json!(true),
+            }
+            let config = config(options);
             table.manager().write_data(&table.ident, stream(&[new]), &config).await.unwrap();
             assert_eq!(table.rows().await, text(&[B, C, new]), "{mode:?} {filter:?}");
         }
@@ -183,8 +183,7 @@ async fn a_dynamic_overwrite_replaces_the_partitions_of_its_rows_and_no_other() 
         let rows: Vec<Row> = (0..40).map(|n| (Some("old"), Some(n), None)).collect();
         table.append(&rows).await;
         let new: Row = (Some("new"), Some(23), None);
-        let config =
-            WriteConfig { mode: WriteMode::Overwrite, overwrite_partitions: true, ..WriteConfig::default() };
+        let config = config(json!({ "mode": "overwrite", "overwrite_partitions": true }));
         table.manager().write_data(&table.ident, stream(&[new]), &config).await.unwrap();
         let transform = match transform {
             Bucket => Transform::Bucket(number),
@@ -207,11 +206,11 @@ async fn a_rewrite_does_not_bring_rows_back_that_were_deleted_meanwhile() {
     table.append(&[A, B, C]).await;
     let other = table.clone();
     let late = table.manager_interrupted_by(async move {
-        let config = DeleteConfig { row_mode: Some(RowMode::MergeOnRead), ..DeleteConfig::default() };
+        let config = config(json!({ "row_mode": RowMode::MergeOnRead }));
         let filter = Expr::parse("n = 2").unwrap();
         other.manager().delete_data(&other.ident, &filter, &config).await.unwrap();
     });
-    let config = DeleteConfig { row_mode: Some(RowMode::CopyOnWrite), ..DeleteConfig::default() };
+    let config = config(json!({ "row_mode": RowMode::CopyOnWrite }));
     let error = late.delete_data(&table.ident, &Expr::parse("n = 1").unwrap(), &config).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::CommitConflict);
     assert_eq!(table.rows().await, text(&[A, C]));

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use floe::execute::rows::RowMode;
 use floe::execute::upsert::WhenMatched;
-use floe::model::{DeleteConfig, PartitionTransform, WriteConfig, WriteMode};
+use floe::model::PartitionTransform;
 use floe::plan::expr::Expr;
 use floe::plan::guard::Isolation;
 use floe::{Error, ErrorKind};
+use serde_json::json;
 
-use super::race::{Row, Table, stream, text};
+use super::race::{Row, Table, config, stream, text};
 
 const A: Row = (Some("a"), Some(1), Some(0.5));
 const A2: Row = (Some("a"), Some(2), None);
@@ -44,35 +45,23 @@ async fn race(
     other: impl Future<Output = ()> + Send + 'static,
 ) -> Result<i64, Error> {
     let manager = table.manager_interrupted_by(other);
-    let config = |mode_of| WriteConfig {
-        mode: mode_of,
-        row_mode: Some(mode),
-        isolation: Some(isolation),
-        ..WriteConfig::default()
-    };
     let new: Row = (Some("a"), Some(1), Some(99.0));
-    let done = match kind {
+    let filter = "category = 'a' AND n = 1";
+    let mut options = json!({ "row_mode": mode, "isolation": isolation });
+    let more = match kind {
         Kind::Delete => {
-            let filter = Expr::parse("category = 'a' AND n = 1").unwrap();
-            let config =
-                DeleteConfig { row_mode: Some(mode), isolation: Some(isolation), ..DeleteConfig::default() };
-            manager.delete_data(&table.ident, &filter, &config).await
+            let filter = Expr::parse(filter).unwrap();
+            let done = manager.delete_data(&table.ident, &filter, &config(options)).await;
+            return done.map(|done| done.snapshot_id.unwrap());
         }
-        Kind::OverwriteWhere => {
-            let filter = Some("category = 'a' AND n = 1".to_owned());
-            let config = WriteConfig { overwrite_filter: filter, ..config(WriteMode::Overwrite) };
-            manager.write_data(&table.ident, stream(&[new]), &config).await
-        }
-        Kind::OverwritePartitions => {
-            let config = WriteConfig { overwrite_partitions: true, ..config(WriteMode::Overwrite) };
-            manager.write_data(&table.ident, stream(&[new]), &config).await
-        }
-        Kind::Upsert => {
-            let on = vec!["category".to_owned(), "n".to_owned()];
-            let config = WriteConfig { join_columns: on, ..config(WriteMode::Upsert) };
-            manager.write_data(&table.ident, stream(&[new]), &config).await
-        }
+        Kind::OverwriteWhere => json!({ "mode": "overwrite", "overwrite_filter": filter }),
+        Kind::OverwritePartitions => json!({ "mode": "overwrite", "overwrite_partitions": true }),
+        Kind::Upsert => json!({ "mode": "upsert", "join_columns": ["category", "n"] }),
     };
+    for (name, value) in more.as_object().unwrap() {
+        options[name] = value.clone();
+    }
+    let done = manager.write_data(&table.ident, stream(&[new]), &config(options)).await;
     done.map(|done| done.snapshot_id.unwrap())
 }
 
@@ -86,7 +75,7 @@ fn appends(table: &Arc<Table>, row: Row) -> impl Future<Output = ()> + Send + 's
 fn deletes(table: &Arc<Table>, filter: &str, mode: RowMode) -> impl Future<Output = ()> + Send + 'static {
     let (table, filter) = (table.clone(), Expr::parse(filter).unwrap());
     async move {
-        let config = DeleteConfig { row_mode: Some(mode), ..DeleteConfig::default() };
+        let config = config(json!({ "row_mode": mode }));
         table.manager().delete_data(&table.ident, &filter, &config).await.unwrap();
     }
 }
@@ -163,13 +152,9 @@ async fn a_matching_row_that_an_upsert_leaves_alone_must_stay_until_its_commit()
     ] {
         let table = by_category().await;
         let late = table.manager_interrupted_by(deletes(&table, "n = 1", RowMode::CopyOnWrite));
-        let config = WriteConfig {
-            mode: WriteMode::Upsert,
-            join_columns: vec!["n".into()],
-            when_matched: matched,
-            isolation: Some(isolation),
-            ..WriteConfig::default()
-        };
+        let config = config(json!({
+            "mode": "upsert", "join_columns": ["n"], "when_matched": matched, "isolation": isolation
+        }));
         let done = late.write_data(&table.ident, stream(&[A, NEW_B]), &config).await;
         match isolation {
             Isolation::Serializable => {

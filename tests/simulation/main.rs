@@ -32,7 +32,15 @@ fn seeds(first: u64, count: u64, options: Options) -> Option<Failure> {
 
 #[test]
 fn committed_operations_equal_a_serial_order_whatever_goes_wrong() {
-    if let Some(failure) = seeds(0, 1000, Options::default()) {
+    if let Some(failure) = seeds(0, 2000, Options::default()) {
+        panic!("{failure}");
+    }
+}
+
+#[test]
+fn writers_that_only_meet_each_other_equal_a_serial_order() {
+    let options = Options { no_faults: true, ..Options::default() };
+    if let Some(failure) = seeds(1_000_000, 200, options) {
         panic!("{failure}");
     }
 }

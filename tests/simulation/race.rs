@@ -137,6 +137,11 @@ fn batch(rows: &[Row]) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns).unwrap()
 }
 
+/// A configuration from JSON, as people write it.
+pub(super) fn config<T: serde::de::DeserializeOwned>(json: serde_json::Value) -> T {
+    serde_json::from_value(json).unwrap()
+}
+
 /// Rows as a stream.
 pub(super) fn stream(rows: &[Row]) -> BatchStream {
     let batch = batch(rows);

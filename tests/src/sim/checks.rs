@@ -40,7 +40,7 @@ pub(super) async fn check(world: &World) -> Result<(), String> {
     let records = world.records.lock().unwrap().clone();
     let facts = Facts { records, commits: world.ledger.commits(), contents };
     chain(&facts)?;
-    outcomes(world, &facts, metadata)?;
+    outcomes(world, &facts)?;
     files(world, &facts, metadata)?;
     transitions::check(world, &facts)
 }
@@ -58,8 +58,7 @@ fn chain(facts: &Facts) -> Result<(), String> {
             return Err(name("does not follow the one before it"));
         }
         let (before, after) = (&before.metadata, &after.metadata);
-        let added: Vec<&SnapshotRef> =
-            after.snapshots().filter(|s| before.snapshot_by_id(s.snapshot_id()).is_none()).collect();
+        let added = added(before, after);
         if before.snapshots().any(|s| after.snapshot_by_id(s.snapshot_id()).is_none()) {
             return Err(name("loses a snapshot"));
         }
@@ -72,24 +71,24 @@ fn chain(facts: &Facts) -> Result<(), String> {
         let branch = record.call.branch.as_deref().unwrap_or("main");
         let head = before.snapshot_for_ref(branch).map(|s| s.snapshot_id());
         let now = after.snapshot_for_ref(branch).map(|s| s.snapshot_id());
-        let new = match added.as_slice() {
-            [] => None,
-            [one] => Some(*one),
-            _ => return Err(name("adds several snapshots")),
-        };
-        if let Some(new) = new {
-            if new.parent_snapshot_id() != head {
-                return Err(name("has a snapshot that does not follow the head of its branch"));
+        let op = &record.call.op;
+        let (mut parent, mut sequence) = (head, before.last_sequence_number());
+        for new in &added {
+            sequence += 1;
+            if new.parent_snapshot_id() != parent {
+                return Err(name("has a snapshot that does not follow the one before it on its branch"));
             }
-            if new.sequence_number() != before.last_sequence_number() + 1 {
+            if new.sequence_number() != sequence {
                 return Err(name("has a sequence number out of order"));
             }
-            let staged = record.call.wap.is_some();
-            if !staged && now != Some(new.snapshot_id()) {
-                return Err(name("does not move the branch to its snapshot"));
-            }
-        } else if record.call.op.changes_rows() {
-            return Err(name("adds no snapshot"));
+            parent = Some(new.snapshot_id());
+        }
+        let new = added.last();
+        if record.call.wap.is_none() && new.is_some_and(|new| now != Some(new.snapshot_id())) {
+            return Err(name("does not move the branch to its snapshot"));
+        }
+        if added.len() > op.snapshots() || (op.changes_rows() && added.len() != op.snapshots()) {
+            return Err(name(&format!("adds {} snapshots", added.len())));
         }
         let only = |name: &str| moved.iter().all(|moved| *moved == name);
         let as_meant = match &record.call.op {
@@ -107,7 +106,7 @@ fn chain(facts: &Facts) -> Result<(), String> {
                 let keeps = head.is_none() || history(after, branch).any(|s| Some(s.snapshot_id()) == head);
                 only(branch) && keeps
             }
-            Op::Respec { .. } => new.is_none() && moved.is_empty(),
+            Op::Respec { .. } | Op::Evolve { .. } => new.is_none() && moved.is_empty(),
             _ => only(branch),
         };
         if !as_meant {
@@ -128,30 +127,41 @@ fn chain(facts: &Facts) -> Result<(), String> {
     Ok(())
 }
 
+/// The snapshots that `after` has and `before` has not, in order.
+pub(super) fn added<'t>(before: &TableMetadata, after: &'t TableMetadata) -> Vec<&'t SnapshotRef> {
+    let mut added: Vec<_> =
+        after.snapshots().filter(|s| before.snapshot_by_id(s.snapshot_id()).is_none()).collect();
+    added.sort_unstable_by_key(|s| s.sequence_number());
+    added
+}
+
 /// What a writer was told is what happened.
-fn outcomes(world: &World, facts: &Facts, metadata: &TableMetadata) -> Result<(), String> {
+fn outcomes(world: &World, facts: &Facts) -> Result<(), String> {
     let mut commits: HashMap<usize, Vec<i64>> = HashMap::new();
-    let mut known: BTreeSet<i64> = BTreeSet::new();
+    let mut made_by: HashMap<i64, usize> = HashMap::new();
     for pair in facts.commits.windows(2) {
         let (before, CommitRecord { operation, table }) = (&pair[0].table.metadata, &pair[1]);
-        let new = table.metadata.snapshots().map(|s| s.snapshot_id()).find(|id| !known.contains(id));
-        known.extend(new);
+        let added = added(before, &table.metadata);
+        let new = added.last().map(|s| s.snapshot_id());
         commits.entry(*operation).or_default().extend(new.or(Some(0)));
         // Exactly once: no history has a key twice.
-        let Some(key) = facts.records.get(*operation).and_then(|record| record.call.key.as_ref()) else {
-            continue;
-        };
-        let branch = facts.records[*operation].call.branch.as_deref().unwrap_or("main");
-        let same = |s: &SnapshotRef| {
-            let by: Option<usize> =
-                s.summary().additional_properties.get("sim.operation").and_then(|n| n.parse().ok());
-            by.is_some_and(|by| facts.records[by].call.key.as_ref() == Some(key))
-        };
-        let staged = facts.records[*operation].call.wap.is_some();
-        let earlier = if staged { before.snapshots().any(same) } else { history(before, branch).any(same) };
-        if earlier && std::env::var_os("FLOE_SIM_IGNORE_KEYS").is_none() {
-            return Err(format!("operation {operation} was done already by another call with the key {key}"));
+        let call = &facts.records[*operation].call;
+        if let Some(key) = &call.key {
+            let branch = call.branch.as_deref().unwrap_or("main");
+            let same = |s: &SnapshotRef| {
+                let by = made_by.get(&s.snapshot_id());
+                by.is_some_and(|by| facts.records[*by].call.key.as_ref() == Some(key))
+            };
+            let staged = call.wap.is_some();
+            let earlier =
+                if staged { before.snapshots().any(same) } else { history(before, branch).any(same) };
+            if earlier {
+                return Err(format!(
+                    "operation {operation} was done already by another call with the key {key}"
+                ));
+            }
         }
+        made_by.extend(added.iter().map(|new| (new.snapshot_id(), *operation)));
     }
     for (number, Record { call, outcome }) in facts.records.iter().enumerate() {
         let done = commits.get(&number).map_or(&[][..], Vec::as_slice);
@@ -172,9 +182,7 @@ fn outcomes(world: &World, facts: &Facts, metadata: &TableMetadata) -> Result<()
                 if !committed && !done.is_empty() {
                     return told("had nothing to do");
                 }
-                let named = snapshot.and_then(|id| metadata.snapshot_by_id(id));
-                let by = named.and_then(|s| s.summary().additional_properties.get("sim.operation"));
-                let by = by.and_then(|by| by.parse::<usize>().ok()).map(|by| &facts.records[by].call.key);
+                let by = snapshot.and_then(|id| made_by.get(&id)).map(|by| &facts.records[*by].call.key);
                 if *replayed && by != Some(&call.key) {
                     return told("found an earlier snapshot that is not its own");
                 }
@@ -229,7 +237,10 @@ fn files(world: &World, facts: &Facts, metadata: &TableMetadata) -> Result<(), S
         let Some(operation) = world.ledger.writer_of(location) else { continue };
         let outcome = facts.records.get(operation).map(|record| &record.outcome);
         let open = matches!(outcome, Some(Outcome::Unknown | Outcome::Crashed));
-        if !open && !world.ledger.is_excused(operation) {
+        // Whether the earlier call was given the same files could not be found out.
+        let unread = matches!(outcome, Some(Outcome::Done { replayed: true, .. }))
+            && world.ledger.is_faulty(operation);
+        if !open && !unread && !world.ledger.is_excused(operation) {
             return Err(format!("operation {operation} ({outcome:?}) left {location} behind"));
         }
     }

@@ -49,18 +49,34 @@ impl Filter {
 
     /// As SQL-like text.
     pub(super) fn text(&self) -> String {
+        self.text_of("")
+    }
+
+    /// As SQL-like text about the columns of a side of a merge, such as `source.`.
+    pub(super) fn text_of(&self, side: &str) -> String {
         match self {
-            Self::Compare(column, op, number) => format!("{column} {op} {number}"),
+            Self::Compare(column, op, number) => format!("{side}{column} {op} {number}"),
             Self::In(column, numbers) => {
                 let list: Vec<String> = numbers.iter().map(i64::to_string).collect();
-                format!("{column} IN ({})", list.join(", "))
+                format!("{side}{column} IN ({})", list.join(", "))
             }
-            Self::IsNull(column) => format!("{column} IS NULL"),
-            Self::IsNan => "v IS NAN".into(),
-            Self::IsA => "t = 'a'".into(),
-            Self::Not(a) => format!("NOT ({})", a.text()),
-            Self::And(a, b) => format!("({}) AND ({})", a.text(), b.text()),
-            Self::Or(a, b) => format!("({}) OR ({})", a.text(), b.text()),
+            Self::IsNull(column) => format!("{side}{column} IS NULL"),
+            Self::IsNan => format!("{side}v IS NAN"),
+            Self::IsA => format!("{side}t = 'a'"),
+            Self::Not(a) => format!("NOT ({})", a.text_of(side)),
+            Self::And(a, b) => format!("({}) AND ({})", a.text_of(side), b.text_of(side)),
+            Self::Or(a, b) => format!("({}) OR ({})", a.text_of(side), b.text_of(side)),
+        }
+    }
+
+    /// A filter over whole numbers only.
+    pub(super) fn of_numbers(random: &mut StdRng) -> Self {
+        match random.random_range(0..3) {
+            0 => Self::Compare("p", ["=", "<=", ">"][random.random_range(0..3)], random.random_range(0..3)),
+            1 => {
+                Self::Compare("id", ["!=", "<", ">="][random.random_range(0..3)], random.random_range(0..12))
+            }
+            _ => Self::IsNull(["p", "t"][random.random_range(0..2)]),
         }
     }
 

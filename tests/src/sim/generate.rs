@@ -13,7 +13,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 
 use super::filter::Filter;
-use super::model::{Call, Op, Record, Upsert};
+use super::model::{Action, Call, Clause, Op, Record, Upsert, When};
 use super::row::{Row, random_row};
 
 /// The partitioning of a new table: a source column, a transform and its number.
@@ -68,6 +68,8 @@ pub(super) fn properties(random: &mut StdRng) -> BTreeMap<String, String> {
     set("commit.retry.min-wait-ms", "100");
     set("commit.retry.num-retries", ["1", "3", "6"][random.random_range(0..3)]);
     set("commit.manifest.min-count-to-merge", "2");
+    // The least work for each of many tiny files.
+    set("write.parquet.compression-codec", "snappy");
     for mode in ["write.delete.mode", "write.update.mode", "write.merge.mode"] {
         if random.random() {
             set(mode, "merge-on-read");
@@ -88,15 +90,20 @@ pub(super) fn call(random: &mut StdRng, number: usize, table: &TableMetadata, be
         .filter(|(name, r)| r.is_branch() && *name != "main")
         .map(|(n, _)| n.clone())
         .collect();
-    let branch = branches.choose(random).filter(|_| random.random_range(0..4) == 0).cloned();
+    let elsewhere = branches.choose(random).filter(|_| random.random_range(0..4) == 0).cloned();
     let op = op(random, number, table, branches.as_slice());
     let rows = op.changes_rows();
-    let wap = (rows && !matches!(op, Op::Delete { .. }) && random.random_range(0..12) == 0)
+    let whole = matches!(op, Op::Transaction { .. });
+    let wap = (rows && !whole && !matches!(op, Op::Delete { .. }) && random.random_range(0..12) == 0)
         .then(|| format!("wap-{number}"));
     Call {
         key: (rows && random.random_range(0..3) == 0).then(|| format!("key-{number}")),
-        branch,
-        isolation: if random.random_range(0..3) == 0 { Isolation::Snapshot } else { Isolation::Serializable },
+        branch: elsewhere.filter(|_| !matches!(op, Op::FastForward { .. })),
+        isolation: if !whole && random.random_range(0..3) == 0 {
+            Isolation::Snapshot
+        } else {
+            Isolation::Serializable
+        },
         mode: [None, Some(RowMode::CopyOnWrite), Some(RowMode::MergeOnRead)][random.random_range(0..3)],
         strategy: [CommitStrategy::FastAppend, CommitStrategy::MergeCommit][random.random_range(0..2)],
         wap,
@@ -132,18 +139,21 @@ fn op(random: &mut StdRng, number: usize, table: &TableMetadata, branches: &[Str
             29..38 => Op::OverwriteWhere { filter: Filter::random(random, 2), rows: rows(random) },
             38..46 => Op::OverwritePartitions { rows: rows(random) },
             46..60 => Op::Delete { filter: Filter::random(random, 2) },
-            60..80 => {
+            60..74 => {
                 let how = upsert(random);
-                let mut new = rows(random);
-                let key = |row: &Row| how.on.iter().map(|column| row.key(column)).collect::<Vec<_>>();
-                let mut seen = Vec::new();
-                new.retain(|row| {
-                    let new = !seen.contains(&key(row));
-                    seen.push(key(row));
-                    new
-                });
-                Op::Upsert { rows: new, how }
+                Op::Upsert { rows: distinct(rows(random), &how.on), how }
             }
+            74..78 => {
+                let on: &[&'static str] = [&["id"][..], &["p", "t"]][random.random_range(0..2)];
+                Op::Merge { rows: distinct(rows(random), on), on: on.to_vec(), clauses: clauses(random) }
+            }
+            78 => Op::Transaction {
+                column: random.random::<bool>().then(|| format!("y{number}")),
+                rows: rows(random),
+                filter: Filter::random(random, 1),
+                with: rows(random),
+            },
+            79 => Op::Evolve { column: format!("x{number}") },
             80..82 => match some(random) {
                 Some(snapshot) => Op::Tag { name: format!("tag{}", random.random_range(0..2)), snapshot },
                 None => continue,
@@ -177,6 +187,40 @@ fn op(random: &mut StdRng, number: usize, table: &TableMetadata, branches: &[Str
         };
         return op;
     }
+}
+
+/// Rows of which no two have one key.
+fn distinct(mut rows: Vec<Row>, on: &[&str]) -> Vec<Row> {
+    let key = |row: &Row| on.iter().map(|column| row.key(column)).collect::<Vec<_>>();
+    let mut seen = Vec::new();
+    rows.retain(|row| {
+        let new = !seen.contains(&key(row));
+        seen.push(key(row));
+        new
+    });
+    rows
+}
+
+fn clauses(random: &mut StdRng) -> Vec<Clause> {
+    let some = |random: &mut StdRng| Some(Filter::of_numbers(random));
+    let mut clauses = Vec::new();
+    if random.random() {
+        let action = [Action::Delete, Action::Mark("marked")][random.random_range(0..2)];
+        clauses.push(Clause { when: When::TargetMatched, condition: some(random), action });
+    }
+    if random.random() {
+        clauses.push(Clause { when: When::SourceMatched, condition: some(random), action: Action::Delete });
+    }
+    if random.random_range(0..4) > 0 {
+        clauses.push(Clause { when: When::SourceMatched, condition: None, action: Action::UpdateAll });
+    }
+    let condition = if random.random() { some(random) } else { None };
+    clauses.push(Clause { when: When::NotMatched, condition, action: Action::Insert });
+    if random.random_range(0..4) == 0 {
+        let action = [Action::Delete, Action::Mark("alone")][random.random_range(0..2)];
+        clauses.push(Clause { when: When::NotMatchedBySource, condition: some(random), action });
+    }
+    clauses
 }
 
 fn upsert(random: &mut StdRng) -> Upsert {

@@ -15,21 +15,70 @@ use super::row::Row;
 /// A kind of operation, with what it works on.
 #[derive(Debug, Clone)]
 pub(super) enum Op {
-    Append { rows: Vec<Row> },
-    OverwriteAll { rows: Vec<Row> },
-    OverwriteWhere { filter: Filter, rows: Vec<Row> },
-    OverwritePartitions { rows: Vec<Row> },
-    Delete { filter: Filter },
-    Upsert { rows: Vec<Row>, how: Upsert },
-    Tag { name: String, snapshot: i64 },
-    DropTag { name: String },
-    Branch { name: String, snapshot: i64 },
-    Rollback { snapshot: i64 },
-    SetCurrent { snapshot: i64 },
-    FastForward { to: String },
-    Publish { wap: String },
-    CherryPick { snapshot: i64 },
-    Respec { spec: UnboundPartitionSpec },
+    Append {
+        rows: Vec<Row>,
+    },
+    OverwriteAll {
+        rows: Vec<Row>,
+    },
+    OverwriteWhere {
+        filter: Filter,
+        rows: Vec<Row>,
+    },
+    OverwritePartitions {
+        rows: Vec<Row>,
+    },
+    Delete {
+        filter: Filter,
+    },
+    Upsert {
+        rows: Vec<Row>,
+        how: Upsert,
+    },
+    Merge {
+        rows: Vec<Row>,
+        on: Vec<&'static str>,
+        clauses: Vec<Clause>,
+    },
+    /// An append and an overwrite in one commit, with a new column before them.
+    Transaction {
+        column: Option<String>,
+        rows: Vec<Row>,
+        filter: Filter,
+        with: Vec<Row>,
+    },
+    Evolve {
+        column: String,
+    },
+    Tag {
+        name: String,
+        snapshot: i64,
+    },
+    DropTag {
+        name: String,
+    },
+    Branch {
+        name: String,
+        snapshot: i64,
+    },
+    Rollback {
+        snapshot: i64,
+    },
+    SetCurrent {
+        snapshot: i64,
+    },
+    FastForward {
+        to: String,
+    },
+    Publish {
+        wap: String,
+    },
+    CherryPick {
+        snapshot: i64,
+    },
+    Respec {
+        spec: UnboundPartitionSpec,
+    },
 }
 
 /// How an upsert is done.
@@ -39,6 +88,33 @@ pub(super) struct Upsert {
     pub(super) matched: WhenMatched,
     pub(super) not_matched: WhenNotMatched,
     pub(super) by_source: WhenNotMatchedBySource,
+}
+
+/// A clause of a merge.
+#[derive(Debug, Clone)]
+pub(super) struct Clause {
+    pub(super) when: When,
+    pub(super) condition: Option<Filter>,
+    pub(super) action: Action,
+}
+
+/// Which rows a clause is for. Its condition is about the row that is named first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    SourceMatched,
+    TargetMatched,
+    NotMatched,
+    NotMatchedBySource,
+}
+
+/// What a clause does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    UpdateAll,
+    /// Sets `t` to this.
+    Mark(&'static str),
+    Delete,
+    Insert,
 }
 
 /// An operation as a writer is asked for it.
@@ -88,11 +164,18 @@ impl Op {
                 | Self::OverwritePartitions { .. }
                 | Self::Delete { .. }
                 | Self::Upsert { .. }
+                | Self::Merge { .. }
+                | Self::Transaction { .. }
         )
     }
 
-    /// The rows it removes from `rows`, and those it adds, in a table with this metadata.
-    pub(super) fn effect(&self, rows: &[Row], metadata: &TableMetadata) -> Effect {
+    /// How many snapshots it adds, if it changes rows.
+    pub(super) fn snapshots(&self) -> usize {
+        if matches!(self, Self::Transaction { .. }) { 2 } else { 1 }
+    }
+
+    /// The rows it removes from `rows`, and those it adds, in a table with this metadata. `step` counts its snapshots.
+    pub(super) fn effect(&self, step: usize, rows: &[Row], metadata: &TableMetadata) -> Effect {
         let matching = |filter: &Filter| rows.iter().filter(|r| filter.is_true(r)).cloned().collect();
         match self {
             Self::Append { rows: new } => Effect { removed: Vec::new(), added: new.clone() },
@@ -108,6 +191,13 @@ impl Op {
             }
             Self::Delete { filter } => Effect { removed: matching(filter), added: Vec::new() },
             Self::Upsert { rows: new, how } => upsert(rows, new, how),
+            Self::Transaction { rows: new, .. } if step == 0 => {
+                Effect { removed: Vec::new(), added: new.clone() }
+            }
+            Self::Transaction { filter, with, .. } => {
+                Effect { removed: matching(filter), added: with.clone() }
+            }
+            Self::Merge { rows: new, on, clauses } => merge(rows, new, on, clauses),
             _ => Effect::default(),
         }
     }
@@ -168,6 +258,36 @@ fn upsert(rows: &[Row], new: &[Row], how: &Upsert) -> Effect {
     }
     if how.not_matched == WhenNotMatched::Insert {
         effect.added.extend(new.iter().filter(|row| !matched.contains(&key(row))).cloned());
+    }
+    effect
+}
+
+fn merge(rows: &[Row], new: &[Row], on: &[&str], clauses: &[Clause]) -> Effect {
+    let key = |row: &Row| on.iter().map(|column| row.key(column)).collect::<Vec<_>>();
+    let source: HashMap<Vec<String>, &Row> = new.iter().map(|row| (key(row), row)).collect();
+    let is_true =
+        |clause: &Clause, row: &Row| clause.condition.as_ref().is_none_or(|filter| filter.is_true(row));
+    let mut matched = BTreeSet::new();
+    let mut effect = Effect::default();
+    for row in rows {
+        let with = source.get(&key(row));
+        matched.extend(with.map(|_| key(row)));
+        let decides = |clause: &&Clause| match (clause.when, with) {
+            (When::SourceMatched, Some(with)) => is_true(clause, with),
+            (When::TargetMatched, Some(_)) | (When::NotMatchedBySource, None) => is_true(clause, row),
+            _ => false,
+        };
+        let Some(clause) = clauses.iter().find(decides) else { continue };
+        effect.removed.push(row.clone());
+        match (clause.action, with) {
+            (Action::UpdateAll, Some(with)) => effect.added.push((*with).clone()),
+            (Action::Mark(mark), _) => effect.added.push(Row { t: Some(mark.to_owned()), ..row.clone() }),
+            _ => {}
+        }
+    }
+    for row in new.iter().filter(|row| !matched.contains(&key(row))) {
+        let decides = |clause: &&Clause| clause.when == When::NotMatched && is_true(clause, row);
+        effect.added.extend(clauses.iter().find(decides).map(|_| row.clone()));
     }
     effect
 }

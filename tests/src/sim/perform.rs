@@ -1,32 +1,28 @@
 //! Calls to the manager.
 
-use std::collections::BTreeMap;
-
 use floe::catalog::CommitOutcome;
 use floe::iceberg::{TableIdent, TableUpdate};
-use floe::model::{DeleteConfig, WriteConfig, WriteMode, WriteOutcome};
+use floe::model::{WriteConfig, WriteMode, WriteOutcome};
 use floe::plan::expr::Expr;
 use floe::plan::guard::Isolation;
 use floe::plan::requirements::requirements;
 use floe::refs::{BranchRetention, WAP_ID};
 use floe::{Error, ErrorKind, IcebergTableManager, Result};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use super::Mutant;
-use super::model::{Call, Op, Outcome};
+use super::model::{Action, Call, Clause, Op, Outcome, When};
 use super::row::{Row, stream};
-
-/// The summary key with which snapshots name their operation.
-pub(super) const OPERATION: &str = "sim.operation";
 
 /// Does what the call asks for.
 pub(super) async fn perform(
     manager: &IcebergTableManager,
     table: &TableIdent,
-    number: usize,
     call: &Call,
     mutant: Option<Mutant>,
 ) -> Outcome {
-    match attempt(manager, table, number, call, mutant).await {
+    match attempt(manager, table, call, mutant).await {
         Ok(outcome) => outcome,
         Err(e) if e.kind() == ErrorKind::CommitStateUnknown => Outcome::Unknown,
         Err(e) => Outcome::Failed(format!("{}: {e}", e.kind().as_str())),
@@ -36,54 +32,65 @@ pub(super) async fn perform(
 async fn attempt(
     manager: &IcebergTableManager,
     table: &TableIdent,
-    number: usize,
     call: &Call,
     mutant: Option<Mutant>,
 ) -> Result<Outcome> {
     let branch = call.branch.as_deref();
-    let moved = |_| Outcome::Done { snapshot: None, attempts: 0, replayed: false };
+    let moved = |()| Outcome::Done { snapshot: None, attempts: 0, replayed: false };
+    let options = options(call, mutant);
     match &call.op {
-        Op::Append { rows } => {
-            write(manager, table, rows, config(number, call, mutant, WriteMode::Append)).await
-        }
+        Op::Append { rows } => write(manager, table, rows, options, &json!({})).await,
         Op::OverwriteAll { rows } => {
-            write(manager, table, rows, config(number, call, mutant, WriteMode::Overwrite)).await
+            write(manager, table, rows, options, &json!({ "mode": WriteMode::Overwrite })).await
         }
         Op::OverwriteWhere { filter, rows } => {
-            let config = WriteConfig {
-                overwrite_filter: Some(filter.text()),
-                ..config(number, call, mutant, WriteMode::Overwrite)
-            };
-            write(manager, table, rows, config).await
+            let more = json!({ "mode": WriteMode::Overwrite, "overwrite_filter": filter.text() });
+            write(manager, table, rows, options, &more).await
         }
         Op::OverwritePartitions { rows } => {
-            let config = WriteConfig {
-                overwrite_partitions: true,
-                ..config(number, call, mutant, WriteMode::Overwrite)
-            };
-            write(manager, table, rows, config).await
+            let more = json!({ "mode": WriteMode::Overwrite, "overwrite_partitions": true });
+            write(manager, table, rows, options, &more).await
         }
         Op::Upsert { rows, how } => {
-            let config = WriteConfig {
-                join_columns: how.on.iter().map(|column| (*column).to_owned()).collect(),
-                when_matched: how.matched,
-                when_not_matched: how.not_matched,
-                when_not_matched_by_source: how.by_source,
-                ..config(number, call, mutant, WriteMode::Upsert)
-            };
-            write(manager, table, rows, config).await
+            let more = json!({
+                "mode": WriteMode::Upsert,
+                "join_columns": how.on,
+                "when_matched": how.matched,
+                "when_not_matched": how.not_matched,
+                "when_not_matched_by_source": how.by_source,
+            });
+            write(manager, table, rows, options, &more).await
+        }
+        Op::Merge { rows, on, clauses } => {
+            let mut options = options;
+            options["on"] = json!(on);
+            options["clauses"] = clauses.iter().map(clause).collect();
+            manager.merge_data(table, stream(rows), &config(options)).await.map(done)
+        }
+        Op::Transaction { column, rows, filter, with } => {
+            let mut transaction = manager.transaction(table);
+            if let Some(column) = column {
+                transaction = transaction.evolve_schema(config(evolution(column)));
+            }
+            if let Some(key) = options.get("idempotency_key").and_then(Value::as_str) {
+                transaction = transaction.idempotency_key(key);
+            }
+            let mut first = options.clone();
+            first.as_object_mut().unwrap().remove("idempotency_key");
+            let mut second = first.clone();
+            second["mode"] = json!(WriteMode::Overwrite);
+            second["overwrite_filter"] = json!(filter.text());
+            let transaction =
+                transaction.write(stream(rows), config(first)).write(stream(with), config(second));
+            let outcome = transaction.commit().await?;
+            let (snapshot, attempts) = (outcome.snapshot_ids.last().copied(), outcome.attempts);
+            Ok(Outcome::Done { snapshot, attempts, replayed: outcome.replayed })
+        }
+        Op::Evolve { column } => {
+            manager.evolve_schema(table, &config(evolution(column))).await.map(|_| moved(()))
         }
         Op::Delete { filter } => {
-            let of = config(number, call, mutant, WriteMode::Append);
-            let config = DeleteConfig {
-                row_mode: of.row_mode,
-                isolation: of.isolation,
-                snapshot_properties: of.snapshot_properties,
-                branch: of.branch,
-                idempotency_key: of.idempotency_key,
-                ..DeleteConfig::default()
-            };
-            manager.delete_data(table, &Expr::parse(&filter.text())?, &config).await.map(done)
+            manager.delete_data(table, &Expr::parse(&filter.text())?, &config(options)).await.map(done)
         }
         Op::Tag { name, snapshot } => manager.tag(table, name, Some(*snapshot), None, false).await.map(moved),
         Op::DropTag { name } => manager.drop_tag(table, name).await.map(moved),
@@ -114,33 +121,72 @@ async fn attempt(
     }
 }
 
-fn config(number: usize, call: &Call, mutant: Option<Mutant>, mode: WriteMode) -> WriteConfig {
-    let mut properties = BTreeMap::from([(OPERATION.to_owned(), number.to_string())]);
+/// What all kinds of write have in common. As JSON, which people write too.
+fn options(call: &Call, mutant: Option<Mutant>) -> Value {
+    let isolation = match mutant {
+        Some(Mutant::WeakIsolation) => Isolation::Snapshot,
+        _ => call.isolation,
+    };
+    let mut options = json!({ "isolation": isolation });
+    let mut set = |name: &str, value: Value| options[name] = value;
+    if let Some(mode) = call.mode {
+        set("row_mode", json!(mode));
+    }
+    if let Some(branch) = &call.branch {
+        set("branch", json!(branch));
+    }
+    if let Some(key) = call.key.as_ref().filter(|_| mutant != Some(Mutant::ForgetsKeys)) {
+        set("idempotency_key", json!(key));
+    }
     if let Some(wap) = &call.wap {
-        properties.insert(WAP_ID.to_owned(), wap.clone());
+        set("staged", json!(true));
+        set("snapshot_properties", json!({ WAP_ID: wap }));
     }
-    WriteConfig {
-        mode,
-        commit_strategy: Some(call.strategy),
-        row_mode: call.mode,
-        isolation: Some(match mutant {
-            Some(Mutant::WeakIsolation) => Isolation::Snapshot,
-            _ => call.isolation,
-        }),
-        snapshot_properties: properties,
-        staged: call.wap.is_some(),
-        branch: call.branch.clone(),
-        idempotency_key: call.key.clone().filter(|_| mutant != Some(Mutant::ForgetsKeys)),
-        ..WriteConfig::default()
+    if !matches!(call.op, Op::Delete { .. }) {
+        set("commit_strategy", json!(call.strategy));
     }
+    options
+}
+
+fn evolution(column: &str) -> Value {
+    json!({ "changes": [{ "add_column": { "column": column, "type": "string" } }] })
+}
+
+/// A clause of a merge, as JSON.
+fn clause(clause: &Clause) -> Value {
+    let (when, side) = match clause.when {
+        When::SourceMatched => ("matched", "source."),
+        When::TargetMatched => ("matched", "target."),
+        When::NotMatched => ("not_matched", "source."),
+        When::NotMatchedBySource => ("not_matched_by_source", "target."),
+    };
+    let action = match clause.action {
+        Action::UpdateAll => json!("update_all"),
+        Action::Mark(mark) => json!({ "update": { "t": format!("'{mark}'") } }),
+        Action::Delete => json!("delete"),
+        Action::Insert => json!("insert_all"),
+    };
+    match &clause.condition {
+        Some(filter) => json!({ "when": when, "condition": filter.text_of(side), "action": action }),
+        None => json!({ "when": when, "action": action }),
+    }
+}
+
+fn config<T: DeserializeOwned>(options: Value) -> T {
+    serde_json::from_value(options).unwrap()
 }
 
 async fn write(
     manager: &IcebergTableManager,
     table: &TableIdent,
     rows: &[Row],
-    config: WriteConfig,
+    mut options: Value,
+    more: &Value,
 ) -> Result<Outcome> {
+    for (name, value) in more.as_object().into_iter().flatten() {
+        options[name] = value.clone();
+    }
+    let config: WriteConfig = config(options);
     manager.write_data(table, stream(rows), &config).await.map(done)
 }
 

@@ -216,7 +216,7 @@ impl Writer {
             let outcome = tokio::select! {
                 biased;
                 () = actor.crashed() => Outcome::Crashed,
-                outcome = perform(&manager.0, &self.world.table, number, &call, mutant) => outcome,
+                outcome = perform(&manager.0, &self.world.table, &call, mutant) => outcome,
             };
             actor.note(format_args!("operation {number} ends: {}", ending(&outcome)));
             let crashed = outcome == Outcome::Crashed;
@@ -265,7 +265,7 @@ async fn heal(seed: u64, world: &World) -> Result<(), String> {
         let before = world.server.load_table(&world.table).await.unwrap();
         let again = world.record(call.clone());
         world.ledger.saw(again, &before);
-        let outcome = perform(&manager, &world.table, again, call, None).await;
+        let outcome = perform(&manager, &world.table, call, None).await;
         world.scheduler.note(format_args!("heals operation {number} as {again}: {}", ending(&outcome)));
         let after = world.server.load_table(&world.table).await.unwrap();
         if after.metadata_location != before.metadata_location {
@@ -295,6 +295,13 @@ fn describe(call: &Call) -> String {
         Op::OverwritePartitions { rows } => format!("overwrite partitions with {} rows", rows.len()),
         Op::Delete { filter } => format!("delete where {}", filter.text()),
         Op::Upsert { rows, how } => format!("upsert {} rows, {how:?}", rows.len()),
+        Op::Transaction { column, rows, filter, with } => format!(
+            "transaction: column {column:?}, append {} rows, overwrite where {} with {} rows",
+            rows.len(),
+            filter.text(),
+            with.len()
+        ),
+        Op::Merge { rows, on, clauses } => format!("merge {} rows on {on:?}, {clauses:?}", rows.len()),
         Op::Tag { name, .. } => format!("tag {name}"),
         Op::Branch { name, .. } => format!("branch {name}"),
         Op::Rollback { .. } => "roll back".into(),

@@ -3,7 +3,7 @@
 use floe::iceberg::spec::{SnapshotRef, TableMetadata};
 use floe::plan::guard::Isolation;
 
-use super::checks::Facts;
+use super::checks::{Facts, added};
 use super::model::{Effect, Op, Outcome};
 use super::row::Row;
 use super::run::World;
@@ -12,8 +12,8 @@ use super::run::World;
 pub(super) fn check(world: &World, facts: &Facts) -> Result<(), String> {
     for pair in facts.commits.windows(2) {
         let (before, after) = (&pair[0].table.metadata, &pair[1].table.metadata);
-        for snapshot in after.snapshots().filter(|s| before.snapshot_by_id(s.snapshot_id()).is_none()) {
-            transition(world, facts, before, after, snapshot, pair[1].operation)?;
+        for (step, snapshot) in added(before, after).into_iter().enumerate() {
+            transition(world, facts, (before, after), (step, snapshot), pair[1].operation)?;
         }
     }
     for (number, record) in facts.records.iter().enumerate() {
@@ -24,7 +24,7 @@ pub(super) fn check(world: &World, facts: &Facts) -> Result<(), String> {
         let Some(seen) = world.ledger.seen_by(number) else { continue };
         let branch = record.call.branch.as_deref().unwrap_or("main");
         let rows = rows(facts, seen.metadata.snapshot_for_ref(branch));
-        if record.call.op.effect(rows, &seen.metadata).apply(rows).as_deref() != Some(rows) {
+        if record.call.op.effect(0, rows, &seen.metadata).apply(rows).as_deref() != Some(rows) {
             return Err(format!("operation {number} did nothing, and had something to do"));
         }
     }
@@ -38,13 +38,12 @@ fn rows<'f>(facts: &'f Facts, snapshot: Option<&SnapshotRef>) -> &'f [Row] {
 fn transition(
     world: &World,
     facts: &Facts,
-    before: &TableMetadata,
-    after: &TableMetadata,
-    snapshot: &SnapshotRef,
+    (before, after): (&TableMetadata, &TableMetadata),
+    (step, snapshot): (usize, &SnapshotRef),
     operation: usize,
 ) -> Result<(), String> {
     let call = &facts.records[operation].call;
-    let parent = rows(facts, snapshot.parent_snapshot_id().and_then(|id| before.snapshot_by_id(id)));
+    let parent = rows(facts, snapshot.parent_snapshot_id().and_then(|id| after.snapshot_by_id(id)));
     let found = rows(facts, Some(snapshot));
     let branch = call.branch.as_deref().unwrap_or("main");
     // Partitions are those of the spec that the operation saw.
@@ -61,9 +60,9 @@ fn transition(
         }
         op if call.isolation == Isolation::Snapshot => {
             let read = rows(facts, seen.snapshot_for_ref(branch));
-            op.effect(read, seen)
+            op.effect(step, read, seen)
         }
-        op => op.effect(parent, seen),
+        op => op.effect(step, parent, seen),
     };
     let wanted = effect.apply(parent);
     if wanted.as_deref() == Some(found) {

@@ -91,8 +91,10 @@ async fn drive(
     mut operation: Operation,
     env: &dyn Environment,
 ) -> Result<Committed> {
-    if let Some(earlier) = operation.replayed(&base).await? {
-        return Ok(earlier);
+    match operation.replayed(&base).await {
+        Ok(None) => {}
+        Ok(Some(earlier)) => return Ok(earlier),
+        Err(e) => return Err(operation.give_up(&base, e).await),
     }
     let started = env.now_ms();
     for attempt in 1_u32.. {
@@ -129,7 +131,7 @@ async fn drive(
             Ok(CommitOutcome::Committed(table)) => return operation.finish(table, &base, attempt).await,
             Ok(CommitOutcome::Conflict(e)) => e.with_kind(ErrorKind::CommitConflict),
             Ok(CommitOutcome::Unknown(e)) => {
-                operation.in_doubt(proposal.heads);
+                operation.in_doubt(proposal.stand);
                 e.with_kind(ErrorKind::CommitStateUnknown)
             }
             // It did not happen, and may if it is tried again: the catalog was locked, or out of reach.

@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use floe_core::{Environment, Error, ErrorKind, LoadedTable, Result};
 use floe_plan::backoff::RetryPolicy;
 use floe_plan::requirements::requirements;
-use iceberg::spec::{SnapshotRef, TableMetadata};
+use iceberg::spec::{FormatVersion, SnapshotRef, TableMetadata};
 use iceberg::{TableRequirement, TableUpdate};
+use tracing::warn;
 use uuid::Uuid;
 
 use super::draft::{Draft, OperationName};
@@ -27,8 +28,8 @@ pub(super) struct Operation {
     steps: Vec<Step>,
     /// What the further updates depend on.
     pinned: Vec<TableRequirement>,
-    /// Where the branches stood for each attempt whose outcome is not known and that may still take effect.
-    doubts: Vec<Vec<Option<i64>>>,
+    /// Attempts whose outcome is not known and that may still take effect.
+    doubts: Vec<Stand>,
     /// Whether the outcome of any attempt was unknown: then nothing is deleted after a failure.
     ever_in_doubt: bool,
 }
@@ -44,8 +45,26 @@ struct Step {
 pub(super) struct Proposal {
     pub(super) requirements: Vec<TableRequirement>,
     pub(super) updates: Vec<TableUpdate>,
-    /// Where the branches must stand for this to succeed.
-    pub(super) heads: Vec<Option<i64>>,
+    /// How the table must stand for this to succeed.
+    pub(super) stand: Stand,
+}
+
+/// How a table stands, as far as it decides whether a proposal can take effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stand {
+    /// The heads of the branches.
+    heads: Vec<Option<i64>>,
+    /// The last sequence number, of format versions that have them.
+    sequence_number: Option<i64>,
+}
+
+impl Stand {
+    /// Whether a proposal that was made for this can never take effect on a table that stands as `now`, whatever
+    /// becomes of it. A branch may come back to where it was, unless the sequence number of the proposal is taken.
+    fn is_over(&self, now: &Self) -> bool {
+        self.heads != now.heads
+            && (now.sequence_number.is_none() || self.sequence_number != now.sequence_number)
+    }
 }
 
 /// What the table shows of the operation.
@@ -179,7 +198,7 @@ impl Operation {
                 requirements.push(requirement);
             }
         }
-        Ok(Proposal { requirements, updates, heads: self.heads(base.metadata()) })
+        Ok(Proposal { requirements, updates, stand: self.stand(base.metadata()) })
     }
 
     /// Every update, in order; manifest lists that are not written yet are.
@@ -218,22 +237,25 @@ impl Operation {
         Ok(())
     }
 
-    /// Notes that an attempt on top of `heads` may have taken effect, or may still.
-    pub(super) fn in_doubt(&mut self, heads: Vec<Option<i64>>) {
-        self.doubts.push(heads);
+    /// Notes that an attempt on a table that stood so may have taken effect, or may still.
+    pub(super) fn in_doubt(&mut self, stand: Stand) {
+        self.doubts.push(stand);
         self.ever_in_doubt = true;
     }
 
-    /// Drops the doubts that `metadata`, which does not have our snapshot, answers: once a branch has moved on, the
-    /// requirement of an earlier attempt does not hold any more.
+    /// Drops the doubts that `metadata`, which does not have our snapshot, answers.
     fn resolve_doubt(&mut self, metadata: &TableMetadata) {
-        let heads = self.heads(metadata);
-        self.doubts.retain(|doubt| *doubt == heads);
+        let now = self.stand(metadata);
+        self.doubts.retain(|doubt| !doubt.is_over(&now));
     }
 
-    fn heads(&self, metadata: &TableMetadata) -> Vec<Option<i64>> {
+    fn stand(&self, metadata: &TableMetadata) -> Stand {
         let head = |draft: &Draft| metadata.snapshot_for_ref(&draft.request.branch).map(|s| s.snapshot_id());
-        self.drafts().map(head).collect()
+        let numbered = metadata.format_version() != FormatVersion::V1;
+        Stand {
+            heads: self.drafts().map(head).collect(),
+            sequence_number: numbered.then(|| metadata.last_sequence_number()),
+        }
     }
 
     /// The commit that was made earlier with the same token, if the history of the branch has one.
@@ -248,10 +270,14 @@ impl Operation {
         let Some(snapshot) = earlier else { return Ok(None) };
         let mut unused = Vec::new();
         if !self.ever_in_doubt {
-            // Only files that the earlier commit did not add itself are unused: it may have been given the same ones.
-            let added = added_with(base, token).await?;
-            unused.extend(self.drafts().flat_map(Draft::added).filter(|path| !added.contains(path)));
             sweep::delete(&base.table.file_io, self.written().cloned().collect()).await;
+            // Only files that the earlier commit did not add itself are unused: it may have been given the same ones.
+            match added_with(base, token).await {
+                Ok(added) => {
+                    unused.extend(self.drafts().flat_map(Draft::added).filter(|path| !added.contains(path)));
+                }
+                Err(e) => warn!(kind = e.kind().as_str(), "files that may not be used stay behind"),
+            }
         }
         Ok(Some(Committed {
             table: base.table.clone(),

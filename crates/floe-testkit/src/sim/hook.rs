@@ -122,6 +122,7 @@ impl StorageHook for SimHook {
             // Metadata files are the catalog's.
             self.ledger.excuse(operation);
         }
+        self.ledger.faulty(operation);
         if !clears && !self.noted.swap(operation, Ordering::SeqCst).eq(&operation) {
             self.ledger.fault();
             self.actor.note(format_args!("a storage call of operation {operation}: {fault:?}"));

@@ -31,6 +31,8 @@ struct State {
     excused: BTreeSet<usize>,
     /// Operations with a commit that was carried out after its writer had given up waiting for it.
     late: BTreeSet<usize>,
+    /// Operations with calls to the storage that went wrong.
+    faulty: BTreeSet<usize>,
     faults: u64,
 }
 
@@ -63,6 +65,16 @@ impl Ledger {
     /// Whether a commit of `operation` was still on its way when its writer went on.
     pub fn is_late(&self, operation: usize) -> bool {
         self.lock().late.contains(&operation)
+    }
+
+    /// Notes that a call to the storage went wrong for `operation`.
+    pub fn faulty(&self, operation: usize) {
+        self.lock().faulty.insert(operation);
+    }
+
+    /// Whether a call to the storage went wrong for `operation`.
+    pub fn is_faulty(&self, operation: usize) -> bool {
+        self.lock().faulty.contains(&operation)
     }
 
     /// Notes a fault.

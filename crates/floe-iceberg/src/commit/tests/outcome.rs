@@ -142,6 +142,22 @@ async fn when_the_outcome_stays_unknown_nothing_is_deleted() {
     assert_eq!(world.metadata_files(), 4, "one manifest and three manifest lists");
 }
 
+/// The branch may come back to where it was, and then a request that is still on its way takes effect.
+#[tokio::test]
+async fn when_the_branch_was_only_set_back_meanwhile_the_outcome_stays_unknown() {
+    let world = v2();
+    let first = world.append(&["a"]).await.unwrap();
+    world.append(&["b"]).await.unwrap();
+    world.table().file_io.new_output(world.location("c")).unwrap().write("data".into()).await.unwrap();
+    world.next_commits(&[Fate::LostBefore]);
+    let reference = SnapshotReference::new(first.snapshot_id, SnapshotRetention::branch(None, None, None));
+    world.before_next_load(vec![TableUpdate::SetSnapshotRef { ref_name: "main".into(), reference }]);
+    let asked = CommitRequest { retry: retries(0), delete_added_on_failure: true, ..world.request(&["c"]) };
+    let error = world.commit_on(world.base(), asked).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CommitStateUnknown);
+    assert!(world.exists(&world.location("c")).await);
+}
+
 #[tokio::test]
 async fn when_the_table_cannot_be_looked_at_the_outcome_is_unknown() {
     let world = v2();
