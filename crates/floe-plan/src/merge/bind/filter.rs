@@ -22,10 +22,21 @@ pub(super) fn weaker(condition: &RowExpr, schema: &Schema) -> Expr {
 
 fn weaken(condition: &RowExpr, schema: &Schema) -> Expr {
     match condition {
-        RowExpr::And(parts) => Expr::all(parts.iter().map(|part| weaken(part, schema))),
-        RowExpr::Or(parts) => Expr::any(parts.iter().map(|part| weaken(part, schema))),
+        RowExpr::And(parts) => both(parts.iter().map(|part| weaken(part, schema))),
+        RowExpr::Or(parts) => either(parts.iter().map(|part| weaken(part, schema))),
         other => exact(other, schema).unwrap_or(Expr::True),
     }
+}
+
+/// All of these; what is always true says nothing.
+pub(super) fn both(parts: impl Iterator<Item = Expr>) -> Expr {
+    Expr::all(parts.filter(|part| *part != Expr::True))
+}
+
+/// Any of these; none at all is false.
+pub(super) fn either(parts: impl Iterator<Item = Expr>) -> Expr {
+    let parts: Vec<Expr> = parts.collect();
+    if parts.contains(&Expr::True) { Expr::True } else { Expr::any(parts) }
 }
 
 /// The same condition as a filter: true, false and unknown for the same rows.

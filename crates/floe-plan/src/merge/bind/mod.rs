@@ -124,7 +124,7 @@ pub fn bind(spec: &MergeSpec, source: &ArrowSchema, table: &Schema, now_us: i64)
     if let Some(on) = &mut on {
         on.move_source(&place);
     }
-    let others = Expr::any(others);
+    let others = filter::either(others.into_iter());
     let others = if others.bind(&table.schema, true).is_ok() { others } else { Expr::True };
     Ok(BoundMerge { keys, on, matching, rules, others, source, schema: table.arrow.into() })
 }
@@ -224,7 +224,8 @@ impl<'a> MergeBinder<'a> {
                 "join by a key, as in ON target.id = source.id; other conditions may follow with AND",
             ));
         }
-        join.matching = Expr::all(both.iter().map(|condition| filter::weaker(condition, &self.table.schema)));
+        join.matching =
+            filter::both(both.iter().map(|condition| filter::weaker(condition, &self.table.schema)));
         if join.matching.bind(&self.table.schema, true).is_err() {
             join.matching = Expr::True;
         }

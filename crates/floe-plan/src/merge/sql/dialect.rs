@@ -86,11 +86,16 @@ impl Reader {
     }
 
     pub(super) fn expression(&mut self) -> Result<Expr> {
-        self.parser.parse_expr().map_err(|error| match error {
+        let parsed = self.parser.parse_expr();
+        parsed.map_err(|error| match error {
             ParserError::RecursionLimitExceeded => {
                 Error::validation(format!("{} nests too deeply", self.what))
             }
-            _ => self.expected("an expression"),
+            _ => {
+                // What could not be part of one is taken already.
+                self.parser.prev_token();
+                self.expected("an expression")
+            }
         })
     }
 

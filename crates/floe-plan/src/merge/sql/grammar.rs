@@ -214,7 +214,7 @@ mod tests {
         let cases = [
             ("MATCHED AND x = 'secret", "line 1"),
             ("MATCHED x = 'secret' THEN DELETE", "AND or THEN was expected, a name was found"),
-            ("MATCHED AND x = THEN DELETE", "an expression was expected"),
+            ("MATCHED AND x = ) THEN DELETE", "an expression was expected, ')' was found"),
             (
                 "MATCHED THEN 'secret'",
                 "UPDATE, DELETE, INSERT or DO NOTHING was expected, a literal was found",
