@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use floe_core::{
-    CatalogCapabilities, CatalogClient, CommitOutcome, Environment, Error, ErrorKind, LoadedTable,
+    CatalogCapabilities, CatalogClient, CommitOutcome, Environment, Error, ErrorKind, LoadedTable, NameRules,
     PluginConfig, Result, StorageClient, TableChange, TablesOutcome,
 };
 use iceberg::spec::{FormatVersion, TableMetadata};
