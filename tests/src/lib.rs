@@ -6,7 +6,9 @@
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
 
+pub mod contract;
 pub mod data;
 pub mod peers;
 pub mod rows;
+pub mod servers;
 pub mod warehouse;
