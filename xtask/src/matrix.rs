@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
-use crate::services::{Servers, Service};
+use crate::services::{self, Servers, Service};
 use crate::tasks::build_environment;
 use crate::{peers, workspace};
 
@@ -91,9 +91,9 @@ fn reason(catalog: Catalog, storage: Storage) -> &'static str {
         (Catalog::Rest, Storage::Minio | Storage::Gcs | Storage::Azure) => {
             "the REST fixture writes metadata itself, and is started for local files and S3"
         }
-        (Catalog::Glue, Storage::Minio | Storage::Gcs | Storage::Azure) => "Glue keeps tables on S3",
+        (Catalog::Glue, Storage::Gcs | Storage::Azure) => "Glue keeps tables on S3",
         (Catalog::Polaris, _) => {
-            "a running Polaris is used when FLOE_POLARIS_URL names one; its warehouse decides"
+            "Polaris runs where Docker does, or where FLOE_POLARIS_URL says; its tables are on local files here"
         }
         (Catalog::Postgres, _) => "the same code as sqlite, which is run on this storage",
         _ => "no such pair is tested",
@@ -104,12 +104,15 @@ fn reason(catalog: Catalog, storage: Storage) -> &'static str {
 pub(crate) fn run(choice: &Choice) -> Result<()> {
     let catalogs = chosen(&choice.catalogs);
     let storages = chosen(&choice.storages);
-    let mut services: Vec<Service> = catalogs.iter().flat_map(|c| c.services()).copied().collect();
-    services.extend(storages.iter().flat_map(|s| s.services()));
-    services.sort_unstable();
-    services.dedup();
+    let mut wanted: Vec<Service> = catalogs.iter().flat_map(|c| c.services()).copied().collect();
+    wanted.extend(storages.iter().flat_map(|s| s.services()));
+    if catalogs.contains(&Catalog::Polaris) && services::containers_run() {
+        wanted.push(Service::Polaris);
+    }
+    wanted.sort_unstable();
+    wanted.dedup();
     let python = peers::interpreter()?;
-    let servers = if services.is_empty() { Servers::default() } else { Servers::start(&services)? };
+    let servers = if wanted.is_empty() { Servers::default() } else { Servers::start(&wanted)? };
     let mut command =
         workspace::cargo(&["test", "--workspace", "--all-features", "--locked", "--no-fail-fast"]);
     build_environment(&mut command, false);
@@ -119,7 +122,10 @@ pub(crate) fn run(choice: &Choice) -> Result<()> {
             command.arg(format!("{}::", pair(*catalog, *storage)));
         }
     }
-    if std::env::var_os("FLOE_POLARIS_URL").is_some() {
+    let polaris = Service::Polaris.variables();
+    let is_given =
+        |name: &str| servers.variables().iter().any(|(n, _)| n == name) || std::env::var_os(name).is_some();
+    if polaris.iter().all(|name| is_given(name)) {
         command.arg("--include-ignored");
     }
     command.env("FLOE_TEST_PYTHON", python).env_remove("FLOE_SKIP_INTEROP").env_remove("FLOE_SKIP_SERVICES");

@@ -17,9 +17,9 @@ pub use target::{Catalog, Storage, Target, unique};
 /// Makes a module `$pair` with a test for every property of the contract, on `$catalog` with `$storage`.
 #[macro_export]
 macro_rules! contract {
-    ($($pair:ident: $catalog:ident, $storage:ident;)*) => {$(
+    ($($(#[$attribute:meta])* $pair:ident: $catalog:ident, $storage:ident;)*) => {$(
         mod $pair {
-            $crate::contract! { @properties $catalog, $storage;
+            $crate::contract! { @properties [$(#[$attribute])*] $catalog, $storage;
                 tables::a_table_is_created_once_and_seen_by_others
                 tables::properties_and_location_are_kept
                 tables::a_faulty_configuration_creates_nothing
@@ -50,7 +50,11 @@ macro_rules! contract {
             }
         }
     )*};
-    (@properties $catalog:ident, $storage:ident; $($group:ident::$property:ident)*) => {$(
+    (@properties $attributes:tt $catalog:ident, $storage:ident; $($group:ident::$property:ident)*) => {
+        $($crate::contract! { @property $attributes $catalog, $storage, $group, $property })*
+    };
+    (@property [$(#[$attribute:meta])*] $catalog:ident, $storage:ident, $group:ident, $property:ident) => {
+        $(#[$attribute])*
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $property() {
             use $crate::contract::{Catalog, Storage, Target};
@@ -58,5 +62,5 @@ macro_rules! contract {
                 $crate::contract::$group::$property(&target).await;
             }
         }
-    )*};
+    };
 }

@@ -17,13 +17,13 @@ use crate::tools::tail;
 /// Ends the group when the pipe from xtask closes, whatever ended xtask; then becomes the server itself.
 const WATCHED: &str = r#"
 exec 3<&0
-( trap '' TERM; cat <&3 >/dev/null; kill -TERM 0; sleep 5; kill -KILL 0 ) &
+( trap '' TERM; cat <&3 >/dev/null; kill -TERM 0; sleep 20; kill -KILL 0 ) &
 exec 3<&- </dev/null
 exec "$@"
 "#;
 
-/// How long a server may take to end by itself.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long a server may take to end by itself: a container is stopped first, and then removed.
+const GRACE: Duration = Duration::from_secs(20);
 
 /// A server process that runs.
 #[derive(Debug)]
