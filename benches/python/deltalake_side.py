@@ -2,12 +2,11 @@
 
 import shutil
 import sys
-import time
 from pathlib import Path
 
 from deltalake import DeltaTable, write_deltalake
 
-from side import main, read_input, read_source
+from side import Watch, main, read_input, read_source
 
 
 def place(folder: Path, name: str) -> str:
@@ -21,51 +20,51 @@ def prepare(folder: Path, case: str) -> None:
     write_deltalake(place(folder, case), data, partition_by=["part"] if case.startswith("overwrite") else None)
 
 
-def append(folder: Path, partitioned: bool) -> float:
+def append(folder: Path, partitioned: bool) -> dict:
     data = read_input(folder)
     path = place(folder, "partitioned" if partitioned else "plain")
     shutil.rmtree(path, ignore_errors=True)
-    start = time.perf_counter()
+    start = Watch()
     write_deltalake(path, data, partition_by=["part"] if partitioned else None)
-    return time.perf_counter() - start
+    return start.stop()
 
 
-def commits(folder: Path) -> float:
+def commits(folder: Path) -> dict:
     data = read_input(folder).slice(0, 10)
     path = place(folder, "commits")
     shutil.rmtree(path, ignore_errors=True)
     write_deltalake(path, data)
     table = DeltaTable(path)
-    start = time.perf_counter()
+    start = Watch()
     for _ in range(100):
         write_deltalake(table, data, mode="append")
-    return (time.perf_counter() - start) / 100
+    return start.stop(100)
 
 
-def upsert(folder: Path, case: str) -> float:
+def upsert(folder: Path, case: str) -> dict:
     source = read_source(folder, case)
     table = DeltaTable(place(folder, case))
-    start = time.perf_counter()
+    start = Watch()
     merge = table.merge(source, "target.id = source.id", source_alias="source", target_alias="target")
     result = merge.when_matched_update_all().when_not_matched_insert_all().execute()
-    seconds = time.perf_counter() - start
+    took = start.stop()
     print(f"deltalake {case}: {result}", file=sys.stderr)
-    return seconds
+    return took
 
 
-def delete(folder: Path, case: str) -> float:
+def delete(folder: Path, case: str) -> dict:
     table = DeltaTable(place(folder, case))
-    start = time.perf_counter()
+    start = Watch()
     table.delete("value < 0.01")
-    return time.perf_counter() - start
+    return start.stop()
 
 
-def overwrite(folder: Path, case: str, condition: str) -> float:
+def overwrite(folder: Path, case: str, condition: str) -> dict:
     source = read_source(folder, case)
     table = DeltaTable(place(folder, case))
-    start = time.perf_counter()
+    start = Watch()
     write_deltalake(table, source, mode="overwrite", predicate=condition)
-    return time.perf_counter() - start
+    return start.stop()
 
 
 def write(folder: Path):

@@ -1,13 +1,12 @@
 """PyIceberg's side of the benchmarks: python pyiceberg_side.py CASE FOLDER; prints one JSON object."""
 
 import sys
-import time
 from pathlib import Path
 
 import pyarrow as pa
 from pyiceberg.catalog import load_catalog
 
-from side import main, read_input, read_source
+from side import Watch, main, read_input, read_source
 
 
 def open_catalog(folder: Path, name: str = "pyiceberg"):
@@ -41,66 +40,66 @@ def prepare(folder: Path, case: str) -> None:
         table.append(data)
 
 
-def append(folder: Path, partitioned: bool) -> float:
+def append(folder: Path, partitioned: bool) -> dict:
     data = read_input(folder)
     name = "partitioned" if partitioned else "plain"
     table = create(open_catalog(folder), name, data.schema, partitioned)
-    start = time.perf_counter()
+    start = Watch()
     table.append(data)
-    return time.perf_counter() - start
+    return start.stop()
 
 
-def scan(folder: Path) -> float:
+def scan(folder: Path) -> dict:
     table = open_catalog(folder, "warehouse").load_table("bench.plain")
-    start = time.perf_counter()
+    start = Watch()
     rows = table.scan().to_arrow().num_rows
-    seconds = time.perf_counter() - start
+    took = start.stop()
     print(f"pyiceberg scan: {rows} rows", file=sys.stderr)
-    return seconds
+    return took
 
 
-def commits(folder: Path) -> float:
+def commits(folder: Path) -> dict:
     data = read_input(folder).slice(0, 10)
     table = create(open_catalog(folder), "commits", data.schema)
     table.append(data)
-    start = time.perf_counter()
+    start = Watch()
     for _ in range(100):
         table.append(data)
-    return (time.perf_counter() - start) / 100
+    return start.stop(100)
 
 
-def plan(folder: Path) -> float:
+def plan(folder: Path) -> dict:
     table = open_catalog(folder, "warehouse").load_table("bench.many_files")
-    start = time.perf_counter()
+    start = Watch()
     files = list(table.scan(row_filter="id = 1234567").plan_files())
-    seconds = time.perf_counter() - start
+    took = start.stop()
     print(f"pyiceberg plan: {len(files)} files", file=sys.stderr)
-    return seconds
+    return took
 
 
-def upsert(folder: Path, case: str) -> float:
+def upsert(folder: Path, case: str) -> dict:
     source = read_source(folder, case)
     table = open_catalog(folder).load_table(f"bench.{case}")
-    start = time.perf_counter()
+    start = Watch()
     result = table.upsert(source, join_cols=["id"])
-    seconds = time.perf_counter() - start
+    took = start.stop()
     print(f"pyiceberg {case}: {result}", file=sys.stderr)
-    return seconds
+    return took
 
 
-def delete(folder: Path, case: str) -> float:
+def delete(folder: Path, case: str) -> dict:
     table = open_catalog(folder).load_table(f"bench.{case}")
-    start = time.perf_counter()
+    start = Watch()
     table.delete("value < 0.01")
-    return time.perf_counter() - start
+    return start.stop()
 
 
-def overwrite(folder: Path, case: str, condition: str) -> float:
+def overwrite(folder: Path, case: str, condition: str) -> dict:
     source = read_source(folder, case)
     table = open_catalog(folder).load_table(f"bench.{case}")
-    start = time.perf_counter()
+    start = Watch()
     table.overwrite(source, overwrite_filter=condition)
-    return time.perf_counter() - start
+    return start.stop()
 
 
 def write(folder: Path):

@@ -3,6 +3,7 @@
 import json
 import resource
 import sys
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,6 +24,17 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+class Watch:
+    """Measures time on the clock and of all processors."""
+
+    def __init__(self):
+        self.clock, self.cpu = time.perf_counter(), time.process_time()
+
+    def stop(self, count: int = 1) -> dict:
+        clock, cpu = time.perf_counter() - self.clock, time.process_time() - self.cpu
+        return {"seconds": clock / count, "cpu_seconds": cpu / count}
+
+
 def main(cases, prepare, write) -> None:
     """Runs what the command line asks for: a case, its preparation, or one of several writers."""
     case, folder, *options = sys.argv[1:]
@@ -31,6 +43,7 @@ def main(cases, prepare, write) -> None:
         commit = write(folder)
         print("ready", flush=True)
         sys.stdin.readline()
+        watch = Watch()
         failed = 0
         for _ in range(COMMITS):
             try:
@@ -38,7 +51,11 @@ def main(cases, prepare, write) -> None:
             except Exception as error:
                 print(f"a commit failed: {type(error).__name__}", file=sys.stderr)
                 failed += 1
-        print(failed, peak(), flush=True)
+        print(failed, peak(), watch.stop()["cpu_seconds"], flush=True)
         return
-    seconds = prepare(folder, case) if "--prepare" in options else cases[case](folder, case)
-    print(json.dumps({"seconds": seconds or 0.0, "peak_rss_bytes": peak()}))
+    if "--prepare" in options:
+        prepare(folder, case)
+        took = {"seconds": 0.0, "cpu_seconds": 0.0}
+    else:
+        took = cases[case](folder, case)
+    print(json.dumps({**took, "peak_rss_bytes": peak()}))

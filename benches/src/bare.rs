@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::time::Instant;
 
 use anyhow::{Context, Result};
 use arrow_array::cast::AsArray;
@@ -16,13 +15,14 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use crate::data::{PARTITIONS, batches, read_input, schema};
+use crate::measure::{Stopwatch, Took};
 
 const THREADS: usize = 2;
 
 /// Two files, each half of the rows, each by its own thread.
-pub(crate) fn append(folder: &Path) -> Result<f64> {
+pub(crate) fn append(folder: &Path) -> Result<Took> {
     let total = batches(folder)?;
-    let start = Instant::now();
+    let start = Stopwatch::start();
     on_threads(|thread| {
         let (from, to) = (total * thread / THREADS, total * (thread + 1) / THREADS);
         let mut writer = writer(&folder.join(format!("bare-{thread}.parquet")))?;
@@ -32,13 +32,13 @@ pub(crate) fn append(folder: &Path) -> Result<f64> {
         writer.close()?;
         Ok(())
     })?;
-    Ok(start.elapsed().as_secs_f64())
+    start.stop()
 }
 
 /// All rows in memory, sorted by partition, and every partition's file by one of the threads.
-pub(crate) fn partitions(folder: &Path) -> Result<f64> {
+pub(crate) fn partitions(folder: &Path) -> Result<Took> {
     std::fs::create_dir_all(folder.join("bare-partitions"))?;
-    let start = Instant::now();
+    let start = Stopwatch::start();
     let all = read_input(folder, 0)?.collect::<Result<Vec<_>, _>>()?;
     let all = concat_batches(&schema(), &all)?;
     let mut rows: Vec<Vec<u64>> = vec![Vec::new(); PARTITIONS as usize];
@@ -55,17 +55,17 @@ pub(crate) fn partitions(folder: &Path) -> Result<f64> {
         }
         Ok(())
     })?;
-    Ok(start.elapsed().as_secs_f64())
+    start.stop()
 }
 
 /// Every file of the table that floe appended to, row groups shared between the threads.
-pub(crate) fn scan(folder: &Path) -> Result<f64> {
+pub(crate) fn scan(folder: &Path) -> Result<Took> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder.join("warehouse/bench/plain/data"))? {
         files.push(entry?.path());
     }
     files.sort();
-    let start = Instant::now();
+    let start = Stopwatch::start();
     let mut work = Vec::new();
     for file in &files {
         let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(file)?)?;
@@ -84,9 +84,9 @@ pub(crate) fn scan(folder: &Path) -> Result<f64> {
         }
         Ok(())
     })?;
-    let seconds = start.elapsed().as_secs_f64();
+    let took = start.stop()?;
     eprintln!("bare scan: {} rows, {} row groups", rows.into_inner(), work.len());
-    Ok(seconds)
+    Ok(took)
 }
 
 fn writer(path: &Path) -> Result<ArrowWriter<File>> {

@@ -13,6 +13,7 @@ pub(crate) struct Case {
 }
 
 const ROW_SIDES: &[&str] = &["floe-mor", "floe-cow", "pyiceberg", "deltalake"];
+const TRANSFER_SIDES: &[&str] = &["bare", "floe", "s3fs", "pyarrow"];
 const TABLE_SIDES: &[&str] = &["floe", "pyiceberg", "deltalake"];
 
 /// Every case, in the order in which they run.
@@ -28,6 +29,9 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "delete-1pct", sides: ROW_SIDES, prepared: true },
     Case { name: "overwrite-category", sides: ROW_SIDES, prepared: true },
     Case { name: "overwrite-partition", sides: TABLE_SIDES, prepared: true },
+    // These need `FLOE_TEST_MINIO_*`: `cargo xtask services --only minio -- cargo xtask bench upload download`.
+    Case { name: "upload", sides: TRANSFER_SIDES, prepared: false },
+    Case { name: "download", sides: TRANSFER_SIDES, prepared: false },
     Case { name: "writers", sides: TABLE_SIDES, prepared: true },
 ];
 

@@ -1,7 +1,6 @@
 //! floe through its public API.
 
 use std::path::Path;
-use std::time::Instant;
 
 use anyhow::{Context, Result};
 use floe::data::BatchStream;
@@ -16,21 +15,22 @@ use futures::{StreamExt, stream};
 use iceberg::TableIdent;
 
 use crate::data::{batch, read_input, schema};
+use crate::measure::{Stopwatch, Took};
 
 /// Commits of the case `commits`, and rows of each.
 pub(crate) const COMMITS: usize = 100;
 const COMMIT_ROWS: usize = 10;
 
 /// Appends the data set to a new table.
-pub(crate) fn append(folder: &Path, partitioned: bool) -> Result<f64> {
+pub(crate) fn append(folder: &Path, partitioned: bool) -> Result<Took> {
     runtime()?.block_on(async {
         let name = if partitioned { "partitioned" } else { "plain" };
         let (manager, table) = create(folder, name, partitioned).await?;
-        let start = Instant::now();
+        let start = Stopwatch::start();
         let outcome = append_input(&manager, &table, folder).await?;
-        let seconds = start.elapsed().as_secs_f64();
+        let took = start.stop()?;
         eprintln!("floe {name}: {} rows, {} files, {} bytes", outcome.rows, outcome.files, outcome.bytes);
-        Ok(seconds)
+        Ok(took)
     })
 }
 
@@ -46,57 +46,57 @@ pub(crate) async fn append_input(
 }
 
 /// Reads every row and column of the table that `append` made.
-pub(crate) fn scan(folder: &Path) -> Result<f64> {
+pub(crate) fn scan(folder: &Path) -> Result<Took> {
     runtime()?.block_on(async {
         let manager = floe::embedded(folder.join("warehouse")).await?;
-        let start = Instant::now();
+        let start = Stopwatch::start();
         let mut scan = manager.scan(&ident("plain")?, &ScanRequest::default()).await?;
         let mut rows = 0;
         while let Some(batch) = scan.data.stream.next().await {
             rows += batch?.num_rows();
         }
-        let seconds = start.elapsed().as_secs_f64();
+        let took = start.stop()?;
         eprintln!("floe scan: {rows} rows");
-        Ok(seconds)
+        Ok(took)
     })
 }
 
-/// Small commits one after the other; seconds of each on average.
-pub(crate) fn commits(folder: &Path) -> Result<f64> {
+/// Small commits one after the other; what each took on average.
+pub(crate) fn commits(folder: &Path) -> Result<Took> {
     runtime()?.block_on(async {
         let (manager, table) = create(folder, "commits", false).await?;
         let small = |first| {
             Ok::<_, anyhow::Error>(BatchStream::from_batches(schema(), vec![batch(first, COMMIT_ROWS)?]))
         };
         manager.write_data(&table, small(0)?, &WriteConfig::default()).await?;
-        let start = Instant::now();
+        let start = Stopwatch::start();
         for commit in 0..COMMITS {
             manager.write_data(&table, small(commit * COMMIT_ROWS)?, &WriteConfig::default()).await?;
         }
-        let average = start.elapsed().as_secs_f64() / COMMITS as f64;
+        let average = start.stop()?.each(COMMITS);
         for commit in COMMITS..950 {
             manager.write_data(&table, small(commit * COMMIT_ROWS)?, &WriteConfig::default()).await?;
         }
-        let start = Instant::now();
+        let start = Stopwatch::start();
         for commit in 0..50 {
             manager.write_data(&table, small(commit * COMMIT_ROWS)?, &WriteConfig::default()).await?;
         }
-        eprintln!("floe commits 951 to 1000: {:.4} s each", start.elapsed().as_secs_f64() / 50.0);
+        eprintln!("floe commits 951 to 1000: {:.4} s each", start.stop()?.seconds / 50.0);
         Ok(average)
     })
 }
 
 /// Plans a point query over the table that [`make_many_files`] made.
-pub(crate) fn plan(folder: &Path) -> Result<f64> {
+pub(crate) fn plan(folder: &Path) -> Result<Took> {
     runtime()?.block_on(async {
         let manager = floe::embedded(folder.join("warehouse")).await?;
         let filter = Expr::parse("id = 1234567")?;
         let request = ScanRequest { filter: Some(filter), ..ScanRequest::default() };
-        let start = Instant::now();
+        let start = Stopwatch::start();
         let plan = manager.plan_scan(&ident("many_files")?, &request).await?;
-        let seconds = start.elapsed().as_secs_f64();
+        let took = start.stop()?;
         eprintln!("floe plan: {} of {} files", plan.tasks.len(), plan.stats.files_total);
-        Ok(seconds)
+        Ok(took)
     })
 }
 

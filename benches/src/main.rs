@@ -14,6 +14,7 @@ mod many_files;
 mod measure;
 mod report;
 mod row_changes;
+mod transfer;
 mod writers;
 
 use std::ffi::OsStr;
@@ -24,7 +25,7 @@ use clap::{Parser, Subcommand};
 use floe::execute::rows::RowMode;
 
 use cases::{CASES, Case};
-use measure::{Measurement, Peak, run_child};
+use measure::{Measurement, Peak, Took, run_child};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -63,13 +64,13 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     if let Some(Side::One { case, side, prepare, writer }) = &arguments.side {
         let folder = arguments.folder.as_deref().context("--folder is needed")?;
-        let seconds = match (prepare, writer) {
-            (true, _) => row_changes::prepare(case, folder).map(|()| 0.0)?,
+        let took = match (prepare, writer) {
+            (true, _) => row_changes::prepare(case, folder).map(|()| Took::default())?,
             (_, true) => return writers::write(folder),
             _ => one(case, side, arguments.rows, folder)?,
         };
         let peak_rss_bytes = Peak::of_process()?;
-        println!("{}", serde_json::to_string(&Measurement { seconds, peak_rss_bytes })?);
+        println!("{}", serde_json::to_string(&Measurement { took, peak_rss_bytes })?);
         return Ok(());
     }
     let chosen = match arguments.cases.as_slice() {
@@ -90,6 +91,10 @@ fn main() -> Result<()> {
 /// Runs every side of a case, each in a process of its own.
 fn run_case(case: &Case, rows: usize, folder: &Path) -> Result<Vec<(String, Measurement)>> {
     let mut results = Vec::new();
+    if matches!(case.name, "upload" | "download") && std::env::var_os(transfer::ENDPOINT).is_none() {
+        eprintln!("{}: left out, {} is not set", case.name, transfer::ENDPOINT);
+        return Ok(results);
+    }
     if case.name == "plan" {
         floe_side::make_many_files(folder)?;
     }
@@ -105,15 +110,19 @@ fn run_case(case: &Case, rows: usize, folder: &Path) -> Result<Vec<(String, Meas
             case.name.as_ref(),
             side.as_ref(),
         ];
-        let peer = matches!(*side, "pyiceberg" | "deltalake");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("python/{side}_side.py"));
-        let of_peer: [&OsStr; 3] = [script.as_ref(), case.name.as_ref(), folder.as_ref()];
+        let peer = matches!(*side, "pyiceberg" | "deltalake" | "s3fs" | "pyarrow");
+        let script = if matches!(*side, "s3fs" | "pyarrow") { "transfer" } else { side };
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("python/{script}_side.py"));
+        let of_peer: &[&OsStr] = match *side {
+            "s3fs" | "pyarrow" => &[script.as_ref(), case.name.as_ref(), folder.as_ref(), side.as_ref()],
+            _ => &[script.as_ref(), case.name.as_ref(), folder.as_ref()],
+        };
         let (program, command): (PathBuf, &[&OsStr]) = if peer {
             let Some(python) = std::env::var_os("FLOE_BENCH_PYTHON") else {
                 eprintln!("{}: {side} left out, FLOE_BENCH_PYTHON is not set", case.name);
                 continue;
             };
-            (python.into(), &of_peer)
+            (python.into(), of_peer)
         } else {
             (own.clone(), &of_floe)
         };
@@ -130,8 +139,8 @@ fn run_case(case: &Case, rows: usize, folder: &Path) -> Result<Vec<(String, Meas
     Ok(results)
 }
 
-/// Seconds that the measured part of one side took.
-fn one(case: &str, side: &str, rows: usize, folder: &Path) -> Result<f64> {
+/// The measured part of one side.
+fn one(case: &str, side: &str, rows: usize, folder: &Path) -> Result<Took> {
     match (case, side) {
         ("append", "bare") => bare::append(folder),
         ("partitions", "bare") => bare::partitions(folder),
@@ -141,6 +150,7 @@ fn one(case: &str, side: &str, rows: usize, folder: &Path) -> Result<f64> {
         ("scan", "floe") => floe_side::scan(folder),
         ("commits", "floe") => floe_side::commits(folder),
         ("plan", "floe") => floe_side::plan(folder),
+        ("upload" | "download", side) => transfer::run(case, side),
         (case, "floe" | "floe-cow") => row_changes::run(case, RowMode::CopyOnWrite, rows, folder),
         (case, "floe-mor") => row_changes::run(case, RowMode::MergeOnRead, rows, folder),
         _ => bail!("{case} has no side '{side}'"),

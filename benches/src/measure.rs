@@ -2,15 +2,61 @@
 
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
+/// Time that something took.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(crate) struct Took {
+    /// Seconds on the clock.
+    pub(crate) seconds: f64,
+    /// Seconds of all processors together, which other processes disturb less.
+    pub(crate) cpu_seconds: f64,
+}
+
+impl Took {
+    /// The share of one of `count`.
+    pub(crate) fn each(self, count: usize) -> Self {
+        Self { seconds: self.seconds / count as f64, cpu_seconds: self.cpu_seconds / count as f64 }
+    }
+}
+
+/// Measures what this process does.
+pub(crate) struct Stopwatch {
+    clock: Instant,
+    cpu: Result<f64>,
+}
+
+impl Stopwatch {
+    /// Starts now.
+    pub(crate) fn start() -> Self {
+        Self { clock: Instant::now(), cpu: cpu_seconds() }
+    }
+
+    /// What it took since the start.
+    pub(crate) fn stop(self) -> Result<Took> {
+        let seconds = self.clock.elapsed().as_secs_f64();
+        Ok(Took { seconds, cpu_seconds: cpu_seconds()? - self.cpu? })
+    }
+}
+
+/// Processor time of this process so far. Linux counts it in hundredths of a second.
+fn cpu_seconds() -> Result<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").context("processor time is read on Linux only")?;
+    // The name of the program, in brackets, may hold anything.
+    let (_, fields) = stat.rsplit_once(')').context("/proc/self/stat")?;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>).sum::<Result<f64, _>>()?;
+    Ok(ticks / 100.0)
+}
+
 /// What one side took.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Measurement {
-    /// Seconds of the measured part: start-up and preparation are not in it.
-    pub(crate) seconds: f64,
+    /// The measured part: start-up and preparation are not in it.
+    #[serde(flatten)]
+    pub(crate) took: Took,
     /// Peak resident memory of the whole process.
     pub(crate) peak_rss_bytes: u64,
 }

@@ -1,17 +1,17 @@
 //! Upserts, deletes and overwrites by floe, on tables that were made before.
 
 use std::path::Path;
-use std::time::Instant;
 
 use anyhow::{Result, bail};
 use arrow_array::RecordBatch;
 use floe::data::BatchStream;
 use floe::execute::rows::RowMode;
-use floe::model::{DeleteConfig, WriteConfig, WriteMode};
+use floe::model::{ChangeOptions, DeleteConfig, WriteConfig, WriteMode};
 use floe::plan::expr::Expr;
 
 use crate::data::{CATEGORY, ONE_PERCENT, PARTITION, changes, of_category, of_partition, schema};
 use crate::floe_side::{append_input, create, ident, runtime};
+use crate::measure::{Stopwatch, Took};
 
 /// Makes the table that a case changes.
 pub(crate) fn prepare(case: &str, folder: &Path) -> Result<()> {
@@ -24,8 +24,8 @@ pub(crate) fn prepare(case: &str, folder: &Path) -> Result<()> {
     })
 }
 
-/// Runs a case; seconds that it took.
-pub(crate) fn run(case: &str, mode: RowMode, rows: usize, folder: &Path) -> Result<f64> {
+/// Runs a case.
+pub(crate) fn run(case: &str, mode: RowMode, rows: usize, folder: &Path) -> Result<Took> {
     let source = match case {
         "upsert-1k" => vec![changes(rows, 1_000)?],
         "upsert-10k" => vec![changes(rows, 10_000)?],
@@ -35,7 +35,8 @@ pub(crate) fn run(case: &str, mode: RowMode, rows: usize, folder: &Path) -> Resu
         "delete-1pct" => Vec::new(),
         other => bail!("there is no case '{other}'"),
     };
-    let config = WriteConfig { row_mode: Some(mode), ..WriteConfig::default() };
+    let options = ChangeOptions { row_mode: Some(mode), ..ChangeOptions::default() };
+    let config = WriteConfig { options: options.clone(), ..WriteConfig::default() };
     let config = match case {
         "overwrite-category" => WriteConfig {
             mode: WriteMode::Overwrite,
@@ -52,16 +53,16 @@ pub(crate) fn run(case: &str, mode: RowMode, rows: usize, folder: &Path) -> Resu
     runtime()?.block_on(async {
         let manager = floe::embedded(folder.join("warehouse")).await?;
         let table = ident(case)?;
-        let start = Instant::now();
+        let start = Stopwatch::start();
         let outcome = if case == "delete-1pct" {
-            let config = DeleteConfig { row_mode: Some(mode), ..DeleteConfig::default() };
+            let config = DeleteConfig { options };
             manager.delete_data(&table, &Expr::parse(ONE_PERCENT)?, &config).await?
         } else {
             manager.write_data(&table, stream(source), &config).await?
         };
-        let seconds = start.elapsed().as_secs_f64();
+        let took = start.stop()?;
         eprintln!("floe {case}, {}: {:?} {:?}", mode.as_str(), outcome.changes, outcome.merged);
-        Ok(seconds)
+        Ok(took)
     })
 }
 

@@ -12,7 +12,7 @@ use floe::model::WriteConfig;
 
 use crate::data::{batch, schema};
 use crate::floe_side::{ident, runtime};
-use crate::measure::{Measurement, Peak};
+use crate::measure::{Measurement, Peak, Stopwatch, Took};
 
 /// Processes at once.
 const WRITERS: usize = 8;
@@ -22,7 +22,7 @@ const COMMITS: usize = 10;
 const ROWS: usize = 10;
 
 /// Starts the writers, lets them go at one moment, and waits for the last. Each says `ready`, waits for a line, and says at
-/// the end how many of its commits failed.
+/// the end how many of its commits failed, its peak memory and its processor time.
 pub(crate) fn race(program: &OsStr, arguments: &[&OsStr]) -> Result<Measurement> {
     let mut writers = (0..WRITERS).map(|_| Writer::start(program, arguments)).collect::<Result<Vec<_>>>()?;
     for writer in &mut writers {
@@ -34,16 +34,19 @@ pub(crate) fn race(program: &OsStr, arguments: &[&OsStr]) -> Result<Measurement>
     }
     let mut failed = 0;
     let mut peak_rss_bytes = 0;
+    let mut cpu_seconds = 0.0;
     for mut writer in writers {
         let said = writer.line()?;
-        let (count, peak) = said.trim().split_once(' ').with_context(|| format!("a writer said '{said}'"))?;
+        let said: Vec<&str> = said.split_whitespace().collect();
+        let [count, peak, cpu] = said[..] else { bail!("a writer said {said:?}") };
         failed += count.parse::<usize>()?;
         peak_rss_bytes += peak.parse::<u64>()?;
+        cpu_seconds += cpu.parse::<f64>()?;
         writer.child.wait()?;
     }
     let seconds = start.elapsed().as_secs_f64();
     eprintln!("{failed} of {} commits failed", WRITERS * COMMITS);
-    Ok(Measurement { seconds, peak_rss_bytes })
+    Ok(Measurement { took: Took { seconds, cpu_seconds }, peak_rss_bytes })
 }
 
 /// One of floe's writers.
@@ -54,12 +57,13 @@ pub(crate) fn write(folder: &Path) -> Result<()> {
         let data = batch(0, ROWS)?;
         println!("ready");
         std::io::stdin().lock().read_line(&mut String::new())?;
+        let start = Stopwatch::start();
         let mut failed = 0;
         for _ in 0..COMMITS {
             let rows = BatchStream::from_batches(schema(), vec![data.clone()]);
             failed += usize::from(manager.write_data(&table, rows, &WriteConfig::default()).await.is_err());
         }
-        println!("{failed} {}", Peak::of_process()?);
+        println!("{failed} {} {}", Peak::of_process()?, start.stop()?.cpu_seconds);
         Ok(())
     })
 }

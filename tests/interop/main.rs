@@ -6,6 +6,7 @@
 mod alternating;
 mod filters;
 mod floe_writes;
+mod merged;
 mod peer_writes;
 mod row_level;
 

@@ -10,7 +10,7 @@ use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 use floe::data::BatchStream;
 use floe::execute::rows::RowMode;
-use floe::model::{DeleteConfig, WriteConfig, WriteMode};
+use floe::model::{ChangeOptions, DeleteConfig, WriteConfig, WriteMode};
 use floe::plan::expr::Expr;
 use floe_tests::data::{primitive_batch, primitive_schema};
 use floe_tests::peers::Peers;
@@ -41,7 +41,8 @@ async fn peers_see_deletes_overwrites_and_upserts_in_both_modes() {
             let table = warehouse.create(&format!("{name}_{suffix}"), primitive_schema(), spec).await;
             let first = primitive_batch(1, 0, 120);
             warehouse.append(&table, vec![first.clone()]).await;
-            let config = DeleteConfig { row_mode: Some(mode), ..DeleteConfig::default() };
+            let options = ChangeOptions { row_mode: Some(mode), ..ChangeOptions::default() };
+            let config = DeleteConfig { options: options.clone() };
             let filter = Expr::parse("id >= 10 AND id < 35").unwrap();
             let deleted = warehouse.manager.delete_data(&table, &filter, &config).await.unwrap();
             assert_eq!(deleted.changes.unwrap().rows_removed, 25, "{name} {mode:?}");
@@ -50,7 +51,7 @@ async fn peers_see_deletes_overwrites_and_upserts_in_both_modes() {
             let overwrite = WriteConfig {
                 mode: WriteMode::Overwrite,
                 overwrite_filter: Some("id >= 50 AND id < 80".into()),
-                row_mode: Some(mode),
+                options: options.clone(),
                 ..WriteConfig::default()
             };
             let data = BatchStream::from_batches(other.schema(), vec![other.clone()]);
@@ -61,7 +62,7 @@ async fn peers_see_deletes_overwrites_and_upserts_in_both_modes() {
             let upsert = WriteConfig {
                 mode: WriteMode::Upsert,
                 join_columns: vec!["id".into()],
-                row_mode: Some(mode),
+                options: options.clone(),
                 ..WriteConfig::default()
             };
             let data = BatchStream::from_batches(source.schema(), vec![source.clone()]);

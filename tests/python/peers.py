@@ -3,6 +3,8 @@
 Reads one JSON request on standard input: a list of commands. Runs them in order and answers with a JSON list of
 results on standard output. Data travels as Arrow IPC files, which the requests name.
 
+"uri" is the URI of an SQL catalog, or the properties of a catalog of any type as JSON.
+
 Commands (key "do"):
   read_pyiceberg {uri, table, out, filter?, columns?, snapshot_id?}   -> {rows, metadata_location}
   read_duckdb    {metadata, out, filter?}                             -> {rows}

@@ -10,5 +10,5 @@ pub mod contract;
 pub mod data;
 pub mod peers;
 pub mod rows;
-pub mod servers;
+pub mod sim;
 pub mod warehouse;

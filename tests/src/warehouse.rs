@@ -9,11 +9,11 @@ use floe::data::BatchStream;
 use floe::execute::scan::ScanRequest;
 use floe::iceberg::TableIdent;
 use floe::model::{
-    CommitStrategy, PartitionField, PartitionSpec, PartitionTransform, TableConfig, TableSchema, WriteConfig,
-    WriteOutcome,
+    ChangeOptions, CommitStrategy, PartitionField, PartitionSpec, PartitionTransform, TableConfig,
+    TableSchema, WriteConfig, WriteOutcome,
 };
 use floe::plan::expr::Expr;
-use floe::{IcebergTableManager, Result};
+use floe::{IcebergTableManager, Properties, Result, config};
 
 /// A warehouse in a folder.
 #[derive(Debug)]
@@ -32,6 +32,17 @@ impl Warehouse {
         let warehouse = Self { _folder: Some(folder), ..Self::open(&path).await };
         warehouse.manager.ensure_namespace(&floe::iceberg::NamespaceIdent::new("t".into())).await.unwrap();
         warehouse
+    }
+
+    /// A warehouse in a new folder whose catalog is elsewhere: `name` and `properties` say where. With the namespace
+    /// `t`.
+    pub async fn with_catalog(name: &str, properties: &Properties) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_owned();
+        let properties = properties.clone().with(config::WAREHOUSE, path.display().to_string());
+        let manager = floe::connect(name, &properties).await.unwrap();
+        manager.ensure_namespace(&floe::iceberg::NamespaceIdent::new("t".into())).await.unwrap();
+        Self { manager, path, _folder: Some(folder) }
     }
 
     /// The warehouse of a folder that stays.
@@ -82,7 +93,8 @@ impl Warehouse {
         strategy: CommitStrategy,
     ) -> Result<WriteOutcome> {
         let data = BatchStream::from_batches(batches[0].schema(), batches);
-        let config = WriteConfig { commit_strategy: Some(strategy), ..WriteConfig::default() };
+        let options = ChangeOptions { commit_strategy: Some(strategy), ..ChangeOptions::default() };
+        let config = WriteConfig { options, ..WriteConfig::default() };
         self.manager.write_data(table, data, &config).await
     }
 

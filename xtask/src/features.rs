@@ -109,7 +109,12 @@ fn plugin_features() -> Result<Vec<String>> {
     let floe = metadata.packages.into_iter().find(|p| p.name == "floe").context("there is no crate floe")?;
     let plugins: Vec<String> =
         floe.features.keys().filter(|name| !SETS.contains(&name.as_str())).cloned().collect();
-    let full: BTreeSet<&str> = floe.features.get("full").into_iter().flatten().map(String::as_str).collect();
+    let mut full: BTreeSet<&str> = BTreeSet::from(["full"]);
+    let mut open = vec!["full"];
+    while let Some(feature) = open.pop() {
+        let brought = floe.features.get(feature).into_iter().flatten().map(String::as_str);
+        open.extend(brought.filter(|name| full.insert(name)));
+    }
     if let Some(missing) = plugins.iter().find(|name| !full.contains(name.as_str())) {
         bail!("the feature full lacks {missing}");
     }

@@ -57,6 +57,18 @@ enum Command {
     },
     /// The arrows between the crates, and what floe-plan may depend on.
     Arch,
+    /// Concurrent writers and faults, at random from seeds: `cargo xtask sim --seeds 100000`.
+    Sim {
+        /// How many seeds to run.
+        #[arg(long, default_value_t = 1000)]
+        seeds: u64,
+        /// The first seed.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// Runs this seed only, and prints its events.
+        #[arg(long, conflicts_with_all = ["seeds", "from"])]
+        seed: Option<u64>,
+    },
     /// Measures floe beside PyIceberg and delta-rs, in one run.
     Bench {
         /// Cases and options; `--help` shows them.
@@ -115,6 +127,7 @@ fn main() -> anyhow::Result<()> {
             ServicesAction::Run { names, command } => tasks::with_services(&names, &command),
             ServicesAction::Bring { names } => services::bring(&names),
         },
+        Command::Sim { seeds, from, seed } => tasks::sim(seeds, from, seed),
         Command::Arch => arch::check(),
         Command::Bench { arguments } => tasks::bench(&arguments),
         Command::Quickstart { arguments } => tasks::quickstart(&arguments),

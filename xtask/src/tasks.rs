@@ -173,6 +173,21 @@ pub(crate) fn with_services(names: &[Service], command: &[OsString]) -> Result<(
     Ok(())
 }
 
+/// The simulation, optimised. A seed that fails prints its events and the command that runs it again.
+pub(crate) fn sim(seeds: u64, from: u64, seed: Option<u64>) -> Result<()> {
+    let mut command = cargo(&["run", "--quiet", "--release", "--package", "floe-tests"]);
+    command.args(["--bin", "floe-test-sim", "--"]);
+    match seed {
+        Some(seed) => command.arg("--trace").arg("--seed").arg(seed.to_string()),
+        None => command.args(["--from", &from.to_string(), "--seeds", &seeds.to_string()]),
+    };
+    let status = command.status().context("cannot start cargo")?;
+    if !status.success() {
+        bail!("the simulation ended with {status}");
+    }
+    Ok(())
+}
+
 /// `floe quickstart`.
 pub(crate) fn quickstart(arguments: &[String]) -> Result<()> {
     let mut command = cargo(&["run", "--quiet", "--package", "floe-cli", "--", "quickstart"]);

@@ -1,6 +1,7 @@
 //! The grammar of the command line: `floe [--warehouse DIR | --catalog NAME] [--json] COMMAND NAMESPACE.TABLE …`.
 
 mod catalog;
+mod merge;
 mod refs;
 mod write;
 
@@ -9,13 +10,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::catalog::{CatalogAction, CatalogArgs};
+pub(crate) use self::merge::MergeArgs;
 pub(crate) use self::refs::{
     BranchArgs, CherryPickArgs, FastForwardArgs, PlaceArgs, PublishArgs, RollbackArgs, SetCurrentArgs,
     TagArgs,
 };
 pub(crate) use self::write::{
-    AppendArgs, CommitArgs, DeleteArgs, IsolationLevel, Matched, Mode, NotMatched, OverwriteArgs, Strategy,
-    UpsertArgs,
+    AppendArgs, CommitArgs, DeleteArgs, IsolationLevel, Matched, Mode, NotMatched, OverwriteArgs, RowArgs,
+    Strategy, UpsertArgs,
 };
 use crate::partition::PartitionTerm;
 use crate::values::{KeyValue, TableName};
@@ -112,6 +114,10 @@ pub(crate) enum Command {
     /// Update the rows that files have new versions of, and add those that are not there
     #[command(after_help = write::UPSERT_EXAMPLES)]
     Upsert(UpsertArgs),
+
+    /// Update, add and delete rows by clauses of SQL: WHEN MATCHED, NOT MATCHED, NOT MATCHED BY SOURCE
+    #[command(after_help = merge::EXAMPLES)]
+    Merge(MergeArgs),
 
     /// Delete the rows for which a filter is true
     #[command(after_help = write::DELETE_EXAMPLES)]
@@ -405,6 +411,7 @@ impl Command {
             Self::Append(_) => "append",
             Self::Overwrite(_) => "overwrite",
             Self::Upsert(_) => "upsert",
+            Self::Merge(_) => "merge",
             Self::Delete(_) => "delete",
             Self::Scan(_) => "scan",
             Self::Describe(_) => "describe",

@@ -10,7 +10,7 @@ use iceberg::spec::TableMetadataRef;
 use iceberg::{Namespace, NamespaceIdent, TableCreation, TableIdent, TableRequirement, TableUpdate};
 use serde::Serialize;
 
-use crate::{CommitTurn, Error, PluginConfig, PluginDescriptor, Result, StorageClient};
+use crate::{CommitTurn, Error, ErrorKind, PluginConfig, PluginDescriptor, Result, StorageClient};
 
 /// A kind of catalog: knows how to connect, holds no connection.
 ///
@@ -20,6 +20,12 @@ use crate::{CommitTurn, Error, PluginConfig, PluginDescriptor, Result, StorageCl
 pub trait CatalogPlugin: Send + Sync + fmt::Debug {
     /// Name and configuration schema.
     fn descriptor(&self) -> PluginDescriptor;
+
+    /// Whether a server decides where tables go. Then `warehouse` is a name that the server knows, not a location,
+    /// and the storage of a table is chosen by the table's own location.
+    fn places_tables(&self) -> bool {
+        false
+    }
 
     /// Opens the catalog (FR-009). Table metadata is read and written through `storage`, unless the catalog
     /// does that on its own side.
@@ -88,6 +94,14 @@ pub trait CatalogClient: Send + Sync + fmt::Debug {
     /// Forgets a table; its files stay. `NoSuchTable`.
     async fn drop_table(&self, table: &TableIdent) -> Result<()>;
 
+    /// Forgets a table and has the server delete its files. `NoSuchTable`; `Unsupported` by default, see
+    /// [`CatalogCapabilities::purge_table`].
+    async fn purge_table(&self, table: &TableIdent) -> Result<()> {
+        Err(Error::new(ErrorKind::Unsupported, "this catalog does not delete the files of a table")
+            .with_table(table)
+            .with_hint("drop the table, and delete its files with the storage's own tools"))
+    }
+
     /// Adds a table whose metadata file is already there. `TableAlreadyExists`, `NoSuchNamespace`,
     /// `Corrupted` when the file is no table metadata.
     async fn register_table(&self, table: &TableIdent, metadata_location: &str) -> Result<LoadedTable>;
@@ -114,6 +128,35 @@ pub trait CatalogClient: Send + Sync + fmt::Debug {
         requirements: &[TableRequirement],
         updates: &[TableUpdate],
     ) -> Result<CommitOutcome>;
+
+    /// Applies changes to several tables at once; all or nothing (Iceberg REST specification,
+    /// `CommitTransactionRequest`). `Unsupported` by default, see [`CatalogCapabilities::multi_table_commit`].
+    async fn commit_tables(&self, _changes: &[TableChange]) -> Result<TablesOutcome> {
+        Err(Error::new(ErrorKind::Unsupported, "this catalog commits to one table at a time")
+            .with_hint("commit the tables one by one"))
+    }
+}
+
+/// What one table contributes to a commit of several; see [`CatalogClient::commit_tables`].
+#[derive(Debug, Clone)]
+pub struct TableChange {
+    /// The table.
+    pub table: TableIdent,
+    /// What must hold for it.
+    pub requirements: Vec<TableRequirement>,
+    /// What is done to it.
+    pub updates: Vec<TableUpdate>,
+}
+
+/// How a commit of several tables ended; each outcome means what it means in [`CommitOutcome`].
+#[derive(Debug, Clone)]
+pub enum TablesOutcome {
+    /// It happened. Load the tables to see them after it.
+    Committed,
+    /// It certainly did not happen.
+    Conflict(Error),
+    /// It may or may not have happened.
+    Unknown(Error),
 }
 
 /// How a commit ended.
@@ -143,7 +186,7 @@ pub struct LoadedTable {
 }
 
 /// What a catalog can do. A capability that is absent is declared here, never found out by failing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct CatalogCapabilities {
     /// Namespaces may have namespaces below them.
     pub nested_namespaces: bool,
@@ -155,4 +198,36 @@ pub struct CatalogCapabilities {
     pub register_table: bool,
     /// Several processes, or hosts, may use the catalog at once.
     pub shared: bool,
+    /// A server reads and writes the metadata files, so that it alone can say what is wrong with one.
+    pub server_side_metadata: bool,
+    /// Several tables can be committed to at once.
+    pub multi_table_commit: bool,
+    /// A dropped table's files can be deleted with it.
+    pub purge_table: bool,
+    /// What names new namespaces and tables may have; another one is `Validation`.
+    pub names: NameRules,
+}
+
+/// What names a catalog takes for new namespaces and tables.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NameRules {
+    /// Any text, kept as it is.
+    #[default]
+    Any,
+    /// Any text without upper-case letters.
+    LowerCase,
+    /// Lower-case ASCII letters, digits and underscores.
+    Plain,
+}
+
+impl NameRules {
+    /// Whether the catalog takes `name`.
+    pub fn takes(self, name: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::LowerCase => !name.chars().any(char::is_uppercase),
+            Self::Plain => name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'),
+        }
+    }
 }

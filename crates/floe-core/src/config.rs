@@ -201,6 +201,12 @@ impl PluginConfig {
         Ok(Self { name: name.into(), properties: properties.resolve()? })
     }
 
+    /// The same configuration with a property set, to a value that is no secret reference.
+    pub fn with(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.properties.insert(key.into(), SecretString::new(value));
+        self
+    }
+
     /// The name of the catalog.
     pub fn name(&self) -> &str {
         &self.name
@@ -257,7 +263,11 @@ impl<'de> Deserializer<'de> for Text<'_> {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        visitor.visit_bool(self.parsed("true or false")?)
+        match self.value.to_ascii_lowercase().as_str() {
+            "true" => visitor.visit_bool(true),
+            "false" => visitor.visit_bool(false),
+            _ => visitor.visit_bool(self.parsed("true or false")?),
+        }
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
@@ -315,13 +325,18 @@ impl fmt::Debug for PluginConfig {
     }
 }
 
-/// Keys that no plugin of the pair knows by its configuration schema, nor floe itself.
+/// Keys that no plugin of the pair knows by its configuration schema, nor floe itself. A schema names keys in
+/// `properties`, and those that share a beginning in `patternProperties`, as `^beginning`.
 pub fn unknown_keys<'a>(keys: impl Iterator<Item = &'a str>, plugins: &[&PluginDescriptor]) -> Vec<String> {
     let known = |key: &str| {
         [TYPE, STORAGE, WAREHOUSE].contains(&key)
             || plugins.iter().any(|plugin| {
-                let properties = plugin.config_schema.get("properties").and_then(|p| p.as_object());
-                properties.is_some_and(|properties| properties.contains_key(key))
+                let named = |name| plugin.config_schema.get(name).and_then(|p| p.as_object());
+                let begins = |pattern: &String| {
+                    pattern.strip_prefix('^').is_some_and(|start| key.starts_with(&start.replace('\\', "")))
+                };
+                named("properties").is_some_and(|properties| properties.contains_key(key))
+                    || named("patternProperties").is_some_and(|patterns| patterns.keys().any(begins))
             })
     };
     keys.filter(|key| !known(key)).map(str::to_owned).collect()
@@ -399,6 +414,21 @@ mod tests {
         let properties = Properties::default().with(WAREHOUSE, "file:/no/such/folder");
         let config = PluginConfig::new("c", &properties).expect("resolves");
         assert_eq!(config.get(WAREHOUSE), Some("file:/no/such/folder"));
+    }
+
+    #[test]
+    fn booleans_may_have_capitals() {
+        #[derive(Debug, Deserialize)]
+        struct Typed {
+            flag: bool,
+        }
+        let parse = |text: &str| {
+            PluginConfig::new("c", &Properties::from_iter([("flag", text)]))
+                .expect("resolves")
+                .parse::<Typed>()
+        };
+        assert!(parse("True").expect("parses").flag && !parse("FALSE").expect("parses").flag);
+        assert!(parse("yes").is_err());
     }
 
     #[test]

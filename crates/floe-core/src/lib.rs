@@ -8,25 +8,33 @@
 
 pub mod catalog;
 pub mod config;
+mod credentials;
 pub mod env;
 mod error;
 pub mod metadata_file;
+pub mod names;
 pub mod plugin;
 mod registry;
+mod router;
 pub mod secret;
 pub mod span;
 pub mod storage;
 mod turn;
 
-pub use catalog::{CatalogCapabilities, CatalogClient, CatalogPlugin, CommitOutcome, LoadedTable};
+pub use catalog::{
+    CatalogCapabilities, CatalogClient, CatalogPlugin, CommitOutcome, LoadedTable, NameRules, TableChange,
+    TablesOutcome,
+};
 pub use config::{FloeConfig, PluginConfig, Properties};
+pub use credentials::{CredentialProvider, VendedCredentials};
 pub use env::{Environment, SystemEnvironment};
 pub use error::{Action, Error, ErrorKind, Result};
 pub use plugin::{PluginDescriptor, PluginKind};
 pub use registry::{CatalogRegistration, Registry, StorageRegistration};
+pub use router::StorageRouter;
 pub use secret::{SecretRef, SecretString};
 pub use storage::{FileEntry, StorageCapabilities, StorageClient, StoragePlugin};
-pub use turn::CommitTurn;
+pub use turn::{CommitTurn, TaskQueues};
 
 /// Re-exported so that [`register_catalog!`] and [`register_storage!`] work in any crate.
 #[doc(hidden)]

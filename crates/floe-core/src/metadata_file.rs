@@ -4,6 +4,7 @@
 //! and "Metastore Tables"): SQL, Glue, memory. A REST catalog does this on its own side.
 
 mod cache;
+mod pointed;
 mod text;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 pub use cache::MetadataCache;
+pub use pointed::{PointedFiles, Written};
 pub use text::MetadataText;
 
 use crate::{Error, ErrorKind, Result};

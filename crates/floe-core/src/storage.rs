@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 use iceberg::io::FileIO;
 use serde::Serialize;
 
-use crate::{PluginConfig, PluginDescriptor, Result};
+use crate::{CredentialProvider, PluginConfig, PluginDescriptor, Result};
 
 /// A kind of storage: knows how to connect, holds no connection.
 ///
@@ -31,7 +31,19 @@ pub trait StorageClient: Send + Sync + fmt::Debug {
     /// File IO for Iceberg, sharing this client's connections (FR-010).
     fn file_io(&self) -> FileIO;
 
-    /// The URI of the warehouse, without a final slash (FR-011).
+    /// The same storage with the credentials that a catalog gives for one table, asked for again as they end.
+    ///
+    /// For each location, the entry of [`crate::VendedCredentials::longest`] is laid over the properties that
+    /// this storage was connected with; where none covers it, this storage's own properties serve it.
+    ///
+    /// `None`, as here by default, from a storage that takes none from a catalog (local files): use the storage
+    /// itself.
+    fn with_credentials(&self, _credentials: Arc<dyn CredentialProvider>) -> Option<Arc<dyn StorageClient>> {
+        None
+    }
+
+    /// The URI of the warehouse, without a final slash (FR-011). Empty where the catalog alone knows where
+    /// tables go.
     fn warehouse(&self) -> &str;
 
     /// What this storage can do.

@@ -10,6 +10,7 @@ pub mod data;
 pub mod execute;
 mod manager;
 pub mod model;
+mod properties;
 pub mod refs;
 
-pub use manager::{IcebergTableManager, Scan};
+pub use manager::{IcebergTableManager, Scan, StepOutcome, Transaction, TransactionOutcome};

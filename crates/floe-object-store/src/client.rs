@@ -1,8 +1,12 @@
 //! The storage client every plugin over `object_store` hands out.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
-use floe_core::{Error, ErrorKind, FileEntry, Result, StorageCapabilities, StorageClient};
+use floe_core::{
+    CredentialProvider, Error, ErrorKind, FileEntry, Result, StorageCapabilities, StorageClient,
+};
 use futures::stream::{BoxStream, StreamExt};
 use iceberg::io::FileIO;
 
@@ -28,6 +32,10 @@ impl ObjectStoreClient {
         warehouse: &str,
         capabilities: StorageCapabilities,
     ) -> Result<Self> {
+        if warehouse.is_empty() {
+            // The catalog says where each table goes.
+            return Ok(Self { file_io: storage.file_io(), storage, warehouse: String::new(), capabilities });
+        }
         let target = storage.target(warehouse)?;
         let warehouse = Uri::parse(warehouse)?.render(target.path.as_ref());
         let warehouse = warehouse.trim_end_matches('/').to_owned();
@@ -37,6 +45,14 @@ impl ObjectStoreClient {
     /// The storage below.
     pub fn storage(&self) -> &ObjectStoreStorage {
         &self.storage
+    }
+
+    /// Listed files are named as the warehouse is, whatever alias of scheme and store the prefix used.
+    fn names_of_listed(&self, prefix: &str) -> (String, String) {
+        let asked = Uri::parse(prefix).map_or(("file", ""), |uri| (uri.scheme, uri.authority));
+        let own = Uri::parse(&self.warehouse).map_or(asked, |uri| (uri.scheme, uri.authority));
+        let authority = if self.storage.same_store(asked.1, own.1) { own.1 } else { asked.1 };
+        (own.0.to_owned(), authority.to_owned())
     }
 
     async fn probe(&self, folder: &str) -> Result<()> {
@@ -65,6 +81,11 @@ impl StorageClient for ObjectStoreClient {
         self.file_io.clone()
     }
 
+    fn with_credentials(&self, credentials: Arc<dyn CredentialProvider>) -> Option<Arc<dyn StorageClient>> {
+        let storage = self.storage.with_credentials(credentials)?;
+        Some(Arc::new(Self { file_io: storage.file_io(), storage, ..self.clone() }))
+    }
+
     fn warehouse(&self) -> &str {
         &self.warehouse
     }
@@ -78,9 +99,7 @@ impl StorageClient for ObjectStoreClient {
             Ok(target) => target,
             Err(e) => return futures::stream::once(async { Err(e) }).boxed(),
         };
-        // Listed files are named as the warehouse is, whatever alias of the scheme the prefix used.
-        let scheme = Uri::parse(&self.warehouse).map_or("file", |uri| uri.scheme).to_owned();
-        let authority = Uri::parse(prefix).map_or("", |uri| uri.authority).to_owned();
+        let (scheme, authority) = self.names_of_listed(prefix);
         let prefix = prefix.to_owned();
         let path = (!target.path.is_root()).then_some(target.path);
         target
@@ -108,12 +127,23 @@ impl StorageClient for ObjectStoreClient {
     }
 
     async fn check(&self) -> Result<()> {
+        if self.warehouse.is_empty() {
+            return Ok(());
+        }
         let folder = format!("{}/.floe-check-{}", self.warehouse, uuid::Uuid::new_v4().simple());
-        let result = self.probe(&folder).await;
-        let swept = self.storage.delete_below(&folder).await;
-        result.and(swept).map_err(|e| {
+        let result = match self.probe(&folder).await {
+            // Most likely nothing is there, and asking again would take as long again.
+            Err(e) if refuses_all(e.kind()) => Err(e),
+            result => result.and(self.storage.delete_below(&folder).await),
+        };
+        result.map_err(|e| {
             e.context(format!("the warehouse {} cannot be used", self.warehouse))
                 .with_hint("check its address, the credentials and the permissions")
         })
     }
+}
+
+/// Whether a write that ended so has most likely left no file.
+fn refuses_all(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Unavailable | ErrorKind::Unauthenticated | ErrorKind::Validation)
 }

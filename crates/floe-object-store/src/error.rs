@@ -6,14 +6,20 @@ use std::io;
 use floe_core::{Error, ErrorKind};
 use object_store::Error as StoreError;
 
+use crate::remote::remote_error;
+
 /// Turns an error of `object_store` into one of floe. `doing` says what was tried (`writing`), `location`
 /// where.
 ///
-/// An IO error anywhere in the chain of causes decides the kind, so that a full disk stays
-/// [`ErrorKind::StorageFull`]. Query strings are cut out of messages, because signed URLs carry credentials
-/// in them; the raw error of a remote store is not kept as a source for the same reason.
+/// The code that a remote store answered decides the kind and the hint. With local files an IO error anywhere
+/// in the chain of causes does, so that a full disk stays [`ErrorKind::StorageFull`]. URLs, headers and bodies
+/// are kept out of messages, because they can carry credentials; the raw error of a remote store is not kept as
+/// a source for the same reason.
 pub fn storage_error(error: StoreError, doing: &str, location: &str) -> Error {
     let context = format!("{doing} {location}");
+    if let Some(error) = remote_error(&error, &context) {
+        return error;
+    }
     if let Some(io) = find_io(&error) {
         return io_error(io, &context);
     }
@@ -31,8 +37,6 @@ pub fn storage_error(error: StoreError, doing: &str, location: &str) -> Error {
         StoreError::NotSupported { .. } | StoreError::NotImplemented { .. } => (ErrorKind::Unsupported, None),
         StoreError::InvalidPath { .. } => (ErrorKind::Validation, None),
         StoreError::JoinError { .. } => (ErrorKind::Internal, None),
-        // What is left of a remote store are requests that failed although they were repeated.
-        StoreError::Generic { store, .. } if *store != "LocalFileSystem" => (ErrorKind::Unavailable, None),
         _ => (ErrorKind::Io, None),
     };
     let error = Error::new(kind, format!("{context}: {}", without_queries(&error.to_string())));
@@ -75,7 +79,7 @@ fn find_io(error: &StoreError) -> Option<&io::Error> {
 }
 
 /// Replaces `?…` of every URL by `?***`.
-fn without_queries(text: &str) -> String {
+pub(crate) fn without_queries(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for (i, word) in text.split(' ').enumerate() {
         if i > 0 {
@@ -97,7 +101,7 @@ mod tests {
     use super::*;
 
     fn generic(source: impl StdError + Send + Sync + 'static) -> StoreError {
-        StoreError::Generic { store: "S3", source: Box::new(source) }
+        StoreError::Generic { store: "LocalFileSystem", source: Box::new(source) }
     }
 
     #[test]

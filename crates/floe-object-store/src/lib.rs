@@ -14,12 +14,17 @@ mod client;
 mod error;
 mod provider;
 mod read;
+mod remote;
 mod storage;
 mod uri;
+mod vended;
 mod write;
 
 pub use client::ObjectStoreClient;
 pub use error::storage_error;
 pub use provider::{StoreOptions, StoreProvider};
+#[cfg(feature = "cloud")]
+pub use remote::{Network, NetworkOptions, Renewal, seconds};
 pub use storage::{ObjectStoreFactory, ObjectStoreStorage};
 pub use uri::Uri;
+pub use vended::Vended;

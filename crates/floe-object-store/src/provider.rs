@@ -1,11 +1,14 @@
 //! What a storage plugin says about its stores.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use floe_core::Result;
 use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
+
+use crate::vended::Vended;
 
 /// Opens the stores of one kind of storage.
 ///
@@ -20,6 +23,23 @@ pub trait StoreProvider: fmt::Debug + Send + Sync {
     /// Opens the store behind the authority of a URI (the bucket, the container; empty for local files).
     /// Called once for each authority; makes no request yet.
     fn open(&self, authority: &str) -> Result<Arc<dyn ObjectStore>>;
+
+    /// Opens the store with the credentials of a catalog, which it asks for as it needs them. `None` where they
+    /// are none for this kind of store; the store is then opened with its own.
+    fn open_vended(&self, _authority: &str, _vended: &Vended) -> Result<Option<Arc<dyn ObjectStore>>> {
+        Ok(None)
+    }
+
+    /// Whether [`open_vended`](Self::open_vended) may open a store.
+    fn takes_credentials(&self) -> bool {
+        false
+    }
+
+    /// The one spelling of an authority, where a store has several (`c@account.blob.core.windows.net` and
+    /// `c@account.dfs.core.windows.net`).
+    fn canonical<'a>(&self, authority: &'a str) -> Cow<'a, str> {
+        authority.into()
+    }
 
     /// How to read from and write to these stores.
     fn options(&self) -> StoreOptions {

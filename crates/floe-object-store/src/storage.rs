@@ -1,11 +1,11 @@
 //! Iceberg's `Storage` over cached object stores.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use floe_core::{Error, ErrorKind, Result};
+use floe_core::{CredentialProvider, Error, ErrorKind, Result};
 use futures::stream::{BoxStream, StreamExt};
 use iceberg::io::{
     FileIO, FileIOBuilder, FileMetadata, FileRead, FileWrite, InputFile, OutputFile, Storage, StorageConfig,
@@ -19,6 +19,7 @@ use crate::error::{io_error, storage_error};
 use crate::provider::{StoreOptions, StoreProvider};
 use crate::read::ObjectReader;
 use crate::uri::Uri;
+use crate::vended::VendedStores;
 use crate::write::ObjectWriter;
 
 /// Iceberg storage over the stores of one [`StoreProvider`]. Each store is opened once and shared by all
@@ -28,6 +29,9 @@ pub struct ObjectStoreStorage {
     provider: Arc<dyn StoreProvider>,
     #[serde(skip)]
     stores: Arc<RwLock<HashMap<String, Arc<dyn ObjectStore>>>>,
+    /// Credentials of a catalog, which come before the provider's own.
+    #[serde(skip)]
+    vended: Option<VendedStores>,
 }
 
 /// A location, resolved.
@@ -39,7 +43,15 @@ pub(crate) struct Target {
 impl ObjectStoreStorage {
     /// Storage over the stores that `provider` opens.
     pub fn new(provider: Arc<dyn StoreProvider>) -> Self {
-        Self { provider, stores: Arc::default() }
+        Self { provider, stores: Arc::default(), vended: None }
+    }
+
+    /// The same storage with the credentials of a catalog for the files of one table; nothing where this kind
+    /// of storage takes none. Other locations are served by this storage's own stores.
+    pub fn with_credentials(&self, credentials: Arc<dyn CredentialProvider>) -> Option<Self> {
+        self.provider
+            .takes_credentials()
+            .then(|| Self { vended: Some(VendedStores::new(credentials)), ..self.clone() })
     }
 
     /// A [`FileIO`] that shares this storage's stores.
@@ -67,7 +79,7 @@ impl ObjectStoreStorage {
             ))
             .with_hint(format!("it serves the schemes {}", self.provider.schemes().join(", "))));
         }
-        Ok(Target { store: self.store(uri.authority)?, path: uri.object_path()? })
+        Ok(Target { store: self.store(uri.authority, location)?, path: uri.object_path()? })
     }
 
     /// Like `target`, for a location that must name a file.
@@ -79,7 +91,18 @@ impl ObjectStoreStorage {
         Ok(target)
     }
 
-    fn store(&self, authority: &str) -> Result<Arc<dyn ObjectStore>> {
+    /// Whether two authorities name the same store.
+    pub(crate) fn same_store(&self, one: &str, other: &str) -> bool {
+        self.provider.canonical(one) == self.provider.canonical(other)
+    }
+
+    fn store(&self, authority: &str, location: &str) -> Result<Arc<dyn ObjectStore>> {
+        let authority = &*self.provider.canonical(authority);
+        if let Some(vended) = &self.vended
+            && let Some(store) = vended.store(&*self.provider, authority, location)?
+        {
+            return Ok(store);
+        }
         if let Some(store) = self.stores.read().unwrap_or_else(PoisonError::into_inner).get(authority) {
             return Ok(Arc::clone(store));
         }
@@ -93,9 +116,23 @@ impl ObjectStoreStorage {
     }
 
     async fn head(&self, location: &str) -> Result<ObjectMeta> {
-        let target = self.file(location)?;
-        let meta = target.store.head(&target.path).await;
-        meta.map_err(|e| missing_below_file(storage_error(e, "looking at", location)))
+        let Target { store, path } = self.file(location)?;
+        let fail = |e| missing_below_file(storage_error(e, "looking at", location));
+        let error = match store.head(&path).await.map_err(fail) {
+            Ok(meta) => return Ok(meta),
+            Err(error) => error,
+        };
+        // The answer to HEAD has no body and so no reason: that to GET has one.
+        if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Io) && !self.options().local_files
+        {
+            let options = GetOptions { range: Some((0..1).into()), ..GetOptions::default() };
+            return match store.get_opts(&path, options).await.map_err(fail) {
+                Ok(found) => Ok(found.meta),
+                Err(e) if e.kind() == ErrorKind::Corrupted => Err(error),
+                Err(e) => Err(e),
+            };
+        }
+        Err(error)
     }
 
     async fn read_whole(&self, location: &str) -> Result<Bytes> {
@@ -171,32 +208,40 @@ impl ObjectStoreStorage {
     }
 
     /// Deletes many files by few requests. What such a request did not report as deleted is deleted alone,
-    /// so that each location gets its own answer.
+    /// so that each location gets its own answer; unless the store cannot be reached or refuses them all.
     async fn delete_chunk(&self, locations: Vec<String>) -> Vec<(String, Result<()>)> {
-        let mut by_store: HashMap<String, Vec<(String, Path)>> = HashMap::new();
+        let mut by_store: HashMap<usize, (Arc<dyn ObjectStore>, Vec<(String, Path)>)> = HashMap::new();
         let mut results = Vec::with_capacity(locations.len());
         for location in locations {
-            match Uri::parse(&location).and_then(|uri| Ok((uri.authority.to_owned(), self.file(&location)?)))
-            {
-                Ok((authority, target)) => {
-                    by_store.entry(authority).or_default().push((location, target.path));
+            match self.file(&location) {
+                Ok(Target { store, path }) => {
+                    let key = Arc::as_ptr(&store).cast::<()>() as usize;
+                    by_store.entry(key).or_insert((store, Vec::new())).1.push((location, path));
                 }
                 Err(e) => results.push((location, Err(e))),
             }
         }
-        for (authority, files) in by_store {
-            let mut deleted = std::collections::HashSet::new();
-            if let Ok(store) = self.store(&authority) {
-                let paths: Vec<_> = files.iter().map(|(_, path)| Ok(path.clone())).collect();
-                let mut done = store.delete_stream(futures::stream::iter(paths).boxed());
-                while let Some(result) = done.next().await {
-                    deleted.extend(result.ok());
+        for (store, files) in by_store.into_values() {
+            let paths: Vec<_> = files.iter().map(|(_, path)| Ok(path.clone())).collect();
+            let mut answers = store.delete_stream(futures::stream::iter(paths).boxed());
+            let (mut deleted, mut for_all) = (HashSet::new(), None);
+            while let Some(answer) = answers.next().await {
+                match answer {
+                    Ok(path) => drop(deleted.insert(path)),
+                    Err(e) => for_all = for_all.or_else(|| concerns_all(e)),
                 }
             }
-            for (location, path) in files {
-                let result = if deleted.contains(&path) { Ok(()) } else { self.delete_one(&location).await };
-                results.push((location, result));
-            }
+            let alone = futures::stream::iter(files).map(|(location, path)| async {
+                let result = match &for_all {
+                    _ if deleted.contains(&path) => Ok(()),
+                    Some(e) => Err(e.clone()),
+                    None => self.delete_one(&location).await,
+                };
+                (location, result)
+            });
+            results.extend(
+                alone.buffer_unordered(self.options().deletes_in_flight.max(1)).collect::<Vec<_>>().await,
+            );
         }
         results
     }
@@ -333,6 +378,15 @@ impl StorageFactory for ObjectStoreFactory {
     fn build(&self, _config: &StorageConfig) -> iceberg::Result<Arc<dyn Storage>> {
         Ok(Arc::new(self.storage.clone()))
     }
+}
+
+/// The error of a request to delete many files, when it would be the error of each of them too.
+fn concerns_all(error: object_store::Error) -> Option<Error> {
+    let refused = matches!(error, object_store::Error::PermissionDenied { .. });
+    let error = storage_error(error, "deleting", "several files");
+    let unreachable =
+        matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Unauthenticated);
+    (refused || unreachable || error.kind() == ErrorKind::Validation).then_some(error)
 }
 
 /// Runs blocking IO beside the async tasks, or in place when there is no tokio runtime.

@@ -25,6 +25,8 @@ pub(crate) struct ObjectWriter {
     location: String,
     options: StoreOptions,
     buffer: PutPayloadMut,
+    /// Bytes taken so far.
+    written: u64,
     upload: Option<Upload>,
     state: State,
 }
@@ -51,10 +53,11 @@ impl ObjectWriter {
         options: StoreOptions,
     ) -> Self {
         let buffer = PutPayloadMut::new();
-        Self { store, path, location, options, buffer, upload: None, state: State::Open }
+        Self { store, path, location, options, buffer, written: 0, upload: None, state: State::Open }
     }
 
     async fn append(&mut self, mut bytes: Bytes) -> object_store::Result<()> {
+        self.written += bytes.len() as u64;
         while !bytes.is_empty() {
             let part_size = self.options.part_size(self.upload.as_ref().map_or(0, |u| u.started));
             let room = part_size.saturating_sub(self.buffer.content_length());
@@ -102,10 +105,24 @@ impl ObjectWriter {
             while !upload.parts.is_empty() {
                 upload.wait_for_one().await?;
             }
-            upload.target.complete().await?;
+            if let Err(error) = upload.target.complete().await {
+                self.check_completed(error).await?;
+            }
         }
         self.upload = None;
         Ok(())
+    }
+
+    /// An upload that was completed is gone. If the reply was lost and the request repeated, the store says so;
+    /// then the file is there, and has the length that was written.
+    async fn check_completed(&self, error: object_store::Error) -> object_store::Result<()> {
+        if !matches!(error, object_store::Error::NotFound { .. }) {
+            return Err(error);
+        }
+        match self.store.head(&self.path).await {
+            Ok(found) if found.size == self.written => Ok(()),
+            _ => Err(error),
+        }
     }
 
     /// Takes back what was uploaded, and says what went wrong.

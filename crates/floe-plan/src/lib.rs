@@ -9,6 +9,7 @@ pub mod backoff;
 pub mod change;
 pub mod constant;
 pub mod eval;
+pub mod evolve;
 pub mod expr;
 pub mod guard;
 pub mod layout;

@@ -6,6 +6,12 @@
 pub mod catalog;
 pub mod contract;
 pub mod env;
+#[cfg(feature = "gcs-xml")]
+pub mod gcs_xml;
+#[cfg(feature = "http")]
+pub mod http;
+pub mod services;
+pub mod sim;
 pub mod storage;
 
 pub use env::SeededEnvironment;

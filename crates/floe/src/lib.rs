@@ -1,7 +1,7 @@
 //! The complete Apache Iceberg table lifecycle in Rust, on the official `iceberg` crates.
 //!
 //! This crate is the door: it re-exports the manager and links the plugins that its cargo features choose
-//! (`catalog-local`, `storage-local`; both by default; `full` for all).
+//! (`catalog-local` and `storage-local` by default; `storage-s3`, `storage-gcs`, `storage-azure`; `full` for all).
 //!
 //! ```
 //! use floe::model::{FieldType, SchemaField, TableConfig, TableSchema};
@@ -23,16 +23,29 @@
 use std::path::Path;
 
 // A crate that is only listed as a dependency is not linked, and then registers nothing.
+#[cfg(feature = "catalog-glue")]
+use floe_catalog_glue as _;
 #[cfg(feature = "catalog-local")]
 use floe_catalog_local as _;
+#[cfg(feature = "catalog-polaris")]
+use floe_catalog_polaris as _;
+#[cfg(feature = "storage-azure")]
+use floe_storage_azure as _;
+#[cfg(feature = "storage-gcs")]
+use floe_storage_gcs as _;
 #[cfg(feature = "storage-local")]
 use floe_storage_local as _;
+#[cfg(feature = "storage-s3")]
+use floe_storage_s3 as _;
 
 pub use floe_core::{
     Action, CommitTurn, Error, ErrorKind, FloeConfig, LoadedTable, PluginDescriptor, PluginKind, Properties,
     Registry, Result, catalog, config, env, metadata_file, plugin, secret, span, storage,
 };
-pub use floe_iceberg::{IcebergTableManager, Scan, base, commit, data, execute, model, refs};
+pub use floe_iceberg::{
+    IcebergTableManager, Scan, StepOutcome, Transaction, TransactionOutcome, base, commit, data, execute,
+    model, refs,
+};
 pub use floe_plan as plan;
 pub use iceberg;
 

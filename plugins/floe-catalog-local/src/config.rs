@@ -1,28 +1,44 @@
 //! Configuration of the local catalog.
 
+#[cfg(feature = "postgres")]
+mod postgres;
+
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+#[cfg(not(feature = "postgres"))]
+use floe_core::ErrorKind;
 use floe_core::{Error, Result};
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+use crate::database::Database;
+#[cfg(feature = "postgres")]
+use crate::database::PostgresStore;
 
 /// The catalog's name where none is configured.
 const DEFAULT_NAME: &str = "default";
 /// The catalog file in a warehouse folder.
 const FILE_NAME: &str = "catalog.db";
+/// How long to wait for a connection to PostgreSQL.
+#[cfg(feature = "postgres")]
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Properties of a catalog of `type = "local"`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct LocalCatalogConfig {
     /// The SQLite file: `sqlite:///relative.db`, `sqlite:////absolute.db` (as PyIceberg spells it), a `file:`
-    /// URI or a path. Default: `catalog.db` in the warehouse folder.
+    /// URI or a path. Or a PostgreSQL database, in builds that have the driver:
+    /// `postgresql://user:password@host:5432/database?sslmode=verify-full`, `postgresql+psycopg2://` as well.
+    /// Default: `catalog.db` in the warehouse folder.
     pub uri: Option<String>,
-    /// The name under which the catalog is kept in the file; PyIceberg must use the same. Default: the name
+    /// The name under which the catalog is kept in the database; PyIceberg must use the same. Default: the name
     /// of the configured catalog, or `default`.
     pub catalog_name: Option<String>,
-    /// How long to wait for another process that holds the file locked, in milliseconds. Default: 10000.
+    /// How long to wait for another process that holds a lock in the database, in milliseconds. Default: 10000, and
+    /// 8000 at most on PostgreSQL.
     #[schemars(range(min = 1, max = 3_600_000))]
     pub busy_timeout_ms: Option<u64>,
 }
@@ -60,7 +76,36 @@ impl LocalCatalogConfig {
         }
     }
 
-    /// The name under which the catalog is kept in the file; `configured` is the name of the configured
+    /// Whether the catalog is kept in a PostgreSQL database.
+    pub fn is_postgres(&self) -> bool {
+        let scheme =
+            self.uri.as_deref().and_then(|uri| uri.split_once("://")).map_or("", |(scheme, _)| scheme);
+        matches!(scheme.split('+').next(), Some("postgresql" | "postgres"))
+    }
+
+    /// The catalog's database; `warehouse` and `configured` as for [`LocalCatalogConfig::path`] and
+    /// [`LocalCatalogConfig::name`].
+    pub(crate) fn database(&self, warehouse: &str, configured: &str) -> Result<Database> {
+        if self.is_postgres() {
+            return self.postgres(configured);
+        }
+        Ok(Database::sqlite(self.path(warehouse)?, self.name(configured), self.busy_timeout()?))
+    }
+
+    #[cfg(feature = "postgres")]
+    fn postgres(&self, configured: &str) -> Result<Database> {
+        let (options, wait) = postgres::parse(self.uri.as_deref().unwrap_or_default())?;
+        let store = PostgresStore::new(options, wait.unwrap_or(CONNECT_TIMEOUT), self.busy_timeout()?);
+        Ok(Database::postgres(store, self.name(configured)))
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    fn postgres(&self, _configured: &str) -> Result<Database> {
+        Err(Error::new(ErrorKind::Unsupported, "this build keeps catalogs in SQLite files only")
+            .with_hint("build floe with its feature `catalog-postgres`"))
+    }
+
+    /// The name under which the catalog is kept in the database; `configured` is the name of the configured
     /// catalog, which may be empty.
     pub fn name(&self, configured: &str) -> String {
         match &self.catalog_name {
@@ -76,6 +121,18 @@ impl LocalCatalogConfig {
             ms @ 1..=3_600_000 => Ok(Duration::from_millis(ms)),
             _ => Err(Error::validation("`busy-timeout-ms` must be between 1 and 3600000")),
         }
+    }
+}
+
+impl fmt::Debug for LocalCatalogConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URI of a server holds a password.
+        let uri = if self.is_postgres() { Some("postgresql://***") } else { self.uri.as_deref() };
+        f.debug_struct("LocalCatalogConfig")
+            .field("uri", &uri)
+            .field("catalog_name", &self.catalog_name)
+            .field("busy_timeout_ms", &self.busy_timeout_ms)
+            .finish()
     }
 }
 
@@ -120,6 +177,21 @@ mod tests {
             assert_eq!(path(uri).unwrap_err().kind(), floe_core::ErrorKind::Validation, "{uri}");
         }
         assert!(LocalCatalogConfig::default().path("s3://bucket/lake").is_err());
+    }
+
+    #[test]
+    fn the_uri_of_a_server_is_known_as_such_and_not_shown() {
+        let config = |uri: &str| LocalCatalogConfig { uri: Some(uri.into()), ..Default::default() };
+        for uri in
+            ["postgresql://ann:hunter2@db/lake", "postgres://db/x", "postgresql+psycopg2://ann:hunter2@db/l"]
+        {
+            assert!(config(uri).is_postgres(), "{uri}");
+            assert!(!format!("{:?}", config(uri)).contains("hunter2"));
+            assert_eq!(config(uri).database("/lake", "c").is_ok(), cfg!(feature = "postgres"));
+        }
+        for uri in ["sqlite:////postgresql://x", "/lake/postgresql.db", "mysql://db/x"] {
+            assert!(!config(uri).is_postgres(), "{uri}");
+        }
     }
 
     #[test]

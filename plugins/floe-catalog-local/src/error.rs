@@ -1,5 +1,9 @@
 //! What SQLite's failures mean.
 
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
+
+use std::fmt::Display;
 use std::path::Path;
 
 use floe_core::{Error, ErrorKind};
@@ -21,10 +25,10 @@ pub(crate) fn from_sqlite(error: sqlx::Error, path: &Path) -> Error {
 }
 
 /// The error of an operation that changed nothing for certain: a read, or one that failed before its first
-/// change.
-pub(crate) fn certain(error: Error) -> Error {
+/// change: `kind` where it would leave open whether it did.
+pub(crate) fn certain(error: Error, kind: ErrorKind) -> Error {
     match error.kind() {
-        ErrorKind::CommitStateUnknown => error.with_kind(ErrorKind::Io),
+        ErrorKind::CommitStateUnknown => error.with_kind(kind),
         _ => error,
     }
 }
@@ -34,10 +38,10 @@ pub(crate) fn is_duplicate(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|e| e.is_unique_violation())
 }
 
-/// There is no catalog at `path` yet.
-pub(crate) fn not_set_up(path: &Path) -> Error {
-    Error::new(ErrorKind::FileNotFound, format!("there is no catalog in {}", path.display()))
-        .with_hint("check the warehouse folder; the first command that writes sets one up")
+/// There is no catalog in a file or database yet.
+pub(crate) fn not_set_up(place: &dyn Display) -> Error {
+    Error::new(ErrorKind::FileNotFound, format!("there is no catalog in {place}"))
+        .with_hint("check `uri` and `warehouse`; the first command that writes sets one up")
 }
 
 /// The primary result code (the low byte of the extended one).
@@ -80,6 +84,6 @@ mod tests {
         let error = from_sqlite(sqlx::Error::WorkerCrashed, Path::new("/c.db"));
         assert_eq!(error.kind(), ErrorKind::CommitStateUnknown);
         assert!(error.to_string().contains("/c.db"));
-        assert_eq!(certain(error).kind(), ErrorKind::Io);
+        assert_eq!(certain(error, ErrorKind::Io).kind(), ErrorKind::Io);
     }
 }

@@ -1,71 +1,43 @@
 //! Turns at committing: writers of one table queue rather than collide.
 //!
-//! Advice only: the compare-and-swap decides. Tasks of a process queue at a mutex for each table, in order.
-//! Processes queue at two locked files for each group of tables in `<catalog file>-turns`: who waits for the
-//! turn holds the place behind it, so that a busy process cannot take turn after turn. The operating system
-//! frees the locks of a process that ends.
+//! Advice only: the compare-and-swap decides. Tasks of a process queue at a mutex for each table, in order
+//! ([`floe_core::TaskQueues`]). Processes that share a SQLite file queue at two locked files for each group of tables
+//! in `<catalog file>-turns`: who waits for the turn holds the place behind it, so that a busy process cannot take turn
+//! after turn. The operating system frees the locks of a process that ends.
 
-use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use floe_core::CommitTurn;
 use iceberg::TableIdent;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 
 /// How long to wait for a turn before going on without.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// Tables of the same group share lock files: that costs waiting, and bounds the number of files.
 const GROUPS: u64 = 64;
 
-/// The queues of one catalog file.
+/// The queues of the processes that share one catalog file.
 #[derive(Debug)]
-pub(crate) struct Turns {
+pub(crate) struct FileTurns {
     folder: PathBuf,
-    patience: Duration,
-    tables: Mutex<HashMap<TableIdent, Weak<tokio::sync::Mutex<()>>>>,
 }
 
-impl Turns {
+impl FileTurns {
     /// The queues of the catalog in `database`. Touches no file yet.
     pub(crate) fn new(database: &Path) -> Self {
-        Self::with_patience(database, PATIENCE)
-    }
-
-    fn with_patience(database: &Path, patience: Duration) -> Self {
         let mut folder = database.as_os_str().to_owned();
         folder.push("-turns");
-        Self { folder: folder.into(), patience, tables: Mutex::default() }
+        Self { folder: folder.into() }
     }
 
-    /// Waits for a turn at `table`; holds nothing when it takes too long.
-    pub(crate) async fn wait(&self, table: &TableIdent) -> CommitTurn {
-        let deadline = Instant::now() + self.patience;
-        let Ok(task) = timeout_at(deadline, self.queue(table).lock_owned()).await else {
-            return CommitTurn::none();
-        };
-        let group = group(table);
-        // Where no file can be locked, on read-only media for one, the tasks of this process still queue.
-        let Some(place) = lock(self.open(&format!("{group:02x}-next")), deadline).await else {
-            return CommitTurn::holding(task);
-        };
+    /// Waits for a turn at `table` until `deadline`; nothing where no file can be locked, on read-only media for one.
+    pub(crate) async fn wait(&self, table: &TableIdent, deadline: Instant) -> Option<File> {
+        let group = hash(table) % GROUPS;
+        let place = lock(self.open(&format!("{group:02x}-next")), deadline).await?;
         let turn = lock(self.open(&format!("{group:02x}")), deadline).await;
         drop(place);
-        // In this order: the file is free before the next task of this process asks for it.
-        CommitTurn::holding((turn, task))
-    }
-
-    fn queue(&self, table: &TableIdent) -> Arc<tokio::sync::Mutex<()>> {
-        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(queue) = tables.get(table).and_then(Weak::upgrade) {
-            return queue;
-        }
-        tables.retain(|_, queue| queue.strong_count() > 0);
-        let queue = Arc::default();
-        tables.insert(table.clone(), Arc::downgrade(&queue));
-        queue
+        turn
     }
 
     fn open(&self, name: &str) -> Option<File> {
@@ -91,13 +63,12 @@ async fn lock(file: Option<File>, deadline: Instant) -> Option<File> {
     }
 }
 
-/// The group of a table, the same in every process: FNV-1a over its name.
-fn group(table: &TableIdent) -> u64 {
-    let name = table.to_string();
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    hash % GROUPS
+/// A number for a table, the same in every process: FNV-1a over its name.
+pub(crate) fn hash(table: &TableIdent) -> u64 {
+    table
+        .to_string()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]
@@ -113,20 +84,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("catalog.db");
         // As two processes: locks belong to the opened file.
-        let [one, other] = [0, 0].map(|ms| Turns::with_patience(&database, Duration::from_millis(ms)));
-        let first = one.wait(&table()).await;
-        assert!(first.is_held());
-        assert!(!one.wait(&table()).await.is_held(), "the wait of a task of the same process ends");
-        let file = other.open(&format!("{:02x}", group(&table()))).unwrap();
-        assert!(matches!(file.try_lock(), Err(TryLockError::WouldBlock)));
+        let [one, other] = [0, 0].map(|_| FileTurns::new(&database));
+        let first = one.wait(&table(), Instant::now() + PATIENCE).await;
+        assert!(first.is_some());
+        assert!(other.wait(&table(), Instant::now()).await.is_none());
+        let later =
+            tokio::spawn(async move { other.wait(&table(), Instant::now() + 60 * PATIENCE).await.is_some() });
         drop(first);
-        assert!(file.try_lock().is_ok());
+        assert!(later.await.unwrap(), "whoever waits has it next");
     }
 
     #[tokio::test]
-    async fn a_catalog_in_no_folder_still_gives_turns() {
-        let turns = Turns::new(Path::new("/nowhere/at/all/catalog.db"));
-        assert!(turns.wait(&table()).await.is_held());
-        assert!(turns.tables.lock().unwrap().len() <= 1);
+    async fn a_catalog_in_no_folder_gives_no_turn_and_keeps_nobody_waiting() {
+        let turns = FileTurns::new(Path::new("/nowhere/at/all/catalog.db"));
+        assert!(turns.wait(&table(), Instant::now() + 60 * PATIENCE).await.is_none());
     }
 }

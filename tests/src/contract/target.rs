@@ -10,10 +10,11 @@ use floe::model::{IcebergTableManagerConfig, PartitionSpec, TableConfig};
 use floe::{IcebergTableManager, Properties, Registry};
 use floe_testkit::SeededEnvironment;
 use floe_testkit::catalog::MemoryCatalog;
+use floe_testkit::gcs_xml::GcsXml;
+use floe_testkit::services;
 use serde_json::{Value, json};
 
 use super::rows;
-use crate::servers::variable;
 
 /// A catalog of the matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +59,7 @@ pub struct Target {
     /// How DuckDB attaches the catalog; `None` where it cannot.
     pub duckdb: Option<Value>,
     reach: Reach,
-    _guard: Option<tempfile::TempDir>,
+    _guard: (Option<tempfile::TempDir>, Option<GcsXml>),
 }
 
 /// How another manager is made.
@@ -77,6 +78,7 @@ struct Parts {
     peer: BTreeMap<String, String>,
     duckdb: Option<Value>,
     guard: Option<tempfile::TempDir>,
+    adapter: Option<GcsXml>,
 }
 
 impl Target {
@@ -84,9 +86,9 @@ impl Target {
     pub async fn open(catalog: Catalog, storage: Storage) -> Option<Self> {
         let mut parts = Parts::default();
         if catalog.places_tables() {
-            storage.describe_access(&mut parts)?;
+            storage.describe_access(&mut parts).await?;
         } else {
-            storage.describe(&mut parts)?;
+            storage.describe(&mut parts).await?;
         }
         catalog.describe(storage, &mut parts)?;
         let name = format!("{catalog:?}_{}", unique()).to_lowercase();
@@ -105,7 +107,14 @@ impl Target {
         let manager = reach.connect(IcebergTableManagerConfig::default()).await;
         let namespace = NamespaceIdent::new(format!("ns_{}", unique()));
         manager.ensure_namespace(&namespace).await.unwrap();
-        Some(Self { manager, namespace, peer, duckdb: parts.duckdb, reach, _guard: parts.guard })
+        Some(Self {
+            manager,
+            namespace,
+            peer,
+            duckdb: parts.duckdb,
+            reach,
+            _guard: (parts.guard, parts.adapter),
+        })
     }
 
     /// Another manager of the same catalog, with connections and caches of its own, as another process has.
@@ -157,8 +166,8 @@ impl Reach {
 
 impl Storage {
     /// The storage's own properties, and a warehouse of the target's own.
-    fn describe(self, parts: &mut Parts) -> Option<()> {
-        self.describe_access(parts)?;
+    async fn describe(self, parts: &mut Parts) -> Option<()> {
+        self.describe_access(parts).await?;
         let folder = unique();
         let warehouse = match self {
             Self::Local => {
@@ -181,7 +190,7 @@ impl Storage {
     }
 
     /// How the storage is reached.
-    fn describe_access(self, parts: &mut Parts) -> Option<()> {
+    async fn describe_access(self, parts: &mut Parts) -> Option<()> {
         match self {
             Self::Local => {}
             Self::S3 | Self::Minio => {
@@ -194,8 +203,15 @@ impl Storage {
                 parts.both("s3.secret-access-key", secret);
             }
             Self::Gcs => {
-                parts.both("gcs.service.host", variable("FLOE_TEST_GCS_ENDPOINT")?);
-                parts.both("gcs.no-auth", "true");
+                let endpoint = variable("FLOE_TEST_GCS_ENDPOINT")?;
+                // The server has the JSON interface only, which PyIceberg uses.
+                let adapter = GcsXml::start(&endpoint).await.unwrap();
+                parts.set("gcs.service.host", adapter.endpoint());
+                parts.peer("gcs.service.host", endpoint);
+                parts.peer("gcs.oauth2.token", "anything");
+                parts.peer("gcs.oauth2.token-expires-at", "4102444800000");
+                parts.set("gcs.no-auth", "true");
+                parts.adapter = Some(adapter);
             }
             Self::Azure => {
                 let get = |what: &str| variable(&format!("FLOE_TEST_AZURE_{what}"));
@@ -242,8 +258,7 @@ impl Catalog {
                     "FLOE_TEST_REST_URI"
                 })?;
                 parts.duckdb = Some(duckdb(&uri, storage)?);
-                parts.set("type", "polaris");
-                parts.peer("type", "rest");
+                parts.both("type", "rest");
                 parts.both("uri", uri);
             }
             Self::Polaris => {
@@ -300,6 +315,11 @@ impl Parts {
     fn peer(&mut self, key: &str, value: impl Into<String>) {
         self.peer.insert(key.into(), value.into());
     }
+}
+
+/// The value of a variable that names a server; `None` when servers are left out.
+fn variable(name: &str) -> Option<String> {
+    services::find([name]).map(|[value]| value)
 }
 
 /// A word that no other test on the same server uses.

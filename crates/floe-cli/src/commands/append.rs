@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use floe::Result;
-use floe::model::WriteConfig;
+use floe::model::{ChangeOptions, WriteConfig};
 
-use super::options::snapshot_properties;
+use super::options::change_options;
 use super::outcome::{Deed, report};
 use super::rows;
 use crate::args::AppendArgs;
@@ -18,21 +18,19 @@ const WAP_ID: &str = "wap.id";
 /// Appends the rows of all inputs in one snapshot.
 pub(super) async fn run(command: &str, args: AppendArgs, location: &Location, ui: &Ui) -> Result<()> {
     let started = Instant::now();
-    let config = WriteConfig {
+    let options = ChangeOptions {
         commit_strategy: args.strategy.map(Into::into),
-        snapshot_properties: snapshot_properties(&args.commit, &args.table)?,
-        branch: args.commit.branch.clone(),
-        idempotency_key: args.commit.idempotency_key.clone(),
         staged: args.staged,
-        ..WriteConfig::default()
+        ..change_options(&args.commit, None, &args.table)?
     };
+    let config = WriteConfig { options, ..WriteConfig::default() };
     let (outcome, read) =
         rows::write("Appending", &args.table, &args.files, &args.input, &config, location, ui).await?;
     let deed = if args.staged { Deed::Stage } else { Deed::Append };
     let report = read.on(report(command, deed, &args.table, &args.commit, &outcome, started)?);
     ui.print(&report.with("staged", args.staged))?;
     if let (true, Some(snapshot)) = (args.staged && outcome.attempts > 0, outcome.snapshot_id) {
-        let next = match config.snapshot_properties.get(WAP_ID) {
+        let next = match config.options.snapshot_properties.get(WAP_ID) {
             Some(id) => format!("publish {} {id}", args.table),
             None => format!("cherry-pick {} {snapshot}", args.table),
         };

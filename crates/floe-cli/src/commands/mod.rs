@@ -12,6 +12,7 @@ mod files;
 mod forward;
 mod init;
 mod list;
+mod merge;
 mod moved;
 mod options;
 mod outcome;
@@ -54,6 +55,7 @@ pub(crate) async fn run(cli: Cli, ui: &Ui) -> Result<()> {
         Command::Append(args) => append::run(name, args, &location, ui).await,
         Command::Overwrite(args) => overwrite::run(name, args, &location, ui).await,
         Command::Upsert(args) => upsert::run(name, args, &location, ui).await,
+        Command::Merge(args) => merge::run(name, args, &location, ui).await,
         Command::Delete(args) => delete::run(name, args, &location, ui).await,
         Command::Scan(args) => scan::run(name, args, &location, ui).await,
         Command::Describe(args) => describe::run(name, args, &location, ui).await,

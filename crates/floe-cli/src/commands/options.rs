@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use floe::execute::rows::RowMode;
-use floe::model::CommitStrategy;
+use floe::model::{ChangeOptions, CommitStrategy};
 use floe::plan::expr::Expr;
 use floe::plan::guard::Isolation;
 use floe::{Error, Result};
 
-use crate::args::{CommitArgs, IsolationLevel, Mode, Strategy};
+use crate::args::{CommitArgs, IsolationLevel, Mode, RowArgs, Strategy};
 use crate::values::TableName;
 
 impl From<Mode> for RowMode {
@@ -38,11 +38,25 @@ impl From<Strategy> for CommitStrategy {
     }
 }
 
-/// The properties of the snapshot. `Validation` for one that is given twice.
-pub(super) fn snapshot_properties(
+/// What all changes of rows have in common. `Validation` for a snapshot property that is given twice.
+pub(super) fn change_options(
     commit: &CommitArgs,
+    rows: Option<&RowArgs>,
     table: &TableName,
-) -> Result<BTreeMap<String, String>> {
+) -> Result<ChangeOptions> {
+    Ok(ChangeOptions {
+        row_mode: rows.and_then(|rows| rows.mode).map(Into::into),
+        isolation: rows.and_then(|rows| rows.isolation).map(Into::into),
+        dry_run: rows.is_some_and(|rows| rows.dry_run),
+        snapshot_properties: snapshot_properties(commit, table)?,
+        branch: commit.branch.clone(),
+        idempotency_key: commit.idempotency_key.clone(),
+        ..ChangeOptions::default()
+    })
+}
+
+/// The properties of the snapshot. `Validation` for one that is given twice.
+fn snapshot_properties(commit: &CommitArgs, table: &TableName) -> Result<BTreeMap<String, String>> {
     let mut properties = BTreeMap::new();
     for pair in &commit.snapshot_property {
         if properties.insert(pair.key.clone(), pair.value.clone()).is_some() {

@@ -19,6 +19,7 @@ pub(super) enum Deed {
     Stage,
     Overwrite,
     Upsert,
+    Merge,
     Delete,
 }
 
@@ -47,7 +48,7 @@ pub(super) fn report(
         .with("replayed", outcome.replayed)
         .with("elapsed_ms", (seconds * 1000.0).round() as u64)
         .text(describe(deed, &place, outcome, seconds));
-    if matches!(deed, Deed::Overwrite | Deed::Upsert | Deed::Delete) {
+    if matches!(deed, Deed::Overwrite | Deed::Upsert | Deed::Merge | Deed::Delete) {
         let changes = outcome.changes.unwrap_or_default();
         let changes = serde_json::to_value(changes).map_err(|e| internal(e.to_string()))?;
         report = report.with("dry_run", outcome.dry_run).with("changes", changes);
@@ -79,7 +80,7 @@ fn describe(deed: Deed, place: &str, outcome: &WriteOutcome, seconds: f64) -> St
             let (new, old) = (counted(outcome.rows, "row"), counted(changes.rows_removed, "row"));
             format!("{verb} {new} in the place of {old} of {place}")
         }
-        (Deed::Upsert, dry) => {
+        (Deed::Upsert | Deed::Merge, dry) => {
             let merged = outcome.merged.unwrap_or_default();
             let (update, insert, delete) =
                 if dry { ("Would update", "insert", "delete") } else { ("Updated", "inserted", "deleted") };
@@ -101,7 +102,7 @@ fn describe(deed: Deed, place: &str, outcome: &WriteOutcome, seconds: f64) -> St
     if outcome.attempts == 0 {
         return match deed {
             Deed::Append | Deed::Stage => format!("No rows to append: {place} is as it was"),
-            Deed::Overwrite | Deed::Upsert | Deed::Delete => {
+            Deed::Overwrite | Deed::Upsert | Deed::Merge | Deed::Delete => {
                 format!("Nothing to change: {place} is as it was")
             }
         };

@@ -5,7 +5,7 @@ use std::time::Instant;
 use floe::Result;
 use floe::model::{WriteConfig, WriteMode};
 
-use super::options::{filter, snapshot_properties};
+use super::options::{change_options, filter};
 use super::outcome::{Deed, report};
 use super::rows;
 use crate::args::OverwriteArgs;
@@ -21,12 +21,7 @@ pub(super) async fn run(command: &str, args: OverwriteArgs, location: &Location,
         mode: WriteMode::Overwrite,
         overwrite_filter: args.filter,
         overwrite_partitions: args.dynamic,
-        row_mode: args.rows.mode.map(Into::into),
-        isolation: args.rows.isolation.map(Into::into),
-        dry_run: args.rows.dry_run,
-        snapshot_properties: snapshot_properties(&args.commit, &args.table)?,
-        branch: args.commit.branch.clone(),
-        idempotency_key: args.commit.idempotency_key.clone(),
+        options: change_options(&args.commit, Some(&args.rows), &args.table)?,
         ..WriteConfig::default()
     };
     let (outcome, read) =

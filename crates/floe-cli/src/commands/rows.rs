@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use arrow_schema::Schema;
 use floe::data::BatchStream;
-use floe::model::{WriteConfig, WriteOutcome};
+use floe::model::{MergeConfig, WriteConfig, WriteOutcome};
 use floe::{LoadedTable, Result};
 use iceberg::arrow::schema_to_arrow_schema;
 
 use crate::args::InputArgs;
-use crate::input::{ReadOptions, Source, adapter, discover, stream, unify};
+use crate::input::{ReadOptions, Source, adapter, discover, stream, unify, with_others};
 use crate::progress::Progress;
 use crate::ui::{Report, Ui};
 use crate::values::TableName;
@@ -31,6 +31,15 @@ impl Read {
     }
 }
 
+/// Which columns inputs may have.
+#[derive(Debug, Clone, Copy)]
+enum Columns {
+    /// Those of the table.
+    OfTable,
+    /// Any.
+    Any,
+}
+
 /// The rows of all inputs.
 struct Rows {
     data: BatchStream,
@@ -42,11 +51,22 @@ struct Rows {
 impl Rows {
     /// Finds the inputs and checks every schema against the table's, before a row is read. `what` is the title of the
     /// progress bar.
-    fn open(files: &[PathBuf], input: &InputArgs, table: &LoadedTable, what: &str, ui: &Ui) -> Result<Self> {
+    fn open(
+        files: &[PathBuf],
+        input: &InputArgs,
+        table: &LoadedTable,
+        columns: Columns,
+        what: &str,
+        ui: &Ui,
+    ) -> Result<Self> {
         let options = ReadOptions::from(input);
         let open = || {
             let schema = schema_to_arrow_schema(table.metadata.current_schema())?;
             let sources = discover(files, &options)?;
+            let schema = match columns {
+                Columns::OfTable => schema,
+                Columns::Any => with_others(&sources, &schema, &options)?,
+            };
             let read = Read { inputs: sources.len(), bytes: sources.iter().map(Source::bytes).sum() };
             let progress = ui.progress(what, sources.iter().map(Source::rows).sum());
             let data = rows(sources, &schema, options.clone(), &progress)?;
@@ -69,8 +89,26 @@ pub(super) async fn write(
     let manager = location.open().await?;
     let ident = table.ident();
     let loaded = manager.load_table(&ident).await?;
-    let Rows { data, read, progress } = Rows::open(files, input, &loaded, what, ui)?;
+    let Rows { data, read, progress } = Rows::open(files, input, &loaded, Columns::OfTable, what, ui)?;
     let outcome = Box::pin(manager.write_data(&ident, data, config)).await;
+    progress.done();
+    Ok((outcome?, read))
+}
+
+/// Merges the rows of all inputs into a table.
+pub(super) async fn merge(
+    table: &TableName,
+    files: &[PathBuf],
+    input: &InputArgs,
+    config: &MergeConfig,
+    location: &Location,
+    ui: &Ui,
+) -> Result<(WriteOutcome, Read)> {
+    let manager = location.open().await?;
+    let ident = table.ident();
+    let loaded = manager.load_table(&ident).await?;
+    let Rows { data, read, progress } = Rows::open(files, input, &loaded, Columns::Any, "Merging", ui)?;
+    let outcome = Box::pin(manager.merge_data(&ident, data, config)).await;
     progress.done();
     Ok((outcome?, read))
 }

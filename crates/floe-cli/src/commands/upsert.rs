@@ -6,7 +6,7 @@ use floe::Result;
 use floe::execute::upsert::{WhenMatched, WhenNotMatched};
 use floe::model::{WriteConfig, WriteMode};
 
-use super::options::snapshot_properties;
+use super::options::change_options;
 use super::outcome::{Deed, report};
 use super::rows;
 use crate::args::{Matched, NotMatched, UpsertArgs};
@@ -21,12 +21,7 @@ pub(super) async fn run(command: &str, args: UpsertArgs, location: &Location, ui
         join_columns: args.on,
         when_matched: args.matched.into(),
         when_not_matched: args.not_matched.into(),
-        row_mode: args.rows.mode.map(Into::into),
-        isolation: args.rows.isolation.map(Into::into),
-        dry_run: args.rows.dry_run,
-        snapshot_properties: snapshot_properties(&args.commit, &args.table)?,
-        branch: args.commit.branch.clone(),
-        idempotency_key: args.commit.idempotency_key.clone(),
+        options: change_options(&args.commit, Some(&args.rows), &args.table)?,
         ..WriteConfig::default()
     };
     let (outcome, read) =

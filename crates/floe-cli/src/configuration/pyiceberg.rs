@@ -94,11 +94,7 @@ fn from_env(env: &Variables) -> FloeConfig {
 fn translate(properties: &Properties, registry: &Registry) -> (Properties, Vec<String>) {
     let given = properties.get(TYPE).map(str::to_lowercase);
     let kind = given.or_else(|| inferred(properties.get("uri").unwrap_or_default()).map(str::to_owned));
-    let kind = match kind.as_deref() {
-        Some("sql") => Some("local"),
-        Some("rest") => Some("polaris"),
-        other => other,
-    };
+    let kind = kind.as_deref().map(|kind| if kind == "sql" { "local" } else { kind });
     let plugins = registry.descriptors();
     let ignored = unknown_keys(properties.keys(), &plugins.iter().collect::<Vec<_>>());
     let kept = properties.keys().filter(|key| !ignored.iter().any(|i| i == key));
@@ -161,7 +157,7 @@ default-catalog: lake
         );
         assert_eq!(lake.get("busy-timeout-ms"), Some("0700"));
         assert_eq!(all.ignored["lake"], ["py-io-impl"]);
-        assert_eq!(all.config.catalogs["server"].get(TYPE), Some("polaris"), "inferred from the URI");
+        assert_eq!(all.config.catalogs["server"].get(TYPE), Some("rest"), "inferred from the URI");
     }
 
     #[test]

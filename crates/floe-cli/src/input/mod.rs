@@ -22,7 +22,7 @@ pub(crate) use discover::discover;
 pub(crate) use normalise::{normal_schema, normalise};
 pub(crate) use source::{Batches, Source};
 pub(crate) use stream::stream;
-pub(crate) use unify::{adapter, unify};
+pub(crate) use unify::{adapter, unify, with_others};
 
 use crate::args::{InputArgs, InputFormat};
 

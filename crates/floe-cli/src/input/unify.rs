@@ -9,6 +9,7 @@ use floe::{Error, ErrorKind, Result};
 
 use super::csv::unknown_column;
 use super::stream::Adapt;
+use super::{ReadOptions, Source};
 
 /// One schema for inputs of `schemas`, each with its label: the columns of the table that any of them has, in
 /// the order of the table. Inputs that are all alike keep the schema they have.
@@ -61,6 +62,40 @@ pub(crate) fn unify(schemas: &[(&str, SchemaRef)], table: &Schema) -> Result<Sch
         fields.push(Field::new(column.name(), column.data_type().clone(), true));
     }
     Ok(Arc::new(Schema::new(fields)))
+}
+
+/// The columns that any input has: with the types of the table where it has them, else as they are in the inputs. None is
+/// required.
+///
+/// Fails with `SchemaMismatch` when inputs have a column that the table lacks with types that do not go together.
+pub(crate) fn with_others(sources: &[Source], table: &Schema, options: &ReadOptions) -> Result<Schema> {
+    let mut fields: Vec<Field> = Vec::new();
+    for source in sources {
+        for found in source.infer_schema(options)?.fields() {
+            let name = found.name();
+            let ty = match table.field_with_name(name) {
+                Ok(known) => known.data_type().clone(),
+                Err(_) => found.data_type().clone(),
+            };
+            match fields.iter_mut().find(|field| field.name() == name) {
+                None => fields.push(Field::new(name, ty, true)),
+                Some(field) if widens(&ty, field.data_type()) => {}
+                Some(field) if widens(field.data_type(), &ty) => field.set_data_type(ty),
+                Some(field) => {
+                    return Err(Error::new(
+                        ErrorKind::SchemaMismatch,
+                        format!(
+                            "{}: column '{name}' is {}, in another input it is {}",
+                            source.label(),
+                            crate::render::arrow_type(&ty),
+                            crate::render::arrow_type(field.data_type())
+                        ),
+                    ));
+                }
+            }
+        }
+    }
+    Ok(Schema::new(fields))
 }
 
 /// Turns batches of `from` into batches of `to`, which [`unify`] gave.

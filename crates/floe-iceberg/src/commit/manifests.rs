@@ -8,6 +8,7 @@ use iceberg::spec::{ManifestContentType, ManifestFile, ManifestStatus, TableMeta
 use uuid::Uuid;
 
 use super::manifest::{self, Compression, EncodedManifest, ManifestEntry, ManifestShape};
+use super::paths;
 use crate::base::{LiveFile, Manifest};
 
 /// Manifests with more entries than this are encoded on a thread that does not serve IO.
@@ -31,6 +32,26 @@ pub(super) struct ManifestWriter {
     pub(super) change: Arc<ChangeSet>,
     pub(super) compression: Compression,
     pub(super) operation: Uuid,
+}
+
+/// The manifests that an operation began to write.
+#[derive(Debug)]
+pub(super) struct Started {
+    operation: Uuid,
+    pub(super) locations: Vec<String>,
+}
+
+impl Started {
+    pub(super) fn new(operation: Uuid) -> Self {
+        Self { operation, locations: Vec::new() }
+    }
+
+    /// Where the next one goes.
+    pub(super) fn next(&mut self, metadata: &TableMetadata) -> String {
+        let location = paths::manifest(metadata, self.operation, self.locations.len());
+        self.locations.push(location.clone());
+        location
+    }
 }
 
 impl ManifestWriter {

@@ -6,13 +6,18 @@
 //! unknown, in which case the table's history tells, and nothing is deleted.
 
 mod avro;
+mod draft;
 mod history;
 mod list;
 mod manifest;
 mod manifests;
+mod merges;
 mod operation;
 mod paths;
+mod pending;
+mod prepared;
 mod recover;
+mod removals;
 mod request;
 mod sweep;
 mod targets;
@@ -24,20 +29,25 @@ use floe_core::{Action, CatalogClient, CommitOutcome, Environment, Error, ErrorK
 use iceberg::spec::Summary;
 use tracing::{debug, warn};
 
+pub use pending::Pending;
+pub(crate) use prepared::prepared;
 pub use recover::find_token;
+pub(crate) use recover::{STAGED, find_done};
 pub use request::{CommitRequest, CommitStrategy};
 pub use updates::commit_updates;
 
 use crate::base::TableBase;
-use operation::{Operation, Seen, prepared};
+use operation::{Operation, Seen};
 
 /// A commit that happened.
 #[derive(Debug, Clone)]
 pub struct Committed {
     /// The table with the snapshot in it.
     pub table: LoadedTable,
-    /// The snapshot that holds the change.
+    /// The snapshot that holds the change; of several, the last one.
     pub snapshot_id: i64,
+    /// The snapshots that were added, in order; when an earlier commit was found, its last one.
+    pub snapshot_ids: Vec<i64>,
     /// How many times the snapshot was proposed; 0 when an earlier commit with the same token was found.
     pub attempts: u32,
     /// The summary of the snapshot.
@@ -65,21 +75,25 @@ pub async fn commit(
     env: &dyn Environment,
 ) -> Result<Committed> {
     let ident = base.table.ident.clone();
-    run(catalog, base, request, env).await.map_err(|e| e.with_table(ident))
+    let run = async {
+        let mut operation =
+            Operation::new(&base, request.retry, request.token.clone(), request.fingerprint.clone());
+        operation.add_snapshot(&base, &base, request, env)?;
+        drive(catalog, base, operation, env).await
+    };
+    run.await.map_err(|e| e.with_table(ident))
 }
 
-async fn run(
+/// Tries until it is decided.
+async fn drive(
     catalog: &dyn CatalogClient,
     mut base: TableBase,
-    request: CommitRequest,
+    mut operation: Operation,
     env: &dyn Environment,
 ) -> Result<Committed> {
-    let next = prepared(base.metadata(), &request.updates)?;
-    request.change.check(&next)?;
-    if let Some(earlier) = recover::replayed(&base, &request).await? {
+    if let Some(earlier) = operation.replayed(&base).await? {
         return Ok(earlier);
     }
-    let mut operation = Operation::new(request, &base, env)?;
     let started = env.now_ms();
     for attempt in 1_u32.. {
         if let Err(e) = operation.prepare(&base).await {
@@ -93,14 +107,16 @@ async fn run(
             && table.metadata_location != base.table.metadata_location
         {
             base.table = table;
-            match operation.look(&base) {
-                Seen::Ours => {
+            match operation.look(&base).await {
+                Err(e) => return Err(operation.give_up(&base, e).await),
+                Ok(Seen::Ours) => {
                     drop(turn);
                     let table = base.table.clone();
                     return operation.finish(table, &base, attempt).await;
                 }
-                Seen::Unfit(e) => return Err(operation.give_up(&base, e).await),
-                Seen::Fit => {}
+                Ok(Seen::Replayed(earlier)) => return Ok(*earlier),
+                Ok(Seen::Unfit(e)) => return Err(operation.give_up(&base, e).await),
+                Ok(Seen::Fit) => {}
             }
         }
         let proposal = match operation.propose(&base, attempt, env).await {
@@ -113,7 +129,7 @@ async fn run(
             Ok(CommitOutcome::Committed(table)) => return operation.finish(table, &base, attempt).await,
             Ok(CommitOutcome::Conflict(e)) => e.with_kind(ErrorKind::CommitConflict),
             Ok(CommitOutcome::Unknown(e)) => {
-                operation.in_doubt(proposal.head);
+                operation.in_doubt(proposal.heads);
                 e.with_kind(ErrorKind::CommitStateUnknown)
             }
             // It did not happen, and may if it is tried again: the catalog was locked, or out of reach.
@@ -121,11 +137,11 @@ async fn run(
             Err(e) => return Err(operation.give_up(&base, e).await),
         };
         let elapsed = Duration::from_millis((env.now_ms() - started).max(0) as u64);
-        let pause = operation.request.retry.delay(attempt - 1, elapsed, env.random_unit());
+        let pause = operation.retry.delay(attempt - 1, elapsed, env.random_unit());
         debug!(attempt, kind = error.kind().as_str(), again = pause.is_some(), "commit did not go through");
         // Look at the table even when there is no attempt left: a lost reply may have been a success.
         env.sleep(pause.unwrap_or(Duration::ZERO)).await;
-        match recover::reload(catalog, &ident, &operation.request.retry, env).await {
+        match recover::reload(catalog, &ident, &operation.retry, env).await {
             Ok(table) => base.table = table,
             Err(e) => {
                 warn!(
@@ -135,10 +151,17 @@ async fn run(
                 return Err(operation.give_up_unseen(error, e));
             }
         }
-        let seen = operation.look(&base);
-        if matches!(seen, Seen::Ours) {
-            let table = base.table.clone();
-            return operation.finish(table, &base, attempt).await;
+        let seen = match operation.look(&base).await {
+            Ok(seen) => seen,
+            Err(e) => return Err(operation.give_up(&base, e).await),
+        };
+        match seen {
+            Seen::Ours => {
+                let table = base.table.clone();
+                return operation.finish(table, &base, attempt).await;
+            }
+            Seen::Replayed(earlier) => return Ok(*earlier),
+            Seen::Fit | Seen::Unfit(_) => {}
         }
         if pause.is_none() && base.metadata().uuid() == operation.table_uuid {
             let error = error.context(format!("the commit was tried {attempt} times"));

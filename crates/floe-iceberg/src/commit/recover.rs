@@ -3,14 +3,16 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use floe_core::{Action, CatalogClient, Environment, ErrorKind, LoadedTable, Result};
+use floe_core::{Action, CatalogClient, Environment, Error, ErrorKind, LoadedTable, Result};
 use floe_plan::backoff::RetryPolicy;
-use floe_plan::summary::COMMIT_TOKEN;
+use floe_plan::summary::{COMMIT_OPERATION, COMMIT_TOKEN};
 use iceberg::TableIdent;
-use iceberg::spec::{SnapshotRef, TableMetadata};
+use iceberg::spec::{Snapshot, SnapshotRef, TableMetadata};
 
-use super::{CommitRequest, Committed};
 use crate::base::TableBase;
+
+/// What the fingerprint of an operation begins with when its snapshot is staged.
+pub(crate) const STAGED: &str = "staged-";
 
 /// Loads the table, and tries again while the catalog cannot be reached.
 pub(super) async fn reload(
@@ -36,38 +38,72 @@ pub(super) async fn reload(
     }
 }
 
-/// The commit that was made earlier with the token of `request`, if the branch's history has one.
-pub(super) async fn replayed(base: &TableBase, request: &CommitRequest) -> Result<Option<Committed>> {
-    let Some(token) = &request.token else { return Ok(None) };
-    let found = if request.staged {
-        find_staged(base.metadata(), token)
-    } else {
-        find_token(base.metadata(), &request.branch, token)
-    };
+/// The snapshot that was committed with `token`, if there is one: in the history of a branch, or anywhere for staged ones.
+/// A snapshot that was rolled back is in no history, and does not count: its operation can be done again.
+///
+/// Fails with `Validation` when it was another operation than that of `fingerprint`, or when it is staged and the new one
+/// would not be.
+pub(crate) fn find_done(
+    metadata: &TableMetadata,
+    (branch, staged): (&str, bool),
+    token: &str,
+    fingerprint: Option<&str>,
+) -> Result<Option<SnapshotRef>> {
+    let found = if staged { find_staged(metadata, token) } else { find_token(metadata, branch, token) };
+    if found.is_none()
+        && let Some(staged) = find_staged(metadata, token).filter(|snapshot| is_staged(snapshot))
+    {
+        let id = staged.snapshot_id();
+        return Err(Error::validation(format!("the idempotency key belongs to the staged snapshot {id}"))
+            .with_hint("publish that snapshot, or choose another key"));
+    }
     let Some(snapshot) = found else { return Ok(None) };
-    // Only files that the earlier commit did not add itself are unused: it may have been given the same ones.
+    // Snapshots of earlier versions do not tell what their operation was.
+    let was = snapshot.summary().additional_properties.get(COMMIT_OPERATION);
+    if let (Some(was), Some(fingerprint)) = (was, fingerprint)
+        && was.trim_start_matches(STAGED) != fingerprint.trim_start_matches(STAGED)
+    {
+        let kind = |fingerprint: &str| {
+            fingerprint
+                .trim_start_matches(STAGED)
+                .split_once('-')
+                .map_or("other", |(kind, _)| kind)
+                .to_owned()
+        };
+        let (id, was, now) = (snapshot.snapshot_id(), kind(was), kind(fingerprint));
+        return Err(Error::validation(format!(
+            "the idempotency key was used for another operation: snapshot {id} is of {was}, and this is {now} or has \
+             another target"
+        ))
+        .with_hint("choose a key that no other operation has"));
+    }
+    Ok(Some(snapshot))
+}
+
+fn is_staged(snapshot: &Snapshot) -> bool {
+    let operation = snapshot.summary().additional_properties.get(COMMIT_OPERATION);
+    operation.is_some_and(|operation| operation.starts_with(STAGED))
+}
+
+/// The paths of the files that snapshots with `token` added.
+pub(super) async fn added_with(base: &TableBase, token: &str) -> Result<HashSet<String>> {
     let mut added = HashSet::new();
-    for manifest in base.manifest_files(&snapshot).await?.iter() {
-        if manifest.added_snapshot_id == snapshot.snapshot_id() {
-            let files = base.live_files(manifest).await?;
-            added.extend(files.into_iter().map(|file| file.data_file.file_path().to_owned()));
+    for snapshot in base.metadata().snapshots().filter(|snapshot| has_token(snapshot, token)) {
+        for manifest in base.manifest_files(snapshot).await?.iter() {
+            if manifest.added_snapshot_id == snapshot.snapshot_id() {
+                let files = base.live_files(manifest).await?;
+                added.extend(files.into_iter().map(|file| file.data_file.file_path().to_owned()));
+            }
         }
     }
-    let given = request.change.added.iter().map(|added| added.file.file_path().to_owned());
-    Ok(Some(Committed {
-        table: base.table.clone(),
-        snapshot_id: snapshot.snapshot_id(),
-        attempts: 0,
-        summary: snapshot.summary().clone(),
-        unused_files: given.filter(|path| !added.contains(path)).collect(),
-    }))
+    Ok(added)
 }
 
 /// The snapshot in the history of `branch` that was committed with `token`, if there is one.
 pub fn find_token(metadata: &TableMetadata, branch: &str, token: &str) -> Option<SnapshotRef> {
     let mut next = metadata.snapshot_for_ref(branch);
     while let Some(snapshot) = next {
-        if snapshot.summary().additional_properties.get(COMMIT_TOKEN).is_some_and(|t| t == token) {
+        if has_token(snapshot, token) {
             return Some(snapshot.clone());
         }
         next = snapshot.parent_snapshot_id().and_then(|parent| metadata.snapshot_by_id(parent));
@@ -77,7 +113,9 @@ pub fn find_token(metadata: &TableMetadata, branch: &str, token: &str) -> Option
 
 /// The snapshot that was committed with `token`, wherever it is: a staged one is in no history.
 fn find_staged(metadata: &TableMetadata, token: &str) -> Option<SnapshotRef> {
-    let has =
-        |s: &&SnapshotRef| s.summary().additional_properties.get(COMMIT_TOKEN).is_some_and(|t| t == token);
-    metadata.snapshots().find(has).cloned()
+    metadata.snapshots().find(|snapshot| has_token(snapshot, token)).cloned()
+}
+
+fn has_token(snapshot: &Snapshot, token: &str) -> bool {
+    snapshot.summary().additional_properties.get(COMMIT_TOKEN).is_some_and(|t| t == token)
 }

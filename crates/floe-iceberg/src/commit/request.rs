@@ -66,6 +66,9 @@ pub struct CommitRequest {
     /// Names the operation. When the branch's history has a snapshot with this token already, that one is the
     /// answer and nothing is committed, so that a job may run again after a crash. Drawn at random when `None`.
     pub token: Option<String>,
+    /// What the operation is and aims at, without data values; kept with the token. A later operation with the token and
+    /// another fingerprint is refused with `Validation`. `None` tells nothing.
+    pub fingerprint: Option<String>,
     /// Whether the added files are deleted when the commit certainly failed.
     pub delete_added_on_failure: bool,
 }
@@ -84,6 +87,7 @@ impl CommitRequest {
             snapshot_properties: HashMap::new(),
             retry: RetryPolicy::default(),
             token: None,
+            fingerprint: None,
             delete_added_on_failure: false,
         }
     }

@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use floe_core::metadata_file::references;
-use floe_core::{CatalogClient, CommitOutcome, Environment, Error, ErrorKind, LoadedTable, Result};
+use floe_core::{Action, CatalogClient, CommitOutcome, Environment, Error, ErrorKind, LoadedTable, Result};
 use floe_plan::backoff::RetryPolicy;
 use floe_plan::requirements::requirements;
 use iceberg::TableUpdate;
-use iceberg::spec::TableMetadata;
+use iceberg::spec::{Schema, SnapshotReference, TableMetadata, TableMetadataRef};
 
-use super::operation::prepared;
+use super::prepared::prepared;
 use super::recover;
 use crate::base::TableBase;
+use crate::refs::history;
 
 /// Commits the updates that `build` makes for the table, and builds them anew when another commit came first.
 ///
@@ -43,39 +44,69 @@ async fn run(
     let uuid = table.metadata.uuid();
     let started = env.now_ms();
     let mut updates = build(&table.metadata)?;
+    // Attempts whose outcome is not known.
+    let mut doubts: Vec<Proposal> = Vec::new();
     for attempt in 0_u32.. {
         if updates.is_empty() {
             return Ok(table);
         }
-        let wanted = prepared(&table.metadata, &updates)?.into_owned();
-        let needed = requirements(&table.metadata, &updates)?;
-        let (error, lost) = match catalog.commit(&table.ident, &needed, &updates).await? {
-            CommitOutcome::Committed(table) => return Ok(table),
-            CommitOutcome::Conflict(e) => (e.with_kind(ErrorKind::CommitConflict), false),
-            CommitOutcome::Unknown(e) => (e.with_kind(ErrorKind::CommitStateUnknown), true),
+        let proposal = Proposal {
+            before: table.metadata.clone(),
+            wanted: prepared(&table.metadata, &updates)?.into_owned(),
+            updates,
+        };
+        let needed = requirements(&table.metadata, &proposal.updates)?;
+        let (error, lost) = match catalog.commit(&table.ident, &needed, &proposal.updates).await {
+            Ok(CommitOutcome::Committed(table)) => return Ok(table),
+            Ok(CommitOutcome::Conflict(e)) => (e.with_kind(ErrorKind::CommitConflict), false),
+            Ok(CommitOutcome::Unknown(e)) => (e.with_kind(ErrorKind::CommitStateUnknown), true),
+            // It did not happen, and may if it is tried again: the catalog was locked, or out of reach.
+            Err(e) if e.kind().action() == Action::Retry => (e, false),
+            Err(e) => return Err(ending(e, &doubts)),
         };
         let elapsed = Duration::from_millis((env.now_ms() - started).max(0) as u64);
         let pause = retry.delay(attempt, elapsed, env.random_unit());
         env.sleep(pause.unwrap_or(Duration::ZERO)).await;
-        table = match recover::reload(catalog, &table.ident, retry, env).await {
+        let reloaded = recover::reload(catalog, &table.ident, retry, env).await;
+        // A conflict may be the echo of our own commit, when a request was repeated on its way.
+        let own = match &reloaded {
+            Ok(now) => !lost && proposal.is_in(&now.metadata)?,
+            Err(_) => false,
+        };
+        if lost {
+            doubts.push(proposal);
+        }
+        table = match reloaded {
             Ok(table) => table,
-            Err(e) if lost => return Err(unknown(error.with_source(e))),
-            Err(e) => return Err(error.with_source(e)),
+            Err(e) => return Err(ending(error.with_source(e), &doubts)),
         };
         if table.metadata.uuid() != uuid {
             let why = "the table was dropped and made anew meanwhile";
             return Err(Error::new(ErrorKind::CommitConflict, why));
         }
-        // A conflict may be the echo of our own commit, when a request was repeated on its way.
-        if took_effect(&wanted, &table.metadata, &updates)? {
+        if own {
             return Ok(table);
         }
-        if pause.is_none() {
-            return Err(if lost { unknown(error) } else { error });
+        for doubt in &doubts {
+            if doubt.is_in(&table.metadata)? || doubt.was_built_upon(&table.metadata)? {
+                return Ok(table);
+            }
+            // Another writer changed the same: before our attempt, or after it, and then it must not be undone.
+            if !doubt.is_still_to_come(&table.metadata)? {
+                return Err(unknown(error.context("another writer changed the same meanwhile")));
+            }
         }
-        updates = build(&table.metadata)?;
+        if pause.is_none() {
+            return Err(ending(error, &doubts));
+        }
+        updates = build(&table.metadata).map_err(|e| ending(e, &doubts))?;
     }
     Err(Error::new(ErrorKind::CommitConflict, "the commit was tried too often"))
+}
+
+/// The error to end with: an attempt whose outcome is not known may still take effect.
+fn ending(error: Error, doubts: &[Proposal]) -> Error {
+    if doubts.is_empty() { error } else { unknown(error) }
 }
 
 fn unknown(error: Error) -> Error {
@@ -87,8 +118,45 @@ fn unknown(error: Error) -> Error {
     .with_source(error)
 }
 
-/// Whether `now` has what `updates` change as it is in `wanted`.
-fn took_effect(wanted: &TableMetadata, now: &TableMetadata, updates: &[TableUpdate]) -> Result<bool> {
+/// What was asked of the catalog.
+struct Proposal {
+    before: TableMetadataRef,
+    wanted: TableMetadata,
+    updates: Vec<TableUpdate>,
+}
+
+impl Proposal {
+    /// Whether `now` is as this wanted it.
+    fn is_in(&self, now: &TableMetadata) -> Result<bool> {
+        same(&self.wanted, now, &self.updates, Some(&self.before))
+    }
+
+    /// Whether `now` is as this found it, as far as this changes it.
+    fn is_still_to_come(&self, now: &TableMetadata) -> Result<bool> {
+        same(&self.before, now, &self.updates, None)
+    }
+
+    /// Whether a branch was moved forward to a snapshot that the history of the branch has by now.
+    fn was_built_upon(&self, now: &TableMetadata) -> Result<bool> {
+        let mut forward = 0;
+        for update in &self.updates {
+            let TableUpdate::SetSnapshotRef { ref_name, reference } = update else { return Ok(false) };
+            let has = |table| history(table, ref_name).any(|s| s.snapshot_id() == reference.snapshot_id);
+            let branch = references(now)?.get(ref_name).is_some_and(SnapshotReference::is_branch);
+            forward += usize::from(branch && has(now) && !has(&self.before));
+        }
+        Ok(forward > 0 && forward == self.updates.len())
+    }
+}
+
+/// Whether `now` has what `updates` change as it is in `wanted`; a schema may be any of those that were added since
+/// `before`.
+fn same(
+    wanted: &TableMetadata,
+    now: &TableMetadata,
+    updates: &[TableUpdate],
+    before: Option<&TableMetadata>,
+) -> Result<bool> {
     for update in updates {
         let same = match update {
             TableUpdate::SetProperties { updates } => {
@@ -101,9 +169,12 @@ fn took_effect(wanted: &TableMetadata, now: &TableMetadata, updates: &[TableUpda
                 references(wanted)?.get(ref_name) == references(now)?.get(ref_name)
             }
             TableUpdate::AddSchema { .. } | TableUpdate::SetCurrentSchema { .. } => {
-                wanted.current_schema().as_struct() == now.current_schema().as_struct()
-                    && wanted.current_schema().identifier_field_ids().collect::<BTreeSet<_>>()
-                        == now.current_schema().identifier_field_ids().collect::<BTreeSet<_>>()
+                let wanted = wanted.current_schema();
+                // Others may have changed it further; what the table had before tells nothing.
+                let new = before.into_iter().flat_map(|before| {
+                    now.schemas_iter().filter(|schema| before.schema_by_id(schema.schema_id()).is_none())
+                });
+                std::iter::once(now.current_schema()).chain(new).any(|schema| same_schema(schema, wanted))
             }
             TableUpdate::AddSpec { .. } | TableUpdate::SetDefaultSpec { .. } => {
                 wanted.default_partition_spec().fields() == now.default_partition_spec().fields()
@@ -124,4 +195,9 @@ fn took_effect(wanted: &TableMetadata, now: &TableMetadata, updates: &[TableUpda
         }
     }
     Ok(true)
+}
+
+fn same_schema(one: &Schema, other: &Schema) -> bool {
+    let identifiers = |schema: &Schema| schema.identifier_field_ids().collect::<BTreeSet<_>>();
+    one.as_struct() == other.as_struct() && identifiers(one) == identifiers(other)
 }

@@ -1,14 +1,19 @@
 //! From configuration to a manager.
 
+use std::sync::Arc;
+
 use floe_core::config::{STORAGE, TYPE, WAREHOUSE, unknown_keys};
-use floe_core::{Error, PluginConfig, Properties, Registry, Result};
+use floe_core::{
+    Error, PluginConfig, PluginKind, Properties, Registry, Result, StorageClient, StorageRouter,
+};
 
 use super::IcebergTableManager;
 use crate::model::IcebergTableManagerConfig;
 
 impl IcebergTableManager {
     /// Opens the catalog `name` as its `properties` say: `type` names the catalog plugin, `storage` the
-    /// storage plugin (absent, the scheme of `warehouse` decides), the rest is theirs.
+    /// storage plugin (absent, the scheme of `warehouse` decides; where the catalog's server decides where tables
+    /// go, the location of each table), the rest is theirs.
     ///
     /// Fails with `NoSuchPlugin`, or with `Validation` for a property that neither plugin knows.
     pub async fn connect(
@@ -24,15 +29,22 @@ impl IcebergTableManager {
                 .with_hint(format!("set type to one of: {}", types.join(", ")))
         })?;
         let catalog = registry.catalog(catalog_type)?;
-        let storage = match (plugin.get(STORAGE), plugin.get(WAREHOUSE)) {
-            (Some(storage), _) => registry.storage(storage)?,
-            (None, Some(warehouse)) => registry.storage_for_uri(warehouse)?,
+        let descriptor = catalog.descriptor();
+        let named = plugin.get(STORAGE).map(|name| registry.storage(name)).transpose()?;
+        let storages = match (&named, plugin.get(WAREHOUSE)) {
+            (Some(storage), _) => vec![storage.descriptor()],
+            // The location of each table decides, which only the server knows.
+            (None, _) if catalog.places_tables() => {
+                registry.descriptors().into_iter().filter(|d| d.kind == PluginKind::Storage).collect()
+            }
+            (None, Some(warehouse)) => vec![registry.storage_for_uri(warehouse)?.descriptor()],
             (None, None) => {
                 return Err(Error::validation(format!("catalog '{name}' has no warehouse"))
                     .with_hint("set warehouse to the URI or folder where tables are kept"));
             }
         };
-        let unknown = unknown_keys(plugin.keys(), &[&catalog.descriptor(), &storage.descriptor()]);
+        let known: Vec<_> = storages.iter().chain([&descriptor]).collect();
+        let unknown = unknown_keys(plugin.keys(), &known);
         if !unknown.is_empty() {
             return Err(Error::validation(format!(
                 "catalog '{name}' has unknown properties: {}",
@@ -40,7 +52,11 @@ impl IcebergTableManager {
             ))
             .with_hint("`floe plugins --json` shows what each plugin knows"));
         }
-        let storage = storage.connect(&plugin).await?;
+        let storage: Arc<dyn StorageClient> = if catalog.places_tables() {
+            Arc::new(StorageRouter::new(registry.clone(), named, plugin.clone()))
+        } else {
+            registry.storage(storages[0].name)?.connect(&plugin).await?
+        };
         let catalog = catalog.connect(&plugin, storage.clone()).await?;
         Self::new(catalog, storage, config)
     }

@@ -1,6 +1,11 @@
 //! `IcebergTableManager`: the operations of the table lifecycle, each in one span.
 
+mod change;
 mod connect;
+mod evolve;
+mod execute;
+mod fingerprint;
+mod merge;
 mod read;
 mod refs;
 #[cfg(test)]
@@ -8,6 +13,7 @@ mod send;
 mod snapshots;
 mod tables;
 mod traced;
+mod transaction;
 mod write;
 
 use std::fmt;
@@ -17,6 +23,7 @@ use floe_core::{CatalogClient, Environment, Result, StorageClient, SystemEnviron
 use tokio::sync::OnceCell;
 
 pub use read::Scan;
+pub use transaction::{StepOutcome, Transaction, TransactionOutcome};
 
 use crate::base::ManifestCache;
 use crate::model::IcebergTableManagerConfig;

@@ -100,7 +100,8 @@ impl IcebergTableManager {
         self.move_refs(table, "fast_forward", |m| refs::fast_forward(m, branch, to)).await
     }
 
-    /// Applies the change of a snapshot to a branch (`main` when `None`); the new head is the answer.
+    /// Applies the change of a snapshot to a branch (`main` when `None`); the snapshot of the branch that then has it is
+    /// the answer. The same call again finds that snapshot, and does nothing.
     /// `SnapshotNotFound`, `Validation`, `CommitConflict`.
     pub async fn cherry_pick(
         &self,
@@ -119,8 +120,8 @@ impl IcebergTableManager {
             .map_err(|e| e.with_table(table))
     }
 
-    /// Publishes the staged snapshot with this `wap.id` on a branch (`main` when `None`); the new head is the
-    /// answer. A second call for the same id is refused. `SnapshotNotFound`, `Validation`, `CommitConflict`.
+    /// Publishes the staged snapshot with this `wap.id` on a branch (`main` when `None`); the snapshot of the branch that
+    /// then has its change is the answer. The same call again finds that snapshot, and does nothing. `SnapshotNotFound`, `Validation`, `CommitConflict`.
     pub async fn publish(&self, table: &TableIdent, branch: Option<&str>, wap_id: &str) -> Result<i64> {
         let branch = branch.unwrap_or(MAIN_BRANCH);
         let run = async {

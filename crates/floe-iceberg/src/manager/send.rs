@@ -1,5 +1,6 @@
 //! Every operation can be spawned on a runtime of several threads: its future is `Send`.
 
+use floe_plan::evolve::SchemaEvolution;
 use floe_plan::expr::Expr;
 use iceberg::TableIdent;
 
@@ -31,5 +32,7 @@ fn futures_are_send(
     drop(send(manager.tag(table, "t", None, None, false)));
     drop(send(manager.rollback_to_snapshot(table, None, 1)));
     drop(send(manager.cherry_pick(table, None, 1)));
+    drop(send(manager.evolve_schema(table, &SchemaEvolution::default())));
+    drop(send(manager.transaction(table).remove_properties(["a"]).commit()));
     drop(send(manager.publish(table, None, "w")));
 }

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use floe_core::Result;
-use floe_plan::guard::Isolation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ChangeOptions;
 use super::faults::Faults;
-use crate::commit::CommitStrategy;
 use crate::execute::merge::MergeCounts;
-use crate::execute::rows::{RowCounts, RowMode};
+use crate::execute::rows::RowCounts;
 use crate::execute::upsert::{WhenMatched, WhenNotMatched, WhenNotMatchedBySource};
 
 /// What a write does with the rows that are there (FR-005).
@@ -46,9 +45,6 @@ impl WriteMode {
 pub struct WriteConfig {
     /// What happens to the rows that are there.
     pub mode: WriteMode,
-    /// How the write is committed; the manager's default when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub commit_strategy: Option<CommitStrategy>,
     /// Which rows an overwrite takes away, as SQL-like text; all when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overwrite_filter: Option<String>,
@@ -62,37 +58,16 @@ pub struct WriteConfig {
     pub when_not_matched: WhenNotMatched,
     /// What an upsert does with rows that only the table has.
     pub when_not_matched_by_source: WhenNotMatchedBySource,
-    /// How rows of data files are removed; what the table's properties say when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub row_mode: Option<RowMode>,
-    /// What other writers may do meanwhile; what the table's properties say when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub isolation: Option<Isolation>,
-    /// Only count what would change; nothing is written. Not for appends.
-    pub dry_run: bool,
-    /// Properties that the snapshot's summary carries.
-    pub snapshot_properties: BTreeMap<String, String>,
-    /// The snapshot is added to the table, and the branch stays where it is until it is published
-    /// (write-audit-publish). Give it a `wap.id` in `snapshot_properties`.
-    pub staged: bool,
-    /// The branch to write to; `main` when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub branch: Option<String>,
-    /// A name for this very write. The same write again, with the same key, finds the first one's snapshot
-    /// and writes nothing, so that a caller may repeat a call whose answer was lost.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 255))]
-    pub idempotency_key: Option<String>,
+    /// How the change is made and committed.
+    #[serde(flatten)]
+    pub options: ChangeOptions,
 }
 
 impl WriteConfig {
     /// Checks what can be checked without the table; one `Validation` error names all faults.
     pub fn validate(&self) -> Result<()> {
         let mut faults = Faults::default();
-        faults.check(self.branch.as_ref().is_none_or(|b| !b.is_empty()), || "branch is empty".into());
-        faults.check(self.idempotency_key.as_ref().is_none_or(|k| (1..=255).contains(&k.len())), || {
-            "idempotency_key must have 1 to 255 bytes".into()
-        });
+        self.options.check(&mut faults);
         let overwrites = self.mode == WriteMode::Overwrite;
         faults.check(overwrites || self.overwrite_filter.is_none(), || {
             "overwrite_filter is for the mode overwrite only".into()
@@ -112,7 +87,9 @@ impl WriteConfig {
             };
             what.into()
         });
-        faults.check(self.mode != WriteMode::Append || !self.dry_run, || "dry_run is not for appends".into());
+        faults.check(self.mode != WriteMode::Append || !self.options.dry_run, || {
+            "dry_run is not for appends".into()
+        });
         faults.into_result("the write configuration")
     }
 }
@@ -135,11 +112,33 @@ pub struct WriteOutcome {
     /// What became of the rows and files that were there, for everything but appends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<RowCounts>,
-    /// What an upsert did with the rows.
+    /// What an upsert or a merge did with the rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merged: Option<MergeCounts>,
     /// Whether this only says what would happen.
     pub dry_run: bool,
     /// The snapshot's summary.
     pub summary: BTreeMap<String, String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn common_options_stand_beside_the_others_and_unknown_fields_are_refused() {
+        let config: WriteConfig = serde_json::from_str(
+            r#"{"mode": "overwrite", "branch": "dev", "snapshot_properties": {"a": "b"}, "dry_run": true}"#,
+        )
+        .unwrap();
+        assert_eq!(config.options.branch.as_deref(), Some("dev"));
+        assert_eq!(config.options.snapshot_properties["a"], "b");
+        let json = serde_json::to_value(&config).unwrap();
+        assert_eq!((&json["branch"], &json["mode"]), (&"dev".into(), &"overwrite".into()));
+        assert_eq!(serde_json::from_value::<WriteConfig>(json).unwrap(), config);
+        let unknown = serde_json::from_str::<WriteConfig>(r#"{"branche": "dev"}"#).unwrap_err();
+        assert!(unknown.to_string().contains("branche"), "{unknown}");
+        let schema = serde_json::to_value(schemars::schema_for!(WriteConfig)).unwrap();
+        assert!(schema["properties"]["idempotency_key"].is_object(), "{schema}");
+    }
 }

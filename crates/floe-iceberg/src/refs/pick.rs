@@ -25,21 +25,27 @@ const REPLACE_PARTITIONS: &str = "replace-partitions";
 pub enum Pick {
     /// The branch is moved to the snapshot: it was made on top of the head.
     FastForward(Vec<TableUpdate>),
+    /// The branch has the changes already, with this snapshot: nothing is to be done.
+    Done(i64),
     /// A new snapshot with the same files.
     Commit(Box<CommitRequest>),
 }
 
 /// How the changes of `snapshot_id` get into `branch`.
 ///
-/// Fails with `SnapshotNotFound`; `Validation` when they are in the branch already, or when the snapshot is neither an
-/// append nor an overwrite of whole partitions and was not made on top of the head.
+/// A snapshot that was picked and rolled back since can be picked again.
+///
+/// Fails with `SnapshotNotFound`; `Validation` when another snapshot with the same `wap.id` is in the branch already, or
+/// when the snapshot is neither an append nor an overwrite of whole partitions and was not made on top of the head.
 pub async fn pick(base: &TableBase, branch: &str, snapshot_id: i64) -> Result<Pick> {
     let table = base.metadata();
     let snapshot = table.snapshot_by_id(snapshot_id).ok_or_else(|| {
         Error::new(ErrorKind::SnapshotNotFound, format!("there is no snapshot {snapshot_id}"))
             .with_hint("list the snapshots; it may have expired")
     })?;
-    check_new(table, branch, snapshot)?;
+    if let Some(done) = picked(table, branch, snapshot)? {
+        return Ok(Pick::Done(done));
+    }
     let head = table.snapshot_for_ref(branch).map(|s| s.snapshot_id());
     if snapshot.parent_snapshot_id() == head {
         return Ok(Pick::FastForward(move_to(table, branch, snapshot_id)?));
@@ -66,6 +72,7 @@ pub async fn pick(base: &TableBase, branch: &str, snapshot_id: i64) -> Result<Pi
         branch: branch.to_owned(),
         snapshot_properties: properties,
         token: Some(format!("pick-{snapshot_id}")),
+        fingerprint: Some(format!("pick-{snapshot_id}")),
         ..CommitRequest::new(change)
     };
     if replaces {
@@ -108,6 +115,7 @@ pub async fn cherry_pick(
             commit_updates(catalog, &base, build, retry, env).await?;
             Ok(snapshot_id)
         }
+        Pick::Done(done) => Ok(done),
         Pick::Commit(request) => {
             let request = CommitRequest { retry: *retry, ..*request };
             Ok(commit(catalog, base, request, env).await?.snapshot_id)
@@ -130,7 +138,9 @@ pub fn staged<'t>(table: &'t TableMetadata, wap_id: &str) -> Result<&'t Snapshot
 
 /// Publishes the staged snapshot with this `wap.id` on `branch` (write-audit-publish).
 ///
-/// Errors: those of [`staged`] and [`cherry_pick`]; `Validation` when it is published already.
+/// A snapshot that is published already is published no more: the snapshot that has its changes is the answer.
+///
+/// Errors: those of [`staged`] and [`cherry_pick`].
 pub async fn publish(
     catalog: &dyn CatalogClient,
     base: TableBase,
@@ -144,25 +154,26 @@ pub async fn publish(
     cherry_pick(catalog, base, branch, snapshot_id, retry, env).await
 }
 
-/// Whether the changes of `snapshot` are not in `branch` yet.
-fn check_new(table: &TableMetadata, branch: &str, snapshot: &SnapshotRef) -> Result<()> {
+/// The snapshot of `branch` that has the changes of `snapshot`. Fails with `Validation` when there are other changes with
+/// its `wap.id`.
+fn picked(table: &TableMetadata, branch: &str, snapshot: &SnapshotRef) -> Result<Option<i64>> {
     let id = snapshot.snapshot_id();
     let wap_id = snapshot.summary().additional_properties.get(WAP_ID);
     for ancestor in history(table, branch) {
         let summary = &ancestor.summary().additional_properties;
-        let there = ancestor.snapshot_id() == id
-            || summary.get(SOURCE_SNAPSHOT_ID).is_some_and(|source| *source == id.to_string())
-            || wap_id.is_some_and(|wap| {
-                summary.get(WAP_ID) == Some(wap) || summary.get(PUBLISHED_WAP_ID) == Some(wap)
-            });
-        if there {
-            let by = ancestor.snapshot_id();
+        let by = ancestor.snapshot_id();
+        if by == id || summary.get(SOURCE_SNAPSHOT_ID).is_some_and(|source| *source == id.to_string()) {
+            return Ok(Some(by));
+        }
+        let same =
+            |wap: &String| summary.get(WAP_ID) == Some(wap) || summary.get(PUBLISHED_WAP_ID) == Some(wap);
+        if wap_id.is_some_and(same) {
             return Err(Error::validation(format!(
-                "the changes of snapshot {id} are in '{branch}' already, with snapshot {by}"
+                "changes with the wap.id of snapshot {id} are in '{branch}' already, with snapshot {by}"
             )));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// The files that a snapshot added and removed.

@@ -1,31 +1,116 @@
 //! Expressions over a row of a source and a row of a table, side by side.
 
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use arrow_arith::boolean::or_kleene;
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type};
-use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch};
-use arrow_buffer::BooleanBuffer;
-use arrow_ord::ord::make_comparator;
-use arrow_schema::{ArrowError, DataType, SortOptions};
-use floe_core::{Error, ErrorKind, Result};
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow_schema::DataType;
+use floe_core::Result;
 
-use crate::eval::column_by_field_id;
+use super::evaluate::{self, arrow};
+use crate::expr::CompareOp;
 
-/// An expression over a pair of rows, with all names resolved.
+/// An expression over a pair of rows, with all names resolved and all types fitted to each other: conversions are
+/// written out as [`RowExpr::Cast`].
 #[derive(Debug, Clone)]
 pub enum RowExpr {
     /// A column of the source, by position.
     Source(usize),
     /// A column of the table, by field id.
     Target(i32),
+    /// The same value for every pair: an array of one.
+    Literal(ArrayRef),
+    /// A field of a struct, by position; NULL where the struct is.
+    Field(Box<RowExpr>, usize),
+    /// A value of another type. A value that the type cannot hold is an error.
+    Cast {
+        /// The value.
+        value: Box<RowExpr>,
+        /// The type that it becomes.
+        to: DataType,
+    },
+    /// Two numbers of one type, or two decimals. What the result's type cannot hold, and division by zero, are errors.
+    Arithmetic(Arithmetic, Box<RowExpr>, Box<RowExpr>),
+    /// The number with the other sign.
+    Negate(Box<RowExpr>),
+    /// Two values of one type, or two decimals, compared; unknown if one is NULL. NaN is neither less than, equal to, nor
+    /// greater than anything.
+    Compare(CompareOp, Box<RowExpr>, Box<RowExpr>),
     /// Whether two values differ. NULL does not differ from NULL, nor NaN from NaN. Never NULL itself.
     Distinct(Box<RowExpr>, Box<RowExpr>),
-    /// Whether any of these is true; unknown if none is, and one is unknown.
+    /// Whether the value is NULL.
+    IsNull(Box<RowExpr>),
+    /// Whether the value is NaN; false for NULL.
+    IsNan(Box<RowExpr>),
+    /// Whether the value is one of a list of its type; unknown if it is NULL, or is none of them and NULL is.
+    In(Box<RowExpr>, ArrayRef),
+    /// Whether text is like a pattern of `%`, `_` and `\`.
+    Like {
+        /// The text.
+        value: Box<RowExpr>,
+        /// The pattern.
+        pattern: Box<RowExpr>,
+        /// Whether upper and lower case are the same.
+        ignore_case: bool,
+    },
+    /// The opposite; unknown stays unknown.
+    Not(Box<RowExpr>),
+    /// Whether all of these are true; unknown if none is false, and one is unknown. Later ones are not evaluated for rows
+    /// for which one is false.
+    And(Vec<RowExpr>),
+    /// Whether any of these is true; unknown if none is, and one is unknown. Later ones are not evaluated for rows for
+    /// which one is true.
     Or(Vec<RowExpr>),
+    /// The value of the first branch whose condition is true. A value is evaluated only for the rows it is taken for.
+    Case {
+        /// Conditions, each with the value that goes with it.
+        branches: Vec<(RowExpr, RowExpr)>,
+        /// The value if no condition is true.
+        otherwise: Box<RowExpr>,
+    },
+    /// The first value that is not NULL. Later ones are not evaluated for rows that have it already.
+    Coalesce(Vec<RowExpr>),
+    /// A function of its arguments.
+    Call(Function, Vec<RowExpr>),
+}
+
+/// Arithmetic of two numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// `+`
+    Add,
+    /// `-`
+    Subtract,
+    /// `*`
+    Multiply,
+    /// `/`
+    Divide,
+    /// `%`: the rest has the sign of the first number.
+    Remainder,
+}
+
+/// A function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Function {
+    /// The number without its sign.
+    Abs,
+    /// Text in upper case.
+    Upper,
+    /// Text in lower case.
+    Lower,
+    /// Text without spaces at both ends.
+    Trim,
+    /// Text without spaces at its start.
+    TrimStart,
+    /// Text without spaces at its end.
+    TrimEnd,
+    /// How many characters text has.
+    Length,
+    /// Texts put together; NULL if one is.
+    Concat,
+    /// The greatest value that is not NULL; NaN is greater than any number.
+    Greatest,
+    /// The least value that is not NULL; NaN is greater than any number.
+    Least,
 }
 
 /// Rows of a source and of a table, as many of the one as of the other.
@@ -57,107 +142,118 @@ impl RowExpr {
     /// The value for each pair.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] when a column is not among the rows.
+    /// [`floe_core::ErrorKind::Validation`] for a value that cannot be computed (a number too large for its type, a
+    /// division by zero, text that is no date); the error does not show it.
+    /// [`floe_core::ErrorKind::Internal`] when a column is not among the rows.
     pub fn evaluate(&self, pair: &RowPair) -> Result<ArrayRef> {
-        match self {
-            Self::Source(index) => {
-                let batch = pair.source.as_ref().filter(|batch| *index < batch.num_columns());
-                batch.map(|batch| batch.column(*index).clone()).ok_or_else(|| missing("source"))
-            }
-            Self::Target(id) => {
-                let column = pair.target.as_ref().and_then(|batch| column_by_field_id(batch, *id));
-                column.ok_or_else(|| missing("table"))
-            }
-            Self::Distinct(a, b) => Ok(Arc::new(distinct(&a.evaluate(pair)?, &b.evaluate(pair)?)?)),
-            Self::Or(parts) => {
-                let mut result = BooleanArray::new(BooleanBuffer::new_unset(pair.rows), None);
-                for part in parts {
-                    if result.true_count() == pair.rows {
-                        break;
-                    }
-                    result = or_kleene(&result, part.evaluate(pair)?.as_boolean()).map_err(arrow)?;
-                }
-                Ok(Arc::new(result))
-            }
-        }
+        evaluate::evaluate(self, pair)
+    }
+
+    /// Where the value, a boolean, is true: neither false nor unknown. Never NULL.
+    ///
+    /// # Errors
+    /// As [`RowExpr::evaluate`].
+    pub fn is_true(&self, pair: &RowPair) -> Result<BooleanArray> {
+        use arrow_array::cast::AsArray;
+        Ok(crate::eval::keep(self.evaluate(pair)?.as_boolean()))
     }
 
     /// The field ids of the table's columns that are looked at.
     pub fn target_fields(&self, out: &mut BTreeSet<i32>) {
-        match self {
-            Self::Source(_) => {}
-            Self::Target(id) => {
+        self.visit(&mut |expr| {
+            if let Self::Target(id) = expr {
                 out.insert(*id);
             }
-            Self::Distinct(a, b) => {
-                a.target_fields(out);
-                b.target_fields(out);
-            }
-            Self::Or(parts) => parts.iter().for_each(|part| part.target_fields(out)),
-        }
+        });
     }
 
     /// Whether columns of the source are looked at.
     pub fn reads_source(&self) -> bool {
+        let mut reads = false;
+        self.visit(&mut |expr| reads |= matches!(expr, Self::Source(_)));
+        reads
+    }
+
+    /// Whether columns of the table are looked at.
+    pub fn reads_target(&self) -> bool {
+        let mut reads = false;
+        self.visit(&mut |expr| reads |= matches!(expr, Self::Target(_)));
+        reads
+    }
+
+    /// Whether evaluating it can fail for some value.
+    pub(super) fn may_fail(&self) -> bool {
+        let mut may = false;
+        self.visit(&mut |expr| {
+            may |= matches!(
+                expr,
+                Self::Cast { .. } | Self::Arithmetic(..) | Self::Negate(_) | Self::Call(Function::Abs, _)
+            );
+        });
+        may
+    }
+
+    /// Gives every expression in this one, itself first, to `each`.
+    fn visit(&self, each: &mut dyn FnMut(&Self)) {
+        each(self);
         match self {
-            Self::Source(_) => true,
-            Self::Target(_) => false,
-            Self::Distinct(a, b) => a.reads_source() || b.reads_source(),
-            Self::Or(parts) => parts.iter().any(Self::reads_source),
+            Self::Source(_) | Self::Target(_) | Self::Literal(_) => {}
+            Self::Field(value, _)
+            | Self::Cast { value, .. }
+            | Self::Negate(value)
+            | Self::IsNull(value)
+            | Self::IsNan(value)
+            | Self::In(value, _)
+            | Self::Not(value) => value.visit(each),
+            Self::Arithmetic(_, a, b)
+            | Self::Compare(_, a, b)
+            | Self::Distinct(a, b)
+            | Self::Like { value: a, pattern: b, .. } => {
+                a.visit(each);
+                b.visit(each);
+            }
+            Self::And(parts) | Self::Or(parts) | Self::Coalesce(parts) | Self::Call(_, parts) => {
+                parts.iter().for_each(|part| part.visit(each));
+            }
+            Self::Case { branches, otherwise } => {
+                for (condition, value) in branches {
+                    condition.visit(each);
+                    value.visit(each);
+                }
+                otherwise.visit(each);
+            }
         }
     }
-}
 
-fn missing(whose: &str) -> Error {
-    Error::new(ErrorKind::Internal, format!("a column of the {whose} was not read"))
-}
-
-pub(super) fn arrow(error: ArrowError) -> Error {
-    match error {
-        ArrowError::ExternalError(source) => match source.downcast_ref::<Error>() {
-            Some(error) => error.clone(),
-            None => Error::new(ErrorKind::Internal, "evaluating over rows failed"),
-        },
-        // The text may quote a value.
-        _ => Error::new(ErrorKind::Internal, "evaluating over rows failed"),
+    /// Gives every column of the source another position.
+    pub(super) fn move_source(&mut self, to: &dyn Fn(usize) -> usize) {
+        match self {
+            Self::Source(index) => *index = to(*index),
+            Self::Target(_) | Self::Literal(_) => {}
+            Self::Field(value, _)
+            | Self::Cast { value, .. }
+            | Self::Negate(value)
+            | Self::IsNull(value)
+            | Self::IsNan(value)
+            | Self::In(value, _)
+            | Self::Not(value) => value.move_source(to),
+            Self::Arithmetic(_, a, b)
+            | Self::Compare(_, a, b)
+            | Self::Distinct(a, b)
+            | Self::Like { value: a, pattern: b, .. } => {
+                a.move_source(to);
+                b.move_source(to);
+            }
+            Self::And(parts) | Self::Or(parts) | Self::Coalesce(parts) | Self::Call(_, parts) => {
+                parts.iter_mut().for_each(|part| part.move_source(to));
+            }
+            Self::Case { branches, otherwise } => {
+                for (condition, value) in branches {
+                    condition.move_source(to);
+                    value.move_source(to);
+                }
+                otherwise.move_source(to);
+            }
+        }
     }
-}
-
-/// Where values differ, NULL and NaN being values like others.
-fn distinct(a: &ArrayRef, b: &ArrayRef) -> Result<BooleanArray> {
-    let nested = a.data_type().is_nested();
-    if !nested && a.null_count() == 0 && b.null_count() == 0 && !a.data_type().is_floating() {
-        return arrow_ord::cmp::neq(a, b).map_err(arrow);
-    }
-    if !nested && !a.data_type().is_floating() {
-        return arrow_ord::cmp::distinct(a, b).map_err(arrow);
-    }
-    let (a, b) = (without_variants(a), without_variants(b));
-    let compare = make_comparator(&a, &b, SortOptions::default()).map_err(arrow)?;
-    Ok(BooleanArray::new(
-        BooleanBuffer::collect_bool(a.len(), |row| compare(row, row) != Ordering::Equal),
-        None,
-    ))
-}
-
-/// The same values with one bit pattern for all NaNs, and one for both zeros; other types as they are.
-pub fn without_variants(array: &ArrayRef) -> ArrayRef {
-    match array.data_type() {
-        DataType::Float32 => Arc::new(
-            array
-                .as_primitive::<Float32Type>()
-                .unary::<_, Float32Type>(|v| if v.is_nan() { f32::NAN } else { v + 0.0 }),
-        ),
-        DataType::Float64 => Arc::new(
-            array
-                .as_primitive::<Float64Type>()
-                .unary::<_, Float64Type>(|v| if v.is_nan() { f64::NAN } else { v + 0.0 }),
-        ),
-        _ => array.clone(),
-    }
-}
-
-/// True where a result is neither false nor unknown.
-pub(super) fn is_true(result: &BooleanArray) -> BooleanArray {
-    crate::eval::keep(result)
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use arrow_array::cast::AsArray;
 use arrow_array::{Array, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::SchemaRef;
 use floe_core::{Error, ErrorKind, Result};
 
-use super::row_expr::{RowExpr, RowPair, arrow, is_true};
+use super::evaluate::arrow;
+use super::row_expr::{RowExpr, RowPair};
 
 /// What becomes of the rows of a source and of a table that are joined. In each list, the first rule whose condition is
 /// true decides about a row; a row that no rule decides about stays as it is, or is not inserted.
@@ -69,6 +69,16 @@ impl Rule {
         Self { condition: None, action }
     }
 
+    /// Gives every column of the source another position.
+    pub(super) fn move_source(&mut self, to: &dyn Fn(usize) -> usize) {
+        if let Some(condition) = &mut self.condition {
+            condition.move_source(to);
+        }
+        if let Action::Write(columns) = &mut self.action {
+            columns.iter_mut().for_each(|column| column.move_source(to));
+        }
+    }
+
     fn expressions(&self) -> impl Iterator<Item = &RowExpr> {
         let written = match &self.action {
             Action::Write(columns) => columns.as_slice(),
@@ -107,7 +117,7 @@ pub fn apply(rules: &[Rule], pair: &RowPair, schema: &SchemaRef) -> Result<Appli
         }
         let chosen = match &rule.condition {
             None => BooleanArray::new(BooleanBuffer::new_set(open.rows), None),
-            Some(condition) => is_true(condition.evaluate(&open)?.as_boolean()),
+            Some(condition) => condition.is_true(&open)?,
         };
         let place = |row: usize| places.as_ref().map_or(row, |places| places[row]);
         let fate = match &rule.action {
@@ -140,7 +150,7 @@ pub fn apply(rules: &[Rule], pair: &RowPair, schema: &SchemaRef) -> Result<Appli
 fn write(columns: &[RowExpr], pair: &RowPair, schema: &SchemaRef) -> Result<RecordBatch> {
     let mut arrays = Vec::with_capacity(columns.len());
     for (column, field) in columns.iter().zip(schema.fields()) {
-        let array = column.evaluate(pair)?;
+        let array = column.evaluate(pair).map_err(|e| e.context(format!("column '{}'", field.name())))?;
         let nulls = array.logical_null_count();
         if nulls > 0 && !field.is_nullable() {
             return Err(Error::new(
@@ -158,6 +168,7 @@ fn write(columns: &[RowExpr], pair: &RowPair, schema: &SchemaRef) -> Result<Reco
 mod tests {
     use std::sync::Arc;
 
+    use arrow_array::cast::AsArray;
     use arrow_array::types::{Float64Type, Int64Type};
     use arrow_array::{ArrayRef, Float64Array, Int64Array};
     use arrow_schema::{DataType, Field, Schema};

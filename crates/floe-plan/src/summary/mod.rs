@@ -11,6 +11,9 @@ use crate::change::{ChangeSet, OperationKind, RemovedFile, TableFile};
 pub const PARTITION_LIMIT: &str = "write.summary.partition-limit";
 /// The summary key of the token that names the operation which made a snapshot.
 pub const COMMIT_TOKEN: &str = "floe.commit-token";
+/// The summary key of what that operation was, for operations that the caller named: its kind, and a hash of what it
+/// aimed at.
+pub const COMMIT_OPERATION: &str = "floe.commit-operation";
 /// The summary key of the writer's name.
 pub const ENGINE_NAME: &str = "engine-name";
 /// The summary key of the writer's version.
@@ -90,6 +93,14 @@ impl ChangeSummary {
         Ok(Self { operation: change.operation, entries })
     }
 
+    /// Notes what the operation is; see [`COMMIT_OPERATION`].
+    pub fn with_operation(mut self, fingerprint: Option<&str>) -> Self {
+        if let Some(fingerprint) = fingerprint {
+            self.entries.insert(COMMIT_OPERATION.to_owned(), fingerprint.to_owned());
+        }
+        self
+    }
+
     /// The summary of a snapshot on top of one with the summary `previous`.
     ///
     /// A total that the previous snapshot does not have, or that is no number, or that would fall below zero is
@@ -120,6 +131,7 @@ pub fn check_properties(properties: &HashMap<String, String>) -> Result<()> {
     let reserved = |key: &str| {
         key == "operation"
             || key == COMMIT_TOKEN
+            || key == COMMIT_OPERATION
             || key == ENGINE_NAME
             || key == ENGINE_VERSION
             || key.starts_with(PARTITION_PREFIX)

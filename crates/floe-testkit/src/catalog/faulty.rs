@@ -233,6 +233,10 @@ impl CatalogClient for FaultyCatalog {
         self.run(Method::DropTable, self.inner.drop_table(table)).await
     }
 
+    async fn purge_table(&self, table: &TableIdent) -> Result<()> {
+        self.run(Method::DropTable, self.inner.purge_table(table)).await
+    }
+
     async fn register_table(&self, table: &TableIdent, metadata_location: &str) -> Result<LoadedTable> {
         self.run(Method::RegisterTable, self.inner.register_table(table, metadata_location)).await
     }

@@ -1,17 +1,17 @@
 //! A catalog in memory.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use floe_core::metadata_file::{self, MetadataCache};
+use floe_core::metadata_file::{PointedFiles, Written};
+use floe_core::names::{self, no_namespace, no_table, table_exists};
 use floe_core::{
-    CatalogCapabilities, CatalogClient, CatalogPlugin, CommitOutcome, Environment, Error, ErrorKind,
-    LoadedTable, PluginConfig, PluginDescriptor, PluginKind, Result, StorageClient, SystemEnvironment,
+    CatalogCapabilities, CatalogClient, CatalogPlugin, CommitOutcome, Environment, LoadedTable, PluginConfig,
+    PluginDescriptor, PluginKind, Result, StorageClient, SystemEnvironment,
 };
 use iceberg::io::FileIO;
-use iceberg::spec::{TableMetadata, TableMetadataRef};
 use iceberg::{Namespace, NamespaceIdent, TableCreation, TableIdent, TableRequirement, TableUpdate};
 
 /// The plugin `memory`: a catalog that lives as long as its clients. Each `connect` makes a new one.
@@ -48,7 +48,7 @@ impl CatalogPlugin for MemoryCatalogPlugin {
 #[derive(Clone)]
 pub struct MemoryCatalog {
     state: Arc<Mutex<State>>,
-    metadata: Arc<MetadataCache>,
+    files: Arc<PointedFiles>,
     env: Arc<dyn Environment>,
     file_io: FileIO,
     warehouse: String,
@@ -65,7 +65,7 @@ impl MemoryCatalog {
     pub fn new(storage: &dyn StorageClient, env: Arc<dyn Environment>) -> Self {
         Self {
             state: Arc::default(),
-            metadata: Arc::default(),
+            files: Arc::new(PointedFiles::new(storage.file_io(), env.clone())),
             env,
             file_io: storage.file_io(),
             warehouse: storage.warehouse().trim_end_matches('/').to_owned(),
@@ -74,7 +74,20 @@ impl MemoryCatalog {
 
     /// Another client of the same catalog with a metadata cache of its own, as another process has.
     pub fn another_client(&self) -> Self {
-        Self { metadata: Arc::default(), ..self.clone() }
+        let files = PointedFiles::new(self.file_io.clone(), self.env.clone());
+        Self { files: Arc::new(files), ..self.clone() }
+    }
+
+    /// Another client of the same catalog, which reads and writes metadata files through `storage` and takes
+    /// their names from `env`; it has a metadata cache of its own.
+    pub fn client_over(&self, storage: &dyn StorageClient, env: Arc<dyn Environment>) -> Self {
+        Self {
+            state: self.state.clone(),
+            metadata: Arc::default(),
+            env,
+            file_io: storage.file_io(),
+            warehouse: storage.warehouse().trim_end_matches('/').to_owned(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -87,37 +100,6 @@ impl MemoryCatalog {
 
     fn head(&self, table: &TableIdent) -> Result<String> {
         self.lock().tables.get(table).cloned().ok_or_else(|| no_table(table))
-    }
-
-    async fn read(&self, table: &TableIdent, location: &str) -> Result<TableMetadataRef> {
-        self.metadata.get_or_read(&self.file_io, location).await.map_err(|e| match e.kind() {
-            ErrorKind::FileNotFound => {
-                Error::new(ErrorKind::Corrupted, format!("the metadata file {location} is missing"))
-                    .with_table(table)
-                    .with_source(e)
-            }
-            _ => e.with_table(table),
-        })
-    }
-
-    /// The next metadata file of a table, its UUID drawn from the environment.
-    fn next_location(&self, metadata: &TableMetadata, previous: Option<&str>) -> Result<String> {
-        metadata_file::next_location_with(metadata, previous, self.env.random_uuid())
-    }
-
-    async fn sweep(&self, location: &str) {
-        if let Err(error) = self.file_io.delete(location).await {
-            tracing::warn!(location, kind = %error.kind(), "a metadata file that is not used stays behind");
-        }
-    }
-
-    fn loaded(&self, table: &TableIdent, location: String, metadata: TableMetadataRef) -> LoadedTable {
-        LoadedTable {
-            ident: table.clone(),
-            metadata,
-            metadata_location: location,
-            file_io: self.file_io.clone(),
-        }
     }
 }
 
@@ -163,6 +145,7 @@ impl CatalogClient for MemoryCatalog {
             rename_table: true,
             register_table: true,
             shared: false,
+            ..Default::default()
         }
     }
 
@@ -172,15 +155,7 @@ impl CatalogClient for MemoryCatalog {
         if let Some(parent) = parent {
             state.require(parent)?;
         }
-        let above: &[String] = parent.map_or(&[], |p| p);
-        let depth = above.len() + 1;
-        let children: BTreeSet<&[String]> = state
-            .namespaces
-            .keys()
-            .filter(|n| n.len() >= depth && n.starts_with(above))
-            .map(|n| &n[..depth])
-            .collect();
-        children.into_iter().map(|name| Ok(NamespaceIdent::from_strs(name)?)).collect()
+        names::children(parent, state.namespaces.keys())
     }
 
     async fn create_namespace(
@@ -192,10 +167,7 @@ impl CatalogClient for MemoryCatalog {
         self.turn().await;
         let mut state = self.lock();
         if state.exists(namespace) {
-            return Err(Error::new(
-                ErrorKind::NamespaceAlreadyExists,
-                format!("namespace '{namespace}' is there already"),
-            ));
+            return Err(names::namespace_exists(namespace));
         }
         state.namespaces.insert(namespace.to_vec(), properties.clone());
         Ok(Namespace::with_properties(namespace.clone(), properties))
@@ -220,9 +192,7 @@ impl CatalogClient for MemoryCatalog {
         set: HashMap<String, String>,
         remove: Vec<String>,
     ) -> Result<()> {
-        if let Some(key) = remove.iter().find(|key| set.contains_key(*key)) {
-            return Err(Error::validation(format!("property '{key}' is both set and removed")));
-        }
+        names::check_properties(&set, &remove)?;
         self.turn().await;
         let mut state = self.lock();
         state.require(namespace)?;
@@ -240,8 +210,7 @@ impl CatalogClient for MemoryCatalog {
         let has_child =
             state.namespaces.keys().any(|n| n.len() > namespace.len() && n.starts_with(namespace));
         if has_table || has_child {
-            let message = format!("namespace '{namespace}' is not empty");
-            return Err(Error::new(ErrorKind::NamespaceNotEmpty, message));
+            return Err(names::namespace_not_empty(namespace));
         }
         state.namespaces.remove(&namespace[..]);
         Ok(())
@@ -275,26 +244,18 @@ impl CatalogClient for MemoryCatalog {
             }
         }
         let default = || format!("{}/{}/{}", self.warehouse, namespace.join("."), table.name());
-        creation.location = Some(creation.location.unwrap_or_else(default).trim_end_matches('/').to_owned());
-        let metadata = metadata_file::create(creation).map_err(|e| e.with_table(&table))?;
-        let location = self.next_location(&metadata, None)?;
-        metadata_file::write(&self.file_io, &location, &metadata).await.map_err(|e| e.with_table(&table))?;
-        self.turn().await;
-        let inserted = self.lock().insert(&table, &location);
-        if let Err(error) = inserted {
-            self.sweep(&location).await;
-            return Err(error);
-        }
-        let metadata = TableMetadataRef::new(metadata);
-        self.metadata.put(&location, metadata.clone());
-        Ok(self.loaded(&table, location, metadata))
+        creation.location = Some(creation.location.unwrap_or_else(default));
+        let insert = async |written: Written| {
+            self.turn().await;
+            self.lock().insert(&table, &written.location)
+        };
+        self.files.create(&table, creation, insert).await
     }
 
     async fn load_table(&self, table: &TableIdent) -> Result<LoadedTable> {
         self.turn().await;
         let location = self.head(table)?;
-        let metadata = self.read(table, &location).await?;
-        Ok(self.loaded(table, location, metadata))
+        self.files.load(table, location).await
     }
 
     async fn rename_table(&self, from: &TableIdent, to: &TableIdent) -> Result<()> {
@@ -319,10 +280,9 @@ impl CatalogClient for MemoryCatalog {
         check_name(table)?;
         self.turn().await;
         self.lock().require(table.namespace())?;
-        let read = self.metadata.get_or_read(&self.file_io, metadata_location).await;
-        let metadata = read.map_err(|e| e.with_table(table))?;
+        let loaded = self.files.open(table, metadata_location).await?;
         self.lock().insert(table, metadata_location)?;
-        Ok(self.loaded(table, metadata_location.to_owned(), metadata))
+        Ok(loaded)
     }
 
     async fn commit(
@@ -333,66 +293,26 @@ impl CatalogClient for MemoryCatalog {
     ) -> Result<CommitOutcome> {
         self.turn().await;
         let head = self.head(table)?;
-        let current = self.read(table, &head).await?;
-        let metadata = match metadata_file::apply(table, &current, &head, requirements, updates) {
-            Ok(metadata) => metadata,
-            Err(e) if e.kind() == ErrorKind::CommitConflict => return Ok(CommitOutcome::Conflict(e)),
-            Err(e) => return Err(e),
-        };
-        if updates.is_empty() {
-            return Ok(CommitOutcome::Committed(self.loaded(table, head, current)));
-        }
-        let next = self.next_location(&metadata, Some(&head))?;
-        let text = self
-            .metadata
-            .write_next(&self.file_io, (&head, &current), (&next, &metadata), updates)
-            .await
-            .map_err(|e| e.with_table(table))?;
-        self.turn().await;
-        let swapped = match self.lock().tables.get_mut(table) {
-            Some(location) if *location == head => {
-                location.clone_from(&next);
-                Ok(true)
+        let swap = async |written: Written| {
+            self.turn().await;
+            match self.lock().tables.get_mut(table) {
+                Some(location) if *location == head => {
+                    *location = written.location;
+                    Ok(true)
+                }
+                Some(_) => Ok(false),
+                None => Err(no_table(table)),
             }
-            Some(_) => Ok(false),
-            None => Err(no_table(table)),
         };
-        if matches!(swapped, Ok(true)) {
-            let metadata = TableMetadataRef::new(metadata);
-            self.metadata.put_written(&next, metadata.clone(), text);
-            return Ok(CommitOutcome::Committed(self.loaded(table, next, metadata)));
-        }
-        self.sweep(&next).await;
-        swapped.map(|_| {
-            let error = Error::new(ErrorKind::CommitConflict, "another commit came first");
-            CommitOutcome::Conflict(error.with_table(table).with_hint("load the table and try again"))
-        })
+        self.files.commit(table, &head, requirements, updates, swap).await
     }
 }
 
+/// Namespaces are joined by dots in the default location.
 fn check_namespace(namespace: &NamespaceIdent) -> Result<()> {
-    if namespace.is_empty() || namespace.iter().any(|part| part.is_empty() || part.contains('.')) {
-        return Err(Error::validation("each part of a namespace needs a name without dots"));
-    }
-    Ok(())
+    names::check_namespace(namespace, &['.'])
 }
 
 fn check_name(table: &TableIdent) -> Result<()> {
-    check_namespace(table.namespace())?;
-    if table.name().is_empty() {
-        return Err(Error::validation("a table needs a name"));
-    }
-    Ok(())
-}
-
-fn no_table(table: &TableIdent) -> Error {
-    Error::new(ErrorKind::NoSuchTable, "there is no such table").with_table(table)
-}
-
-fn table_exists(table: &TableIdent) -> Error {
-    Error::new(ErrorKind::TableAlreadyExists, "the table is there already").with_table(table)
-}
-
-fn no_namespace(namespace: &NamespaceIdent) -> Error {
-    Error::new(ErrorKind::NoSuchNamespace, format!("there is no namespace '{namespace}'"))
+    names::check_table(table, &['.'])
 }

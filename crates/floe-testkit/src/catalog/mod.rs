@@ -2,6 +2,8 @@
 
 mod faulty;
 mod memory;
+mod scoped;
 
 pub use faulty::{Fault, FaultPlan, FaultyCatalog, Method};
 pub use memory::{MemoryCatalog, MemoryCatalogPlugin};
+pub use scoped::ScopedCatalog;

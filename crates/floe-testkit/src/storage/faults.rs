@@ -170,7 +170,7 @@ impl FaultPlan {
 }
 
 /// A call that was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Call {
     /// Its kind.
     pub operation: Operation,

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use floe_core::{Environment, FileEntry, Result, StorageCapabilities, StorageClient, SystemEnvironment};
-use futures::StreamExt;
 use futures::stream::BoxStream;
-use iceberg::io::{FileIO, FileIOBuilder};
+use iceberg::io::FileIO;
 
 use super::faults::{Call, FaultPlan, Faults, Operation};
-use super::faulty_io::{FaultyFactory, Shared};
+use super::hooked::{After, HookedStorage, StorageHook};
 
 /// Wraps a storage and lets its calls fail as a [`FaultPlan`] says; without rules it behaves as what it wraps.
 ///
@@ -30,9 +30,27 @@ use super::faulty_io::{FaultyFactory, Shared};
 /// ```
 #[derive(Debug, Clone)]
 pub struct FaultyStorage {
-    inner: Arc<dyn StorageClient>,
-    shared: Arc<Shared>,
-    file_io: FileIO,
+    hooked: HookedStorage,
+    planned: Arc<Planned>,
+}
+
+/// A plan, and the clock that delays are on.
+#[derive(Debug)]
+struct Planned {
+    faults: Faults,
+    environment: Arc<dyn Environment>,
+}
+
+#[async_trait]
+impl StorageHook for Planned {
+    async fn before(&self, call: &Call, bytes: u64) -> Result<After> {
+        let mut verdict = self.faults.decide(call.operation, &call.location, bytes);
+        if verdict.delay_ms > 0 {
+            self.environment.sleep(Duration::from_millis(verdict.delay_ms)).await;
+        }
+        let after = After { error: verdict.after, truncate: verdict.truncate };
+        verdict.before.take().map_or(Ok(after), Err)
+    }
 }
 
 impl FaultyStorage {
@@ -47,82 +65,49 @@ impl FaultyStorage {
         plan: FaultPlan,
         environment: Arc<dyn Environment>,
     ) -> Self {
-        let shared = Arc::new(Shared { file_io: inner.file_io(), faults: Faults::new(plan), environment });
-        let file_io = FileIOBuilder::new(Arc::new(FaultyFactory::new(Arc::clone(&shared)))).build();
-        Self { inner, shared, file_io }
+        let planned = Arc::new(Planned { faults: Faults::new(plan), environment });
+        Self { hooked: HookedStorage::new(inner, planned.clone()), planned }
     }
 
     /// Puts another plan in force. Calls stay on record; its rules count from here.
     pub fn set_plan(&self, plan: FaultPlan) {
-        self.shared.faults.set_plan(plan);
+        self.planned.faults.set_plan(plan);
     }
 
     /// Every call so far, in order.
     pub fn calls(&self) -> Vec<Call> {
-        self.shared.faults.calls()
+        self.planned.faults.calls()
     }
 
     /// How many calls of each kind there were.
     pub fn counts(&self) -> BTreeMap<Operation, u64> {
-        self.shared.faults.counts()
+        self.planned.faults.counts()
     }
 }
 
 #[async_trait]
 impl StorageClient for FaultyStorage {
     fn file_io(&self) -> FileIO {
-        self.file_io.clone()
+        self.hooked.file_io()
     }
 
     fn warehouse(&self) -> &str {
-        self.inner.warehouse()
+        self.hooked.warehouse()
     }
 
     fn capabilities(&self) -> StorageCapabilities {
-        self.inner.capabilities()
+        self.hooked.capabilities()
     }
 
     fn list(&self, prefix: &str) -> BoxStream<'static, Result<FileEntry>> {
-        let (inner, shared, prefix) = (Arc::clone(&self.inner), Arc::clone(&self.shared), prefix.to_owned());
-        futures::stream::once(async move {
-            match shared.enter(Operation::List, &prefix, 0).await {
-                Ok(verdict) => {
-                    let after = futures::stream::iter(verdict.after.map(Err));
-                    inner.list(&prefix).chain(after).boxed()
-                }
-                Err(e) => futures::stream::iter([Err(e)]).boxed(),
-            }
-        })
-        .flatten()
-        .boxed()
+        self.hooked.list(prefix)
     }
 
     fn delete_many(&self, locations: BoxStream<'static, String>) -> BoxStream<'static, (String, Result<()>)> {
-        let (inner, shared) = (Arc::clone(&self.inner), Arc::clone(&self.shared));
-        locations
-            .then(move |location| {
-                let (inner, shared) = (Arc::clone(&inner), Arc::clone(&shared));
-                async move {
-                    let verdict = match shared.enter(Operation::Delete, &location, 0).await {
-                        Ok(verdict) => verdict,
-                        Err(e) => return futures::stream::iter(vec![(location, Err(e))]),
-                    };
-                    let one = futures::stream::iter([location]).boxed();
-                    let mut results: Vec<_> = inner.delete_many(one).collect().await;
-                    if let (Some(error), Some((_, result))) = (verdict.after, results.last_mut()) {
-                        *result = Err(error);
-                    }
-                    futures::stream::iter(results)
-                }
-            })
-            .flatten()
-            .boxed()
+        self.hooked.delete_many(locations)
     }
 
     async fn check(&self) -> Result<()> {
-        let location = self.inner.warehouse();
-        let verdict = self.shared.enter(Operation::Check, location, 0).await?;
-        self.inner.check().await?;
-        verdict.after.map_or(Ok(()), Err)
+        self.hooked.check().await
     }
 }

@@ -42,7 +42,8 @@ async fn commits_of_one_file() {
     let started = Instant::now();
     for number in 0..20 {
         let request = world.request(&[&format!("x{number}")]);
-        let mut operation = Operation::new(request, &base, &world.env).unwrap();
+        let mut operation = Operation::new(&base, request.retry, None, None);
+        operation.add_snapshot(&base, &base, request, &world.env).unwrap();
         operation.propose(&base, 1, &world.env).await.unwrap();
     }
     println!("all but the catalog: {:?}", started.elapsed() / 20);

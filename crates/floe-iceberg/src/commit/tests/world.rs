@@ -43,6 +43,8 @@ pub(crate) struct World {
     table: Mutex<LoadedTable>,
     fates: Mutex<VecDeque<Fate>>,
     loads_that_fail: Mutex<u32>,
+    /// What another writer does before the next load.
+    before_load: Mutex<Vec<TableUpdate>>,
     /// Where writers queue, if they do.
     turns: Mutex<Option<Arc<tokio::sync::Mutex<()>>>>,
     proposals: Mutex<Vec<Vec<TableRequirement>>>,
@@ -88,6 +90,7 @@ impl World {
             table: Mutex::new(table),
             fates: Mutex::default(),
             loads_that_fail: Mutex::default(),
+            before_load: Mutex::default(),
             turns: Mutex::default(),
             proposals: Mutex::default(),
             cache: Arc::default(),
@@ -114,6 +117,11 @@ impl World {
 
     pub(crate) fn next_loads_fail(&self, count: u32) {
         *self.loads_that_fail.lock().unwrap() = count;
+    }
+
+    /// Another writer does this right before the table is loaded next.
+    pub(crate) fn before_next_load(&self, updates: Vec<TableUpdate>) {
+        *self.before_load.lock().unwrap() = updates;
     }
 
     pub(crate) fn proposals(&self) -> Vec<Vec<TableRequirement>> {
@@ -258,6 +266,10 @@ impl CatalogClient for World {
             *failing -= 1;
             return Err(Error::new(ErrorKind::Unavailable, "down"));
         }
+        let updates = std::mem::take(&mut *self.before_load.lock().unwrap());
+        if !updates.is_empty() {
+            self.alter(&updates);
+        }
         Ok(self.table())
     }
 
@@ -272,6 +284,7 @@ impl CatalogClient for World {
             rename_table: false,
             register_table: false,
             shared: false,
+            ..Default::default()
         }
     }
 

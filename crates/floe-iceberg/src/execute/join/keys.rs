@@ -1,6 +1,7 @@
 //! Keys: the join columns of rows, encoded so that equal keys have equal bytes.
 
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow_row::{RowConverter, Rows, SortField};
 use floe_core::{Error, ErrorKind, Result};
 use floe_plan::eval::column_by_field_id;
@@ -15,6 +16,8 @@ use super::arrow_error;
 pub(crate) struct KeyCodec {
     columns: Vec<KeyColumn>,
     converter: RowConverter,
+    /// The column of a source that tells which of its rows can match at all; all can if there is none.
+    mask: Option<usize>,
 }
 
 impl KeyCodec {
@@ -24,7 +27,17 @@ impl KeyCodec {
             Ok(SortField::new(data_type))
         });
         let converter = RowConverter::new(fields.collect::<Result<_>>()?).map_err(arrow_error)?;
-        Ok(Self { columns, converter })
+        Ok(Self { columns, converter, mask: None })
+    }
+
+    /// Of a source, only rows for which the boolean column `mask` is true match anything.
+    pub(crate) fn with_mask(self, mask: Option<usize>) -> Self {
+        Self { mask, ..self }
+    }
+
+    /// Which rows of a batch of the source can match; `None` if all can.
+    pub(crate) fn mask(&self, batch: &RecordBatch) -> Option<BooleanArray> {
+        self.mask.map(|mask| batch.column(mask).as_boolean().clone())
     }
 
     pub(crate) fn columns(&self) -> &[KeyColumn] {

@@ -45,6 +45,8 @@ pub(super) struct Part {
 pub(super) struct Divider {
     how: Divide,
     level: u32,
+    /// Rows so far.
+    taken: u64,
     open: Vec<Open>,
 }
 
@@ -66,18 +68,26 @@ impl Divider {
             Ok(Open { writer, bytes: 0, rows: 0 })
         });
         let open = open.collect::<Result<_>>()?;
-        Ok(Self { how, level, open })
+        Ok(Self { how, level, taken: 0, open })
     }
 
     pub(super) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         let codec = &self.how.codec;
         let keys = codec.encode(&codec.arrays(batch)?)?;
+        let mask = codec.mask(batch);
         let mut chosen: Vec<Vec<u32>> = vec![Vec::new(); self.open.len()];
         let shift = u64::BITS - BITS * (self.level + 1);
         for row in 0..keys.num_rows() {
-            let hash = hash(self.how.seed, keys.row(row).as_ref());
+            // Rows that match nothing go anywhere: many of them may have the same key.
+            let hash = match &mask {
+                Some(mask) if !mask.value(row) => {
+                    hash(self.how.seed, &(self.taken + row as u64).to_le_bytes())
+                }
+                _ => hash(self.how.seed, keys.row(row).as_ref()),
+            };
             chosen[(hash >> shift) as usize & (self.open.len() - 1)].push(row as u32);
         }
+        self.taken += batch.num_rows() as u64;
         for (open, rows) in self.open.iter_mut().zip(chosen) {
             if rows.is_empty() {
                 continue;

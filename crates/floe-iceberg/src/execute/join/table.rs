@@ -1,6 +1,6 @@
 //! The keys of a source in memory, to be looked up by the keys of a table.
 
-use arrow_array::RecordBatch;
+use arrow_array::{BooleanArray, RecordBatch};
 use arrow_row::Rows;
 use floe_core::{Error, ErrorKind, Result};
 
@@ -22,6 +22,10 @@ pub(crate) struct KeyTable {
     first: Vec<u32>,
     /// Whether other rows have the key of this row, for rows that are the first with it.
     shared: Vec<bool>,
+    /// For each row, the next one with the same key; empty while no two rows have one key.
+    next: Vec<u32>,
+    /// For each row that is the first with a key, the last one with it; empty as `next` is.
+    last: Vec<u32>,
     duplicates: u64,
 }
 
@@ -43,21 +47,29 @@ impl KeyTable {
             hashes: Vec::with_capacity(rows),
             first: Vec::with_capacity(rows),
             shared: vec![false; rows],
+            next: Vec::new(),
+            last: Vec::new(),
             duplicates: 0,
         };
         for batch in batches {
             let keys = codec.encode(&codec.arrays(batch)?)?;
             table.keys.push(keys);
-            table.insert_last();
+            table.insert_last(codec.mask(batch).as_ref());
         }
         Ok(table)
     }
 
-    fn insert_last(&mut self) {
+    fn insert_last(&mut self, mask: Option<&BooleanArray>) {
         let at = self.keys.len() - 1;
         let rows = self.keys[at].num_rows();
         for row in 0..rows {
             let number = self.hashes.len() as u32;
+            if mask.is_some_and(|mask| !mask.value(row)) {
+                // Has a number, and is not found by any key.
+                self.hashes.push(0);
+                self.first.push(number);
+                continue;
+            }
             let key = self.keys[at].row(row);
             let hash = hash(self.seed, key.as_ref());
             let found = self.slot(hash, key.as_ref());
@@ -67,6 +79,7 @@ impl KeyTable {
                     self.first.push(first);
                     self.shared[first as usize] = true;
                     self.duplicates += 1;
+                    self.link(first, number);
                 }
                 Err(slot) => {
                     self.slots[slot] = number;
@@ -75,6 +88,16 @@ impl KeyTable {
             }
         }
         self.starts.push(self.hashes.len() as u32);
+    }
+
+    fn link(&mut self, first: u32, number: u32) {
+        let rows = self.shared.len();
+        if self.next.is_empty() {
+            self.next = vec![EMPTY; rows];
+            self.last = (0..rows as u32).collect();
+        }
+        let last = std::mem::replace(&mut self.last[first as usize], number);
+        self.next[last as usize] = number;
     }
 
     /// The row with this key, or the slot where it would be.
@@ -123,6 +146,13 @@ impl KeyTable {
     /// Whether several rows have the key of this first row.
     pub(crate) fn is_shared(&self, number: u32) -> bool {
         self.shared[number as usize]
+    }
+
+    /// The rows with the key of this first row, in their order.
+    pub(crate) fn same_key(&self, first: u32) -> impl Iterator<Item = u32> + '_ {
+        std::iter::successors(Some(first), |number| {
+            self.next.get(*number as usize).copied().filter(|next| *next != EMPTY)
+        })
     }
 
     pub(crate) fn len(&self) -> usize {

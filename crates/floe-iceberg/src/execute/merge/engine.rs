@@ -7,17 +7,17 @@ use arrow_array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array};
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::SchemaRef as ArrowSchemaRef;
 use arrow_select::filter::filter_record_batch;
-use arrow_select::interleave::interleave_record_batch;
 use arrow_select::take::take_record_batch;
 use floe_core::{Environment, Error, ErrorKind, Result};
 use floe_plan::change::{OperationKind, TableFile};
-use floe_plan::expr::BoundExpr;
+use floe_plan::expr::{BoundExpr, Expr};
 use floe_plan::guard::{Isolation, RowOperation};
-use floe_plan::merge::{Fate, KeyColumn, MAX_LISTED, RowPair, Rule, Rules, apply, key_filter};
+use floe_plan::merge::{Fate, KeyColumn, MAX_LISTED, RowExpr, RowPair, Rule, Rules, apply, key_filter};
 use futures::{FutureExt, StreamExt};
 use iceberg::spec::{DataFile, Schema};
 use tokio::sync::mpsc;
 
+use super::pairs::{self, Matches};
 use super::target::{Reading, Target};
 use super::{MergeChange, MergeCounts};
 use crate::base::{LiveFile, TableBase};
@@ -41,7 +41,15 @@ pub(crate) struct MergeJob {
     /// The table's columns in Arrow form, with field ids.
     pub(crate) schema: ArrowSchemaRef,
     pub(crate) rules: Rules,
-    /// Whether the source may have several rows with one key, as long as none of them matches.
+    /// What else is true for rows that match.
+    pub(crate) on: Option<RowExpr>,
+    /// True for every row of the table that can match.
+    pub(crate) matching: Expr,
+    /// True for every row of the table that changes if nothing matches it.
+    pub(crate) others: Expr,
+    /// The column of the source that tells which of its rows can match at all.
+    pub(crate) mask: Option<usize>,
+    /// Whether two rows of the source with one key are an error, even if they match nothing.
     pub(crate) unique: bool,
     pub(crate) mode: RowMode,
 }
@@ -64,7 +72,9 @@ pub(crate) async fn merge_rows(
     {
         check_rewritable(base.metadata())?;
     }
-    let codec = Arc::new(KeyCodec::new(job.keys.clone())?);
+    let codec = Arc::new(KeyCodec::new(job.keys.clone())?.with_mask(job.mask));
+    let bind = |filter: &Expr| filter.bind(base.metadata().current_schema(), true);
+    let (matching, others) = (bind(&job.matching)?, bind(&job.others)?);
     // Half for the source, half for what is written.
     let memory_bytes = (options.memory_bytes / 2).max(64 << 10);
     let held = SourceOptions {
@@ -87,8 +97,20 @@ pub(crate) async fn merge_rows(
     };
     let options = RowOptions { memory_bytes, ..options.clone() };
     let max_listed = MAX_LISTED / source.passes().max(1);
-    let merge =
-        Merge { base, job, codec, target, counts, ambiguous: 0, filters: Vec::new(), max_listed, rows: None };
+    let merge = Merge {
+        base,
+        job,
+        codec,
+        target,
+        isolation,
+        counts,
+        ambiguous: 0,
+        matching,
+        others,
+        filters: Vec::new(),
+        max_listed,
+        rows: None,
+    };
     let done = merge.run(source, session.as_ref(), &options).await;
     let (mut removal, merged, filter) = WriteSession::settle(session, done).await?;
     if options.dry_run {
@@ -118,10 +140,15 @@ struct Merge<'a> {
     job: MergeJob,
     codec: Arc<KeyCodec>,
     target: Target<'a>,
+    isolation: Isolation,
     counts: MergeCounts,
     /// Rows of the table that several rows of the source match.
     ambiguous: u64,
-    /// For each pass, a filter that is true for the rows that have one of its keys.
+    /// True for every row of the table that can match.
+    matching: BoundExpr,
+    /// True for every row of the table that changes if nothing matches it.
+    others: BoundExpr,
+    /// For each pass, a filter that is true for the rows that have one of its keys, and can match.
     filters: Vec<BoundExpr>,
     /// How many different values of a key column such a filter lists.
     max_listed: usize,
@@ -163,27 +190,32 @@ impl Merge<'_> {
         };
         if self.ambiguous > 0 {
             return Err(Error::validation(format!(
-                "{} rows of the table are matched by several rows of the source",
+                "{} rows of the table would be changed by several rows of the source",
                 self.ambiguous
             ))
-            .with_hint("keep one row for each key of the source"));
+            .with_hint("keep one row of the source for each of them, or narrow the conditions"));
         }
+        let left_alone = match self.isolation {
+            Isolation::Serializable => self.target.left_alone(),
+            Isolation::Snapshot => Vec::new(),
+        };
         let found = self.target.into_found()?;
         let mut removal = match found {
             Some(found) => remove(base, session, found, mode, options).await?,
             None => Removal::default(),
         };
+        removal.read.extend(left_alone);
         let counts = &mut removal.counts;
         counts.rows_added = self.counts.rows_updated + self.counts.rows_inserted;
         counts.files_added += files.len() as u64;
         counts.bytes_added += files.iter().map(DataFile::file_size_in_bytes).sum::<u64>();
         let spec_id = base.metadata().default_partition_spec_id();
         removal.added.extend(files.into_iter().map(|file| TableFile { spec_id, file }));
-        // Rows that match nothing are looked at too, if they are to be changed: any new row counts then.
-        let filter = match self.job.rules.not_matched_by_source.is_empty() {
-            true => BoundExpr::any(self.filters),
-            false => BoundExpr::True,
-        };
+        // Rows that match nothing are looked at too, if they are to be changed: such new rows count then.
+        if !self.job.rules.not_matched_by_source.is_empty() {
+            self.filters.push(self.others);
+        }
+        let filter = BoundExpr::any(self.filters);
         Ok((removal, self.counts, filter))
     }
 
@@ -205,14 +237,30 @@ impl Merge<'_> {
 
     /// Joins rows of the source that are in memory.
     async fn pass(&mut self, batches: &[RecordBatch], table: &Arc<KeyTable>) -> Result<()> {
-        let arrays = batches.iter().map(|batch| self.codec.arrays(batch)).collect::<Result<Vec<_>>>()?;
+        let arrays = batches.iter().map(|batch| {
+            let mut arrays = self.codec.arrays(batch)?;
+            if let Some(mask) = self.codec.mask(batch) {
+                let can_match =
+                    |array: &ArrayRef| arrow_select::filter::filter(array, &mask).map_err(arrow_error);
+                arrays = arrays.iter().map(can_match).collect::<Result<_>>()?;
+            }
+            Ok(arrays)
+        });
+        let arrays = arrays.collect::<Result<Vec<_>>>()?;
         let keys: Vec<Vec<ArrayRef>> = (0..self.job.keys.len())
             .map(|column| arrays.iter().map(|arrays| arrays[column].clone()).collect())
             .collect();
-        let prune = key_filter(&self.job.keys, &keys, self.max_listed);
+        let keyed = key_filter(&self.job.keys, &keys, self.max_listed);
+        let prune = BoundExpr::all([keyed, self.matching.clone()]);
         self.filters.push(prune.clone());
         drop(keys);
-        let columns = self.columns(&self.job.rules.matched);
+        let mut columns = self.columns(&self.job.rules.matched, true);
+        if let Some(on) = &self.job.on {
+            let mut needed = BTreeSet::new();
+            on.target_fields(&mut needed);
+            let more = top_columns(self.base.metadata().current_schema(), &needed);
+            columns.extend(more.into_iter().filter(|name| !columns.contains(name)).collect::<Vec<_>>());
+        }
         let Reading { tasks, batches: mut rows } =
             self.target.probe(columns, prune, &self.codec, table).await?;
         let mut matched = vec![false; table.len()];
@@ -225,9 +273,10 @@ impl Merge<'_> {
         Ok(())
     }
 
-    /// The names of the columns to read: those of the key, and those that `rules` look at.
-    fn columns(&self, rules: &[Rule]) -> Vec<String> {
-        let mut columns: Vec<String> = self.job.keys.iter().map(|key| key.name.clone()).collect();
+    /// The names of the columns to read: those of the key if `keyed`, and those that `rules` look at.
+    fn columns(&self, rules: &[Rule], keyed: bool) -> Vec<String> {
+        let keys = self.job.keys.iter().filter(|_| keyed);
+        let mut columns: Vec<String> = keys.map(|key| key.name.clone()).collect();
         let needed = Rule::target_fields(rules);
         let schema = self.base.metadata().current_schema();
         for name in top_columns(schema, &needed) {
@@ -248,35 +297,20 @@ impl Merge<'_> {
         matched: &mut [bool],
     ) -> Result<()> {
         let keys = self.codec.encode(&self.codec.arrays(batch)?)?;
-        let (mut rows, mut found) = (Vec::new(), Vec::new());
-        for row in 0..batch.num_rows() {
-            if let Some(number) = table.find(keys.row(row).as_ref()) {
-                matched[number as usize] = true;
-                self.ambiguous += u64::from(table.is_shared(number) && !self.job.rules.matched.is_empty());
-                rows.push(row as u32);
-                found.push(table.location(number));
-            }
-        }
+        let find = |row: usize| table.find(keys.row(row).as_ref());
+        let Matches { rows, fates, written, ambiguous, .. } =
+            pairs::join(&self.job, batch, source, table, find, matched)?;
+        self.ambiguous += ambiguous;
         if rows.is_empty() || self.ambiguous > 0 {
             return Ok(());
         }
-        let rules = &self.job.rules.matched;
+        let (task, _) = places(batch);
         let target = match rows.len() == batch.num_rows() {
             true => batch.clone(),
             false => take_record_batch(batch, &UInt32Array::from(rows)).map_err(arrow_error)?,
         };
-        let source = if Rule::read_source(rules) {
-            let batches: Vec<&RecordBatch> = source.iter().collect();
-            Some(interleave_record_batch(&batches, &found).map_err(arrow_error)?)
-        } else {
-            None
-        };
-        let pair = RowPair { source, target: Some(target), rows: found.len() };
-        let applied = apply(rules, &pair, &self.job.schema)?;
-        let (task, _) = places(batch);
-        let target = pair.target.as_ref().unwrap_or(batch);
-        self.settle(task, tasks, target, &applied.fates)?;
-        self.send(applied.written).await
+        self.settle(task, tasks, &target, &fates)?;
+        self.send(written).await
     }
 
     /// Notes and counts what became of rows of the table.
@@ -315,7 +349,12 @@ impl Merge<'_> {
     ) -> Result<()> {
         for (index, batch) in batches.iter().enumerate() {
             let start = table.start(index);
-            let new = |row: usize| !matched[table.first(start + row as u32) as usize];
+            let new = |row: usize| {
+                let number = start + row as u32;
+                // With a further condition each row matches for itself, else as all with its key.
+                let stands_for = if self.job.on.is_some() { number } else { table.first(number) };
+                !matched[stands_for as usize]
+            };
             let new = BooleanArray::new(BooleanBuffer::collect_bool(batch.num_rows(), new), None);
             let rows = match new.true_count() {
                 0 => continue,
@@ -333,8 +372,8 @@ impl Merge<'_> {
 
     /// Applies the rules for rows of the table that match nothing.
     async fn not_matched_by_source(&mut self) -> Result<()> {
-        let columns = self.columns(&self.job.rules.not_matched_by_source);
-        let Reading { tasks, mut batches } = self.target.all(columns).await?;
+        let columns = self.columns(&self.job.rules.not_matched_by_source, false);
+        let Reading { tasks, mut batches } = self.target.matching(columns, self.job.others.clone()).await?;
         while let Some(batch) = batches.stream.next().await {
             let batch = batch?;
             let (task, positions) = places(&batch);

@@ -4,7 +4,12 @@ mod counts;
 mod engine;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod pairs;
+mod statement;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub use counts::{MergeChange, MergeCounts};
 pub(crate) use engine::{MergeJob, merge_rows};
+pub use statement::{MergeOptions, merge};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use arrow_array::BooleanArray;
 use arrow_buffer::BooleanBuffer;
 use floe_core::Result;
-use floe_plan::expr::BoundExpr;
+use floe_plan::expr::{BoundExpr, Expr};
+use floe_plan::guard::ReadFile;
 use futures::StreamExt;
 use iceberg::spec::MAIN_BRANCH;
 
@@ -74,7 +75,9 @@ impl<'a> Target<'a> {
         codec: &Arc<KeyCodec>,
         table: &Arc<KeyTable>,
     ) -> Result<Reading> {
-        let planned = self.plan(columns, Some(prune.clone())).await?;
+        let request = ScanRequest { columns: Some(columns), ..self.request.clone() };
+        let wanted = RowsWanted::Filter(Some(prune.clone()));
+        let planned = plan_files(self.base, &request, Some(wanted)).await?;
         let (codec, table) = (codec.clone(), table.clone());
         let probe = Probe {
             prune,
@@ -89,9 +92,11 @@ impl<'a> Target<'a> {
         Ok(self.read(reader, planned))
     }
 
-    /// All rows.
-    pub(super) async fn all(&mut self, columns: Vec<String>) -> Result<Reading> {
-        let planned = self.plan(columns, None).await?;
+    /// The rows for which `filter` is true.
+    pub(super) async fn matching(&mut self, columns: Vec<String>, filter: Expr) -> Result<Reading> {
+        let filter = (filter != Expr::True).then_some(filter);
+        let request = ScanRequest { columns: Some(columns), filter, ..self.request.clone() };
+        let planned = plan_files(self.base, &request, None).await?;
         let reader = RowReader::new(&self.base.table.file_io, &planned.plan, &self.metrics)?;
         Ok(self.read(reader, planned))
     }
@@ -103,11 +108,6 @@ impl<'a> Target<'a> {
         self.readings += 1;
         self.last = Some((plan, reader));
         Reading { tasks, batches }
-    }
-
-    async fn plan(&self, columns: Vec<String>, filter: Option<BoundExpr>) -> Result<PlannedFiles> {
-        let request = ScanRequest { columns: Some(columns), ..self.request.clone() };
-        plan_files(self.base, &request, Some(RowsWanted::Filter(filter))).await
     }
 
     /// Notes rows of a file: those that match, and those of them that are to be removed.
@@ -135,6 +135,17 @@ impl<'a> Target<'a> {
     /// Whether a row was noted as one that matches.
     pub(super) fn is_matched(&self, path: &str, position: u64) -> bool {
         self.files.get(path).is_some_and(|found| found.matched.contains(position))
+    }
+
+    /// Files with rows that match, none of which is removed: that they stay was decided by what they are.
+    pub(super) fn left_alone(&self) -> Vec<ReadFile> {
+        let files = self.files.values().filter(|found| found.removed.count() == 0);
+        let read = files.map(|found| ReadFile {
+            path: found.task.path.clone(),
+            spec_id: found.task.spec_id,
+            partition: found.file.data_file.partition().clone(),
+        });
+        read.collect()
     }
 
     /// Rows to be removed, to be given to [`crate::execute::delete::remove`]; `None` if there are none.

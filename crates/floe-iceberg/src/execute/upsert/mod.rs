@@ -5,6 +5,7 @@ mod options;
 mod tests;
 
 use floe_core::{Environment, Result};
+use floe_plan::expr::Expr;
 use floe_plan::merge::{Action, KeyColumn, RowExpr, Rule, Rules};
 use floe_plan::schema_match::{ColumnMapping, Source, apply, match_schema};
 use futures::StreamExt;
@@ -62,6 +63,10 @@ async fn run(
         rules: rules(&mapping, &keys, options),
         keys,
         schema: mapping.target.clone(),
+        on: None,
+        matching: Expr::True,
+        others: Expr::True,
+        mask: None,
         unique: true,
         mode: mode(base, options)?,
     };

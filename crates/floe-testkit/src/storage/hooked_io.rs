@@ -1,12 +1,11 @@
-//! A storage that fails as planned: Iceberg's side.
+//! A storage whose calls pass a hook: Iceberg's side.
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use floe_core::{Environment, Error, Result, SystemEnvironment};
+use floe_core::{Error, Result};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use iceberg::io::{
@@ -14,44 +13,36 @@ use iceberg::io::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::faults::{FaultPlan, Faults, Operation, Verdict};
+use super::faults::{Call, Operation};
+use super::hooked::{After, StorageHook, Unhooked};
 
-/// What all file IO of one faulty storage shares.
+/// What all file IO of one hooked storage shares.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) file_io: FileIO,
-    pub(super) faults: Faults,
-    pub(super) environment: Arc<dyn Environment>,
+    pub(super) hook: Arc<dyn StorageHook>,
 }
 
 impl Default for Shared {
     /// What deserialising gives: an empty memory without faults.
     fn default() -> Self {
-        Self {
-            file_io: FileIO::new_with_memory(),
-            faults: Faults::new(FaultPlan::none()),
-            environment: Arc::new(SystemEnvironment),
-        }
+        Self { file_io: FileIO::new_with_memory(), hook: Arc::new(Unhooked) }
     }
 }
 
 impl Shared {
-    /// Records a call, delays it, and lets it fail before it has an effect.
-    pub(super) async fn enter(&self, operation: Operation, location: &str, bytes: u64) -> Result<Verdict> {
-        let mut verdict = self.faults.decide(operation, location, bytes);
-        if verdict.delay_ms > 0 {
-            self.environment.sleep(Duration::from_millis(verdict.delay_ms)).await;
-        }
-        verdict.before.take().map_or(Ok(verdict), Err)
+    /// Asks the hook about a call.
+    pub(super) async fn enter(&self, operation: Operation, location: &str, bytes: u64) -> Result<After> {
+        self.hook.before(&Call { operation, location: location.to_owned() }, bytes).await
     }
 }
 
 /// Gives the result, unless the reply gets lost.
-fn leave<T>(verdict: Verdict, result: T) -> iceberg::Result<T> {
-    verdict.after.map_or(Ok(result), |e: Error| Err(e.into()))
+fn leave<T>(verdict: After, result: T) -> iceberg::Result<T> {
+    verdict.error.map_or(Ok(result), |e: Error| Err(e.into()))
 }
 
-fn cut(verdict: &Verdict, bytes: Bytes) -> Bytes {
+fn cut(verdict: &After, bytes: Bytes) -> Bytes {
     match verdict.truncate {
         Some(length) if length < bytes.len() => bytes.slice(..length),
         _ => bytes,
@@ -59,33 +50,33 @@ fn cut(verdict: &Verdict, bytes: Bytes) -> Bytes {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct FaultyFactory {
+pub(super) struct HookedFactory {
     #[serde(skip)]
     shared: Arc<Shared>,
 }
 
-impl FaultyFactory {
+impl HookedFactory {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
     }
 }
 
-#[typetag::serde(name = "floe-faulty")]
-impl StorageFactory for FaultyFactory {
+#[typetag::serde(name = "floe-hooked")]
+impl StorageFactory for HookedFactory {
     fn build(&self, _config: &StorageConfig) -> iceberg::Result<Arc<dyn Storage>> {
-        Ok(Arc::new(FaultyIo { shared: Arc::clone(&self.shared) }))
+        Ok(Arc::new(HookedIo { shared: Arc::clone(&self.shared) }))
     }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct FaultyIo {
+struct HookedIo {
     #[serde(skip)]
     shared: Arc<Shared>,
 }
 
 #[async_trait]
-#[typetag::serde(name = "floe-faulty")]
-impl Storage for FaultyIo {
+#[typetag::serde(name = "floe-hooked")]
+impl Storage for HookedIo {
     async fn exists(&self, path: &str) -> iceberg::Result<bool> {
         let verdict = self.shared.enter(Operation::Exists, path, 0).await?;
         leave(verdict, self.shared.file_io.exists(path).await?)
@@ -104,7 +95,7 @@ impl Storage for FaultyIo {
 
     async fn reader(&self, path: &str) -> iceberg::Result<Box<dyn FileRead>> {
         let inner = self.shared.file_io.new_input(path)?.reader().await?;
-        Ok(Box::new(FaultyReader { shared: Arc::clone(&self.shared), location: path.to_owned(), inner }))
+        Ok(Box::new(HookedReader { shared: Arc::clone(&self.shared), location: path.to_owned(), inner }))
     }
 
     async fn write(&self, path: &str, bs: Bytes) -> iceberg::Result<()> {
@@ -115,7 +106,7 @@ impl Storage for FaultyIo {
 
     async fn writer(&self, path: &str) -> iceberg::Result<Box<dyn FileWrite>> {
         let inner = Some(self.shared.file_io.new_output(path)?.writer().await?);
-        Ok(Box::new(FaultyWriter { shared: Arc::clone(&self.shared), location: path.to_owned(), inner }))
+        Ok(Box::new(HookedWriter { shared: Arc::clone(&self.shared), location: path.to_owned(), inner }))
     }
 
     async fn delete(&self, path: &str) -> iceberg::Result<()> {
@@ -146,14 +137,14 @@ impl Storage for FaultyIo {
     }
 }
 
-struct FaultyReader {
+struct HookedReader {
     shared: Arc<Shared>,
     location: String,
     inner: Box<dyn FileRead>,
 }
 
 #[async_trait]
-impl FileRead for FaultyReader {
+impl FileRead for HookedReader {
     async fn read(&self, range: Range<u64>) -> iceberg::Result<Bytes> {
         let verdict = self.shared.enter(Operation::ReadRange, &self.location, 0).await?;
         let bytes = cut(&verdict, self.inner.read(range).await?);
@@ -162,13 +153,13 @@ impl FileRead for FaultyReader {
 }
 
 /// A writer whose call failed drops what it wraps, which therefore never becomes visible.
-struct FaultyWriter {
+struct HookedWriter {
     shared: Arc<Shared>,
     location: String,
     inner: Option<Box<dyn FileWrite>>,
 }
 
-impl FaultyWriter {
+impl HookedWriter {
     fn gone(&self) -> Error {
         let message = format!("writing {}: the file is closed, or a write failed", self.location);
         Error::new(floe_core::ErrorKind::Io, message)
@@ -176,7 +167,7 @@ impl FaultyWriter {
 }
 
 #[async_trait]
-impl FileWrite for FaultyWriter {
+impl FileWrite for HookedWriter {
     async fn write(&mut self, bs: Bytes) -> iceberg::Result<()> {
         let mut inner = self.inner.take().ok_or_else(|| self.gone())?;
         let verdict = self.shared.enter(Operation::WritePiece, &self.location, bs.len() as u64).await?;

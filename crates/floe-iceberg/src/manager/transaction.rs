@@ -1,0 +1,433 @@
+//! Several operations on one table in one commit.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use floe_core::{Error, LoadedTable, Result, span};
+use floe_plan::change::ChangeSet;
+use floe_plan::evolve::{SchemaEvolution, evolve};
+use floe_plan::expr::Expr;
+use iceberg::spec::{MAIN_BRANCH, SnapshotRef, TableMetadata};
+use iceberg::{TableIdent, TableUpdate};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tracing::Span;
+
+use super::IcebergTableManager;
+use super::fingerprint::{fingerprint, write_target};
+use super::traced::{operation_span, traced};
+use crate::commit::{CommitRequest, Pending, find_done, prepared};
+use crate::data::BatchStream;
+use crate::model::{ChangeOptions, DeleteConfig, WriteConfig, WriteOutcome};
+use crate::refs::{self, BranchRetention};
+use crate::{base::TableBase, properties};
+
+/// Operations on one table that take effect together: each sees the table as those before it leave it, and others see
+/// all of them, or none, as one version of the table. Data operations add a snapshot each, all in that version.
+///
+/// Nothing happens before [`Transaction::commit`].
+///
+/// ```no_run
+/// # async fn f(
+/// #     manager: &floe_iceberg::IcebergTableManager,
+/// #     table: &iceberg::TableIdent,
+/// #     data: floe_iceberg::data::BatchStream,
+/// # ) -> floe_core::Result<()> {
+/// use floe_iceberg::model::{WriteConfig, WriteMode};
+///
+/// let evolution = serde_json::from_str(
+///     r#"{"changes": [{"add_column": {"column": "country", "type": "string"}}]}"#,
+/// )?;
+/// let overwrite = WriteConfig { mode: WriteMode::Overwrite, ..WriteConfig::default() };
+/// let done = manager
+///     .transaction(table)
+///     .evolve_schema(evolution)
+///     .write(data, overwrite)
+///     .set_properties([("owner", "sales")])
+///     .idempotency_key("load-2024-05-01")
+///     .commit()
+///     .await?;
+/// assert_eq!(done.snapshot_ids.len(), 1);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing happens before it is committed"]
+pub struct Transaction<'m> {
+    manager: &'m IcebergTableManager,
+    table: TableIdent,
+    steps: Vec<Step>,
+    key: Option<String>,
+    dry_run: bool,
+}
+
+type Build = Box<dyn Fn(&TableMetadata) -> Result<Vec<TableUpdate>> + Send + Sync>;
+type Rows = Box<dyn FnOnce(&LoadedTable) -> Result<BatchStream> + Send>;
+
+enum Step {
+    /// Updates of the metadata, and what they are for.
+    Metadata(&'static str, Value, Build),
+    Write(Rows, WriteConfig),
+    Delete(Expr, DeleteConfig),
+}
+
+/// What a transaction did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct TransactionOutcome {
+    /// The snapshots that were added, in order.
+    pub snapshot_ids: Vec<i64>,
+    /// Commit attempts; 0 when nothing was committed.
+    pub attempts: u32,
+    /// Whether an earlier transaction with the same idempotency key had done this already.
+    pub replayed: bool,
+    /// Whether this only says what would happen.
+    pub dry_run: bool,
+    /// What each operation did, in order; empty when it was done before.
+    pub steps: Vec<StepOutcome>,
+}
+
+/// What an operation of a transaction did.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StepOutcome {
+    /// The kind of the operation: `evolve_schema`, `append`, `delete`, …
+    pub operation: &'static str,
+    /// Whether the table was as the operation would have it already.
+    pub unchanged: bool,
+    /// Rows and files, for data operations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub write: Option<WriteOutcome>,
+}
+
+impl IcebergTableManager {
+    /// Begins a transaction on a table; see [`Transaction`].
+    pub fn transaction(&self, table: &TableIdent) -> Transaction<'_> {
+        Transaction { manager: self, table: table.clone(), steps: Vec::new(), key: None, dry_run: false }
+    }
+}
+
+impl Transaction<'_> {
+    /// Changes the schema; see [`IcebergTableManager::evolve_schema`].
+    pub fn evolve_schema(self, evolution: SchemaEvolution) -> Self {
+        let target = json!(evolution);
+        self.metadata("evolve_schema", target, move |table| evolve(table, &evolution))
+    }
+
+    /// Sets properties of the table.
+    pub fn set_properties<K: Into<String>, V: Into<String>>(
+        self,
+        properties: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let set: BTreeMap<String, String> =
+            properties.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        self.metadata("set_properties", json!(set), move |table| properties::update(table, &set, &[]))
+    }
+
+    /// Removes properties of the table, as far as it has them.
+    pub fn remove_properties<K: Into<String>>(self, keys: impl IntoIterator<Item = K>) -> Self {
+        let keys: Vec<String> = keys.into_iter().map(Into::into).collect();
+        let none = BTreeMap::new();
+        self.metadata("remove_properties", json!(keys), move |table| properties::update(table, &none, &keys))
+    }
+
+    /// Writes rows, as [`IcebergTableManager::write_data`] does. `config` must have no key and be no dry run: the
+    /// transaction has these.
+    pub fn write(self, data: BatchStream, config: WriteConfig) -> Self {
+        self.write_from(move |_| Ok(data), config)
+    }
+
+    /// Writes rows that depend on the table as the operations before leave it, such as on its columns.
+    pub fn write_from(
+        mut self,
+        rows: impl FnOnce(&LoadedTable) -> Result<BatchStream> + Send + 'static,
+        config: WriteConfig,
+    ) -> Self {
+        self.steps.push(Step::Write(Box::new(rows), config));
+        self
+    }
+
+    /// Deletes rows, as [`IcebergTableManager::delete_data`] does.
+    pub fn delete(mut self, filter: Expr, config: DeleteConfig) -> Self {
+        self.steps.push(Step::Delete(filter, config));
+        self
+    }
+
+    /// Makes a tag at `snapshot_id`, or at the current snapshot, which may be one of this transaction; with `replace`,
+    /// moves one that is there.
+    pub fn tag(
+        self,
+        name: &str,
+        snapshot_id: Option<i64>,
+        max_ref_age_ms: Option<i64>,
+        replace: bool,
+    ) -> Self {
+        let (name, make) = (name.to_owned(), if replace { refs::replace_tag } else { refs::create_tag });
+        let target = json!([name, snapshot_id, replace]);
+        self.metadata("tag", target, move |table| make(table, &name, snapshot_id, max_ref_age_ms))
+    }
+
+    /// Drops a tag.
+    pub fn drop_tag(self, name: &str) -> Self {
+        let name = name.to_owned();
+        self.metadata("drop_tag", json!(name), move |table| refs::drop_tag(table, &name))
+    }
+
+    /// Makes a branch at `snapshot_id`, or at the current snapshot; with `replace`, moves one that is there. Operations
+    /// after it can write to the branch.
+    pub fn branch(
+        self,
+        name: &str,
+        snapshot_id: Option<i64>,
+        retention: BranchRetention,
+        replace: bool,
+    ) -> Self {
+        let (name, make) =
+            (name.to_owned(), if replace { refs::replace_branch } else { refs::create_branch });
+        let target = json!([name, snapshot_id, replace]);
+        self.metadata("branch", target, move |table| make(table, &name, snapshot_id, retention))
+    }
+
+    /// Drops a branch.
+    pub fn drop_branch(self, name: &str) -> Self {
+        let name = name.to_owned();
+        self.metadata("drop_branch", json!(name), move |table| refs::drop_branch(table, &name))
+    }
+
+    /// Sets a branch (`main` when `None`) back to a snapshot of its own history.
+    pub fn rollback_to_snapshot(self, branch: Option<&str>, snapshot_id: i64) -> Self {
+        let branch = branch.unwrap_or(MAIN_BRANCH).to_owned();
+        let target = json!([branch, snapshot_id]);
+        self.metadata("rollback", target, move |table| {
+            refs::rollback_to_snapshot(table, &branch, snapshot_id)
+        })
+    }
+
+    /// Moves a branch forward to the tag or branch `to`, whose history must hold the branch's head.
+    pub fn fast_forward(self, branch: &str, to: &str) -> Self {
+        let (branch, to) = (branch.to_owned(), to.to_owned());
+        let target = json!([branch, to]);
+        self.metadata("fast_forward", target, move |table| refs::fast_forward(table, &branch, &to))
+    }
+
+    /// Names this very transaction, 1 to 255 bytes: the same one again, with the same key, finds what the first one did
+    /// and does nothing, so that a caller may repeat a call whose answer was lost. A transaction with a key that would add
+    /// no snapshot adds an empty one, which carries the key, unless there is nothing to do at all.
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Only says what would happen. Files are written, as later operations read them, and deleted again.
+    pub fn dry_run(mut self, dry_run: bool) -> Self {
+        self.dry_run = dry_run;
+        self
+    }
+
+    /// Runs the operations and commits them. After any error but `CommitStateUnknown` the table is as it was.
+    ///
+    /// When others commit first, the snapshots are laid out upon theirs, as for single writes. Fails with
+    /// `CommitConflict` when what they did does not go together with this: when they changed the schema or a reference
+    /// that this changes too, or data that this read. For other errors see the operations.
+    pub async fn commit(self) -> Result<TransactionOutcome> {
+        let table = self.table.clone();
+        let span = operation_span!("transaction", table.to_string());
+        traced(span, Box::pin(self.run())).await.map_err(|e| e.with_table(table))
+    }
+
+    fn metadata(
+        mut self,
+        what: &'static str,
+        target: Value,
+        build: impl Fn(&TableMetadata) -> Result<Vec<TableUpdate>> + Send + Sync + 'static,
+    ) -> Self {
+        self.steps.push(Step::Metadata(what, target, Box::new(build)));
+        self
+    }
+
+    async fn run(self) -> Result<TransactionOutcome> {
+        self.validate()?;
+        let (manager, dry_run) = (self.manager, self.dry_run);
+        let env = &*manager.environment;
+        let name = self.key.is_some().then(|| self.fingerprint()).transpose()?;
+        let base = manager.base(&self.table).await?;
+        if let Some(earlier) = self.done_before(&base, name.as_deref())? {
+            let snapshot_ids = vec![earlier.snapshot_id()];
+            return Ok(TransactionOutcome { snapshot_ids, replayed: true, ..TransactionOutcome::default() });
+        }
+        let retry = manager.retry_policy(&base.table)?;
+        manager.check_storage().await?;
+        let mut pending = Pending::new(base, retry, self.key.clone(), name);
+        let mut steps = Vec::with_capacity(self.steps.len());
+        let mut builds = Vec::new();
+        for (number, step) in self.steps.into_iter().enumerate() {
+            let what = step.name();
+            match step.run(manager, &mut pending, &mut builds).await {
+                Ok(done) => steps.push(done),
+                Err(e) => {
+                    let error = e.context(format!("operation {} of the transaction, {what}", number + 1));
+                    return Err(pending.discard(error).await);
+                }
+            }
+        }
+        let outcome = TransactionOutcome { steps, dry_run, ..TransactionOutcome::default() };
+        if dry_run {
+            pending.forget().await;
+            return Ok(outcome);
+        }
+        if outcome.steps.iter().all(|step| step.unchanged) {
+            return Ok(outcome);
+        }
+        if pending.snapshot_ids().is_empty() {
+            if self.key.is_none() {
+                let retry = manager.retry_policy(&pending.base().table)?;
+                let build = |table: &TableMetadata| all_updates(table, &builds);
+                crate::commit::commit_updates(&*manager.catalog, pending.base(), build, &retry, env).await?;
+                return Ok(TransactionOutcome { attempts: 1, ..outcome });
+            }
+            let spec_id = pending.now().metadata().default_partition_spec_id();
+            pending.snapshot(CommitRequest::new(ChangeSet::append(spec_id, Vec::new())), env).await?;
+        }
+        let table = pending.base().table.clone();
+        let committed = pending.commit(&*manager.catalog, env).await?;
+        manager.drop_unused(&table, &committed).await;
+        Span::current().record(span::SNAPSHOT_ID, committed.snapshot_id);
+        let replayed = committed.attempts == 0;
+        Ok(TransactionOutcome {
+            snapshot_ids: committed.snapshot_ids,
+            attempts: committed.attempts,
+            replayed,
+            steps: if replayed { Vec::new() } else { outcome.steps },
+            ..outcome
+        })
+    }
+
+    /// One `Validation` error for the first operation that cannot be part of a transaction.
+    fn validate(&self) -> Result<()> {
+        if self.steps.is_empty() {
+            return Err(Error::validation("a transaction needs at least one operation"));
+        }
+        if self.key.as_ref().is_some_and(|key| !(1..=255).contains(&key.len())) {
+            return Err(Error::validation("idempotency_key must have 1 to 255 bytes"));
+        }
+        for step in &self.steps {
+            let options = match step {
+                Step::Metadata(..) => continue,
+                Step::Write(_, config) => {
+                    config.validate()?;
+                    &config.options
+                }
+                Step::Delete(_, config) => {
+                    config.validate()?;
+                    &config.options
+                }
+            };
+            if options.idempotency_key.is_some() || options.dry_run {
+                return Err(Error::validation(
+                    "idempotency_key and dry_run are for the transaction, not for its operations",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the transaction is, so that its key cannot stand for another one.
+    fn fingerprint(&self) -> Result<String> {
+        let targets: Vec<Value> = self.steps.iter().map(Step::target).collect::<Result<_>>()?;
+        fingerprint("transaction", &targets, false)
+    }
+
+    /// The snapshot of an earlier transaction with the same key.
+    fn done_before(&self, base: &TableBase, name: Option<&str>) -> Result<Option<SnapshotRef>> {
+        let Some(key) = &self.key else { return Ok(None) };
+        let mut places = BTreeSet::from([(MAIN_BRANCH, false)]);
+        places.extend(self.steps.iter().filter_map(Step::options).map(|o| (o.branch(), o.staged)));
+        for place in places {
+            if let Some(snapshot) = find_done(base.metadata(), place, key, name)? {
+                return Ok(Some(snapshot));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Step {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Metadata(what, ..) => what,
+            Self::Write(_, config) => config.mode.as_str(),
+            Self::Delete(..) => "delete",
+        }
+    }
+
+    fn options(&self) -> Option<&ChangeOptions> {
+        match self {
+            Self::Metadata(..) => None,
+            Self::Write(_, config) => Some(&config.options),
+            Self::Delete(_, config) => Some(&config.options),
+        }
+    }
+
+    fn target(&self) -> Result<Value> {
+        let target = match self {
+            Self::Metadata(_, target, _) => target.clone(),
+            Self::Write(_, config) => json!(write_target(config)?),
+            Self::Delete(filter, _) => json!(filter.to_string()),
+        };
+        let place = self.options().map(|options| (options.branch(), options.staged));
+        Ok(json!([self.name(), target, place]))
+    }
+
+    async fn run(
+        self,
+        manager: &IcebergTableManager,
+        pending: &mut Pending,
+        builds: &mut Vec<Build>,
+    ) -> Result<StepOutcome> {
+        let operation = self.name();
+        let env = &*manager.environment;
+        let (executed, options) = match self {
+            Self::Metadata(_, _, build) => {
+                let updates = build(pending.now().metadata())?;
+                let unchanged = updates.is_empty();
+                if !unchanged {
+                    pending.update(updates, env).await?;
+                }
+                builds.push(build);
+                return Ok(StepOutcome { operation, unchanged, write: None });
+            }
+            Self::Write(rows, config) => {
+                let now = pending.now();
+                let data = rows(&now.table)?;
+                (manager.execute_write(now, data, &config, None).await?, config.options)
+            }
+            Self::Delete(filter, config) => {
+                (manager.execute_delete(pending.now(), &filter, &config).await?, config.options)
+            }
+        };
+        let mut write = executed.outcome.clone();
+        let unchanged = executed.change.is_empty();
+        if !unchanged {
+            pending.snapshot(manager.request(executed, &options), env).await?;
+            write.snapshot_id = pending.snapshot_ids().last().copied();
+        }
+        Ok(StepOutcome { operation, unchanged, write: Some(write) })
+    }
+}
+
+/// The updates that all of `builds` make, one upon the other.
+fn all_updates(table: &TableMetadata, builds: &[Build]) -> Result<Vec<TableUpdate>> {
+    let mut updates = Vec::new();
+    for build in builds {
+        let more = build(&*prepared(table, &updates)?)?;
+        updates.extend(more);
+    }
+    Ok(updates)
+}
+
+impl fmt::Debug for Transaction<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let steps: Vec<&str> = self.steps.iter().map(Step::name).collect();
+        f.debug_struct("Transaction")
+            .field("table", &self.table)
+            .field("steps", &steps)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,18 @@
+//! Stores over a network: how requests are sent, and what their errors mean.
+
+mod answer;
+#[cfg(feature = "cloud")]
+mod body;
+mod error;
+#[cfg(feature = "cloud")]
+mod failure;
+#[cfg(feature = "cloud")]
+mod network;
+#[cfg(feature = "cloud")]
+mod options;
+
+pub(crate) use error::remote_error;
+#[cfg(feature = "cloud")]
+pub use network::{Network, Renewal};
+#[cfg(feature = "cloud")]
+pub use options::{NetworkOptions, seconds};

@@ -1,0 +1,12 @@
+//! Small HTTP servers for tests of plugins that speak HTTP: one whose answers a closure gives ([`HttpServer`]), and
+//! one that stands before a real server, checks tokens and makes requests go wrong ([`FaultProxy`]).
+
+mod proxy;
+mod rules;
+mod server;
+mod tokens;
+
+pub use proxy::FaultProxy;
+pub use rules::{HttpFault, Rule};
+pub use server::{Answer, HttpServer, Reply, Request};
+pub use tokens::TokenRules;

@@ -1,0 +1,133 @@
+//! An OAuth2 token endpoint, and the check of the tokens it gave.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::server::{Reply, Request};
+
+/// Who gets a token. The rules of a [`super::FaultProxy`].
+#[derive(Debug, Clone)]
+pub struct TokenRules {
+    /// The path of the token endpoint.
+    pub path: String,
+    /// The client's id.
+    pub client_id: String,
+    /// The client's secret.
+    pub client_secret: String,
+    /// The scope a client must ask for, if any.
+    pub scope: Option<String>,
+    /// What clients are told of the lifetime of a token, in seconds. No clock ends a token here: see
+    /// [`super::FaultProxy::revoke_tokens`].
+    pub expires_in: Option<u64>,
+    /// Tokens that are good from the start.
+    pub good: Vec<String>,
+}
+
+impl TokenRules {
+    /// The token endpoint `/v1/oauth/tokens` for one client; tokens are said to last an hour.
+    pub fn new(client_id: &str, client_secret: &str) -> Self {
+        Self {
+            path: "/v1/oauth/tokens".into(),
+            client_id: client_id.into(),
+            client_secret: client_secret.into(),
+            scope: None,
+            expires_in: Some(3600),
+            good: Vec::new(),
+        }
+    }
+}
+
+/// Tokens that are good.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    pub(super) rules: TokenRules,
+    pub(super) good: BTreeSet<String>,
+    pub(super) issued: usize,
+}
+
+impl Tokens {
+    pub(super) fn new(rules: TokenRules) -> Self {
+        let good = rules.good.iter().cloned().collect();
+        Self { rules, good, issued: 0 }
+    }
+
+    /// The reply to a request for a token, and the refusal of a request without a good one; `None` lets it pass.
+    pub(super) fn judge(&mut self, request: &Request) -> Option<Reply> {
+        if request.path() == self.rules.path {
+            return Some(self.issue(request));
+        }
+        let token = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        match token {
+            Some(token) if self.good.contains(token) => None,
+            Some(_) => Some(Reply::iceberg_error(401, "NotAuthorizedException", "the token is not good")),
+            None => Some(Reply::iceberg_error(401, "NotAuthorizedException", "a token is needed")),
+        }
+    }
+
+    /// RFC 6749, section 4.4, and RFC 8693.
+    fn issue(&mut self, request: &Request) -> Reply {
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        let field = |name: &str| {
+            body.split('&')
+                .find_map(|pair| pair.split_once('=').filter(|(n, _)| *n == name).map(|(_, v)| decode(v)))
+        };
+        let refused = |error: &str| {
+            let status = if error == "invalid_client" { 401 } else { 400 };
+            Reply::json(
+                status,
+                &json!({"error": error, "error_description": "refused by the test's token endpoint"}),
+            )
+        };
+        let granted = match field("grant_type").as_deref() {
+            Some("client_credentials") => {
+                field("client_id").as_ref() == Some(&self.rules.client_id)
+                    && field("client_secret").as_ref() == Some(&self.rules.client_secret)
+            }
+            Some("urn:ietf:params:oauth:grant-type:token-exchange") => {
+                field("subject_token").is_some_and(|token| self.good.contains(&token))
+                    && field("subject_token_type").is_some()
+            }
+            _ => return refused("unsupported_grant_type"),
+        };
+        if !granted {
+            return refused("invalid_client");
+        }
+        if self.rules.scope.is_some() && field("scope") != self.rules.scope {
+            return refused("invalid_scope");
+        }
+        self.issued += 1;
+        let token = format!("issued-token-{}", self.issued);
+        self.good.insert(token.clone());
+        let mut reply = json!({
+            "access_token": token,
+            "token_type": "bearer",
+            "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
+        });
+        if let Some(expires_in) = self.rules.expires_in {
+            reply["expires_in"] = json!(expires_in);
+        }
+        Reply::json(200, &reply)
+    }
+}
+
+/// `application/x-www-form-urlencoded`.
+fn decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut i = 0;
+    while i < bytes.len() {
+        let hex = (bytes[i] == b'%').then(|| text.get(i + 1..i + 3)).flatten();
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                i += 3;
+            }
+            None => {
+                out.push(if bytes[i] == b'+' { b' ' } else { bytes[i] });
+                i += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}

@@ -1,0 +1,240 @@
+//! Configuration of the Glue catalog.
+
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_credential_types::Credentials;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::{Builder as HttpClientBuilder, Connector, tls};
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+use floe_core::{Error, ErrorKind, Result, SecretString};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// How long to wait for a connection: three attempts end within ten seconds.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(2_500);
+/// How long one request may take, its connection included. A commit that takes longer has an unknown outcome.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Properties of a catalog of `type = "glue"`, spelled as PyIceberg and Iceberg for Java do.
+///
+/// Without keys the default credential chain of AWS is asked: environment variables, the shared configuration
+/// files (profiles, SSO, processes, assumed roles), web identity, containers and instances.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct GlueCatalogConfig {
+    /// The id of the Data Catalog: the number of the AWS account that owns it. Default: the caller's account.
+    #[serde(rename = "glue.id")]
+    pub id: Option<String>,
+    /// Another endpoint of the service, as `https://host`.
+    #[serde(rename = "glue.endpoint")]
+    pub endpoint: Option<String>,
+    /// The AWS region; `client.region` and then the environment serve where it is absent.
+    #[serde(rename = "glue.region")]
+    pub region: Option<String>,
+    /// Profile of the shared AWS configuration files; else `client.profile-name`.
+    #[serde(rename = "glue.profile-name")]
+    pub profile_name: Option<String>,
+    /// Access key; else `client.access-key-id`.
+    #[serde(rename = "glue.access-key-id")]
+    #[schemars(with = "Option<String>")]
+    pub access_key_id: Option<SecretString>,
+    /// Secret of the access key; else `client.secret-access-key`.
+    #[serde(rename = "glue.secret-access-key")]
+    #[schemars(with = "Option<String>")]
+    pub secret_access_key: Option<SecretString>,
+    /// Token of temporary credentials; else `client.session-token`.
+    #[serde(rename = "glue.session-token")]
+    #[schemars(with = "Option<String>")]
+    pub session_token: Option<SecretString>,
+    /// The AWS region for every AWS service.
+    #[serde(rename = "client.region")]
+    pub client_region: Option<String>,
+    /// Profile for every AWS service.
+    #[serde(rename = "client.profile-name")]
+    pub client_profile_name: Option<String>,
+    /// Access key for every AWS service.
+    #[serde(rename = "client.access-key-id")]
+    #[schemars(with = "Option<String>")]
+    pub client_access_key_id: Option<SecretString>,
+    /// Secret of the access key for every AWS service.
+    #[serde(rename = "client.secret-access-key")]
+    #[schemars(with = "Option<String>")]
+    pub client_secret_access_key: Option<SecretString>,
+    /// Token of temporary credentials for every AWS service.
+    #[serde(rename = "client.session-token")]
+    #[schemars(with = "Option<String>")]
+    pub client_session_token: Option<SecretString>,
+    /// Whether Glue keeps no former version of a table at a commit. Default: true.
+    #[serde(rename = "glue.skip-archive")]
+    pub skip_archive: Option<bool>,
+    /// Whether names may hold more than lower-case ASCII letters, digits and underscores, which is all that Athena
+    /// and Hive take. Upper-case letters are refused in any case: Glue would fold them. Default: false.
+    #[serde(rename = "glue.skip-name-validation")]
+    pub skip_name_validation: Option<bool>,
+    /// How many times a request is tried at most, where trying again is safe. Default: 3.
+    #[serde(rename = "glue.max-retries")]
+    #[schemars(range(min = 1, max = 100))]
+    pub max_retries: Option<u32>,
+    /// Credentials for each table from Lake Formation. Not supported: `true` is refused.
+    #[serde(rename = "glue.lakeformation-enabled")]
+    pub lakeformation_enabled: Option<bool>,
+}
+
+impl GlueCatalogConfig {
+    /// Whether Glue keeps no former version of a table at a commit.
+    pub fn skip_archive(&self) -> bool {
+        self.skip_archive.unwrap_or(true)
+    }
+
+    /// Checks what can be checked without a network, with `Validation` and `Unsupported`.
+    pub fn check(&self) -> Result<()> {
+        if self.lakeformation_enabled == Some(true) {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "credentials for each table from Lake Formation (`glue.lakeformation-enabled`) are not supported",
+            )
+            .with_hint("grant the caller's role access to the tables' locations, and leave the property out"));
+        }
+        if !(1..=100).contains(&self.max_retries.unwrap_or(3)) {
+            return Err(Error::validation("`glue.max-retries` must be between 1 and 100"));
+        }
+        if let Some(endpoint) = &self.endpoint
+            && !(endpoint.starts_with("http://") || endpoint.starts_with("https://"))
+        {
+            return Err(Error::validation("`glue.endpoint` must begin with https:// or http://"));
+        }
+        self.keys().map(drop)
+    }
+
+    /// The settings of the SDK, from this configuration and, where it is silent, from the environment.
+    ///
+    /// Fails with `Validation` where no region is known.
+    pub(crate) async fn sdk(&self) -> Result<SdkConfig> {
+        self.check()?;
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(HttpClientBuilder::new().build_with_connector_fn(|settings, parts| {
+                let mut connector = Connector::builder()
+                    .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+                    .proxy_config(ProxyConfig::from_env());
+                connector.set_connector_settings(settings.cloned());
+                connector.set_sleep_impl(parts.and_then(|parts| parts.sleep_impl()));
+                connector.build()
+            }))
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(self.max_retries.unwrap_or(3)));
+        if let Some(region) = self.region.as_ref().or(self.client_region.as_ref()) {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(profile) = self.profile_name.as_ref().or(self.client_profile_name.as_ref()) {
+            loader = loader.profile_name(profile);
+        }
+        if let Some((key, secret, token)) = self.keys()? {
+            let token = token.map(|token| token.expose().to_owned());
+            loader = loader.credentials_provider(Credentials::new(
+                key.expose(),
+                secret.expose(),
+                token,
+                None,
+                "floe configuration",
+            ));
+        }
+        let config = loader.load().await;
+        if config.region().is_none() {
+            return Err(Error::validation("no AWS region is known")
+                .with_hint("set `glue.region`, AWS_REGION, or a region in the profile"));
+        }
+        Ok(config)
+    }
+
+    /// The keys that are configured: those of Glue, else those of every service. Half a pair is `Validation`.
+    fn keys(&self) -> Result<Option<(&SecretString, &SecretString, Option<&SecretString>)>> {
+        let glue = (&self.access_key_id, &self.secret_access_key, &self.session_token, "glue");
+        let client = (
+            &self.client_access_key_id,
+            &self.client_secret_access_key,
+            &self.client_session_token,
+            "client",
+        );
+        for (key, secret, token, prefix) in [glue, client] {
+            match (key, secret) {
+                (Some(key), Some(secret)) => return Ok(Some((key, secret, token.as_ref()))),
+                (None, None) => {}
+                _ => {
+                    return Err(Error::validation(format!(
+                        "`{prefix}.access-key-id` and `{prefix}.secret-access-key` belong together"
+                    ))
+                    .with_hint("set both, or neither to use the default credentials of AWS"));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use floe_core::{PluginConfig, Properties};
+
+    use super::*;
+
+    fn config(properties: &[(&str, &str)]) -> GlueCatalogConfig {
+        let properties: Properties = properties.iter().copied().collect();
+        PluginConfig::new("c", &properties).unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn a_configuration_of_pyiceberg_is_read_as_it_is() {
+        let config = config(&[
+            ("type", "glue"),
+            ("glue.id", "123456789012"),
+            ("glue.endpoint", "https://glue.example"),
+            ("glue.skip-archive", "false"),
+            ("client.region", "eu-central-1"),
+            ("client.access-key-id", "AKIA"),
+            ("client.secret-access-key", "hunter2"),
+        ]);
+        config.check().unwrap();
+        assert!(!config.skip_archive());
+        let (key, secret, token) = config.keys().unwrap().unwrap();
+        assert_eq!((key.expose(), secret.expose(), token), ("AKIA", "hunter2", None));
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn the_keys_of_glue_come_before_those_of_every_service() {
+        let config = config(&[
+            ("glue.access-key-id", "one"),
+            ("glue.secret-access-key", "s1"),
+            ("client.access-key-id", "two"),
+            ("client.secret-access-key", "s2"),
+            ("client.session-token", "token of two"),
+        ]);
+        let (key, _, token) = config.keys().unwrap().unwrap();
+        assert_eq!((key.expose(), token), ("one", None), "a token stays with its keys");
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_before_anything_is_asked() {
+        let cases = [
+            (&[("glue.access-key-id", "hunter2")][..], ErrorKind::Validation, "glue.secret-access-key"),
+            (&[("client.secret-access-key", "hunter2")], ErrorKind::Validation, "client.access-key-id"),
+            (&[("glue.lakeformation-enabled", "true")], ErrorKind::Unsupported, "Lake Formation"),
+            (&[("glue.max-retries", "0")], ErrorKind::Validation, "glue.max-retries"),
+            (&[("glue.endpoint", "glue.example")], ErrorKind::Validation, "glue.endpoint"),
+        ];
+        for (properties, kind, named) in cases {
+            let error = config(properties).check().unwrap_err();
+            assert_eq!(error.kind(), kind, "{properties:?}");
+            assert!(error.to_string().contains(named) && !error.to_string().contains("hunter2"), "{error}");
+        }
+        assert!(config(&[("glue.lakeformation-enabled", "false")]).check().is_ok());
+    }
+}

@@ -1,0 +1,288 @@
+//! Configuration of the plugin.
+
+use std::collections::BTreeMap;
+
+use floe_core::{Error, PluginConfig, Result, SecretString};
+use floe_object_store::{NetworkOptions, Uri, seconds};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::client::SCHEMES;
+use crate::connection_string::ConnectionString;
+use crate::location::Place;
+
+/// Before the host of an account, in the keys of shared access signatures.
+pub(crate) const SAS_PREFIX: &str = "adls.sas-token.";
+/// Before an account, in the keys of connection strings.
+pub(crate) const CONNECTION_STRING_PREFIX: &str = "adls.connection-string.";
+
+/// Configuration of the storage plugin `azure`, in the spelling of PyIceberg and of Iceberg for Java.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct AzureStorageConfig {
+    /// Where tables are kept: `abfss://container@account.dfs.core.windows.net/path`. The schemes `abfs`, `wasb`
+    /// and `wasbs`, and the host `account.blob.core.windows.net`, mean the same.
+    pub warehouse: String,
+
+    /// The account, where a location does not name it; and that of `adls.account-key`.
+    #[serde(rename = "adls.account-name")]
+    pub account_name: Option<String>,
+    /// The shared key of the account.
+    #[serde(rename = "adls.account-key")]
+    #[schemars(with = "Option<String>")]
+    pub account_key: Option<SecretString>,
+    /// The account, as Iceberg for Java spells it.
+    #[serde(rename = "adls.auth.shared-key.account.name")]
+    pub shared_key_account_name: Option<String>,
+    /// The shared key, as Iceberg for Java spells it.
+    #[serde(rename = "adls.auth.shared-key.account.key")]
+    #[schemars(with = "Option<String>")]
+    pub shared_key_account_key: Option<SecretString>,
+    /// A connection string with account, key or signature, and address. One for a single account is set as
+    /// `adls.connection-string.ACCOUNT`.
+    #[serde(rename = "adls.connection-string")]
+    #[schemars(with = "Option<String>")]
+    pub connection_string: Option<SecretString>,
+    /// A shared access signature. One for a single account is set as `adls.sas-token.HOST`.
+    #[serde(rename = "adls.sas-token")]
+    #[schemars(with = "Option<String>")]
+    pub sas_token: Option<SecretString>,
+    /// Shared access signatures and connection strings of single accounts, by their keys.
+    #[serde(skip)]
+    pub by_account: BTreeMap<String, SecretString>,
+    /// An access token of Microsoft Entra.
+    #[serde(rename = "adls.token")]
+    #[schemars(with = "Option<String>")]
+    pub token: Option<SecretString>,
+    /// The tenant of a service principal. Absent: `AZURE_TENANT_ID`.
+    #[serde(rename = "adls.tenant-id")]
+    pub tenant_id: Option<String>,
+    /// The client id of a service principal or a managed identity. Absent: `AZURE_CLIENT_ID`.
+    #[serde(rename = "adls.client-id")]
+    pub client_id: Option<String>,
+    /// The secret of a service principal. Absent: `AZURE_CLIENT_SECRET`, or else the workload identity of
+    /// `AZURE_FEDERATED_TOKEN_FILE`, or else the managed identity of the machine.
+    #[serde(rename = "adls.client-secret")]
+    #[schemars(with = "Option<String>")]
+    pub client_secret: Option<SecretString>,
+    /// Send no credentials, for public data.
+    #[serde(rename = "adls.anon")]
+    pub anonymous: Option<bool>,
+
+    /// The host of the account, where it is not `ACCOUNT.blob.core.windows.net`.
+    #[serde(rename = "adls.account-host")]
+    pub account_host: Option<String>,
+    /// The host of all accounts: with a dot at its start the account goes before it, otherwise into the path.
+    #[serde(rename = "adls.blob-storage-authority")]
+    pub blob_storage_authority: Option<String>,
+    /// `https` (default) or `http`.
+    #[serde(rename = "adls.blob-storage-scheme")]
+    pub blob_storage_scheme: Option<String>,
+    /// The address of the sign-in service. Absent: `AZURE_AUTHORITY_HOST`, or else Microsoft's.
+    #[serde(rename = "adls.authority-host")]
+    pub authority_host: Option<String>,
+
+    /// A proxy for all requests. Absent: `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` of the environment.
+    #[serde(rename = "adls.proxy-uri")]
+    #[schemars(with = "Option<String>")]
+    pub proxy_uri: Option<SecretString>,
+    /// How long an attempt to connect may take, in seconds. Default: 3.
+    #[serde(rename = "adls.connect-timeout")]
+    pub connect_timeout: Option<f64>,
+    /// How long the answer to a request may take, in seconds. Default: 30.
+    #[serde(rename = "adls.request-timeout")]
+    pub request_timeout: Option<f64>,
+    /// A file of PEM certificates to trust besides those of the system.
+    #[serde(rename = "adls.ca-file")]
+    pub ca_file: Option<String>,
+    /// The size of the first block of a large file, in bytes; blocks grow with the file. Default: 8 MiB.
+    #[serde(rename = "adls.write.block-size-bytes")]
+    pub write_block_size_bytes: Option<usize>,
+
+    /// Not supported: it must be absent.
+    #[serde(rename = "adls.token-credential-provider")]
+    pub token_credential_provider: Option<String>,
+
+    /// Without effect: a class of Iceberg for Java.
+    #[serde(rename = "io-impl")]
+    pub io_impl: Option<String>,
+    /// Without effect: a class of PyIceberg.
+    #[serde(rename = "py-io-impl")]
+    pub py_io_impl: Option<String>,
+    /// Without effect: floe reads the ranges that it needs.
+    #[serde(rename = "adls.read.block-size-bytes")]
+    pub read_block_size_bytes: Option<usize>,
+    /// Without effect: floe uses the interface for blobs alone.
+    #[serde(rename = "adls.dfs-storage-authority")]
+    pub dfs_storage_authority: Option<String>,
+    /// Without effect: floe uses the interface for blobs alone.
+    #[serde(rename = "adls.dfs-storage-scheme")]
+    pub dfs_storage_scheme: Option<String>,
+}
+
+impl AzureStorageConfig {
+    /// Reads the properties of a catalog, and checks them; all faults are reported at once.
+    pub fn new(config: &PluginConfig) -> Result<Self> {
+        let mut parsed: Self = config.parse()?;
+        for key in config.keys() {
+            if [SAS_PREFIX, CONNECTION_STRING_PREFIX].iter().any(|prefix| key.starts_with(prefix)) {
+                let value = config.get(key).unwrap_or_default();
+                parsed.by_account.insert(key.to_owned(), SecretString::new(value));
+            }
+        }
+        let faults = parsed.faults();
+        match faults.len() {
+            0 => Ok(parsed),
+            _ => Err(Error::validation(faults.join("; "))),
+        }
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if !self.warehouse.is_empty() {
+            match Uri::parse(&self.warehouse) {
+                Ok(uri) if SCHEMES.contains(&uri.scheme) => {
+                    let account = self.account_of_config();
+                    let place = Place::parse(uri.authority, account.as_deref());
+                    faults.extend(place.err().map(|e| format!("warehouse: {e}")));
+                }
+                _ => faults.push(format!(
+                    "warehouse '{}' is not of the form abfss://container@account.dfs.core.windows.net/path",
+                    self.warehouse
+                )),
+            }
+        }
+        for text in self.connection_strings() {
+            faults.extend(ConnectionString::parse(text.expose()).err().map(|e| e.to_string()));
+        }
+        if self.client_secret.is_some() && (self.client_id.is_none() || self.tenant_id.is_none()) {
+            faults.push("adls.client-secret needs adls.client-id and adls.tenant-id".into());
+        }
+        if self.token_credential_provider.is_some() {
+            faults.push("adls.token-credential-provider is not supported".into());
+        }
+        if self.blob_storage_scheme.as_deref().is_some_and(|scheme| scheme != "http" && scheme != "https") {
+            faults.push("adls.blob-storage-scheme must be http or https".into());
+        }
+        if self.write_block_size_bytes.is_some_and(|n| !(64 << 10..=512 << 20).contains(&n)) {
+            faults.push("adls.write.block-size-bytes must be between 64 KiB and 512 MiB".into());
+        }
+        faults.extend(self.network_options().err().map(|e| e.to_string()));
+        faults
+    }
+
+    fn connection_strings(&self) -> impl Iterator<Item = &SecretString> {
+        let of_accounts = self.by_account.iter().filter(|(key, _)| key.starts_with(CONNECTION_STRING_PREFIX));
+        self.connection_string.iter().chain(of_accounts.map(|(_, text)| text))
+    }
+
+    /// The account of locations that name none.
+    pub(crate) fn account_of_config(&self) -> Option<String> {
+        let named = self.account_name.clone().or_else(|| self.shared_key_account_name.clone());
+        named.or_else(|| ConnectionString::parse(self.connection_string.as_ref()?.expose()).ok()?.account)
+    }
+
+    /// The connection string for an account.
+    pub(crate) fn connection_string_of(&self, account: &str) -> Result<Option<ConnectionString>> {
+        let own = self.by_account.iter().find(|(key, _)| {
+            key.strip_prefix(CONNECTION_STRING_PREFIX).is_some_and(|host| is_host_of(host, account))
+        });
+        let Some(text) = own.map(|(_, text)| text).or(self.connection_string.as_ref()) else {
+            return Ok(None);
+        };
+        let parsed = ConnectionString::parse(text.expose())?;
+        let fits = parsed.account.as_deref().is_none_or(|named| named == account);
+        Ok(Some(parsed).filter(|_| fits))
+    }
+
+    /// The shared access signature for an account.
+    pub(crate) fn sas_of(&self, account: &str) -> Option<&SecretString> {
+        let own = self
+            .by_account
+            .iter()
+            .find(|(key, _)| key.strip_prefix(SAS_PREFIX).is_some_and(|host| is_host_of(host, account)));
+        own.map(|(_, sas)| sas).or(self.sas_token.as_ref())
+    }
+
+    /// The shared key, if it is that of the account.
+    pub(crate) fn key_of(&self, account: &str) -> Option<&SecretString> {
+        let fits = |named: &Option<String>| named.as_deref().is_none_or(|named| named == account);
+        let own = self.account_key.as_ref().filter(|_| fits(&self.account_name));
+        own.or_else(|| self.shared_key_account_key.as_ref().filter(|_| fits(&self.shared_key_account_name)))
+    }
+
+    /// How requests are sent.
+    pub(crate) fn network_options(&self) -> Result<NetworkOptions> {
+        let mut options = NetworkOptions {
+            proxy: self.proxy_uri.clone(),
+            ca_file: self.ca_file.clone(),
+            ..NetworkOptions::default()
+        };
+        if let Some(limit) = self.connect_timeout {
+            options = options.with_connect_timeout(seconds("adls.connect-timeout", limit)?);
+        }
+        if let Some(limit) = self.request_timeout {
+            options = options.with_request_timeout(seconds("adls.request-timeout", limit)?);
+        }
+        Ok(options)
+    }
+}
+
+/// Whether the host of a key (`account`, `account.dfs.core.windows.net`) is that of the account.
+fn is_host_of(host: &str, account: &str) -> bool {
+    host.split_once('.').map_or(host, |(name, _)| name) == account
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use floe_core::Properties;
+
+    use super::*;
+
+    /// A configuration with a warehouse and these properties.
+    pub(crate) fn config(pairs: &[(&str, &str)]) -> Result<AzureStorageConfig> {
+        let mut properties =
+            Properties::default().with("warehouse", "abfss://c@account.dfs.core.windows.net/lake");
+        for (key, value) in pairs {
+            properties.set(*key, *value);
+        }
+        AzureStorageConfig::new(&PluginConfig::new("test", &properties)?)
+    }
+
+    #[test]
+    fn a_signature_belongs_to_its_account() {
+        let config = config(&[
+            ("adls.sas-token.account.dfs.core.windows.net", "sig=1"),
+            ("adls.sas-token.other", "sig=2"),
+            ("adls.sas-token", "sig=3"),
+        ])
+        .unwrap();
+        let of = |account| config.sas_of(account).unwrap().expose();
+        assert_eq!([of("account"), of("other"), of("third")], ["sig=1", "sig=2", "sig=3"]);
+    }
+
+    #[test]
+    fn a_key_belongs_to_its_account() {
+        let config = config(&[("adls.account-name", "account"), ("adls.account-key", "k")]).unwrap();
+        assert!(config.key_of("account").is_some() && config.key_of("other").is_none());
+        let any = self::config(&[("adls.account-key", "k")]).unwrap();
+        assert!(any.key_of("account").is_some());
+    }
+
+    #[test]
+    fn all_faults_are_reported_at_once_and_no_value_with_them() {
+        let error = config(&[
+            ("warehouse", "abfss://c/x"),
+            ("adls.connection-string", "hunter2"),
+            ("adls.client-secret", "hunter2"),
+            ("adls.blob-storage-scheme", "ftp"),
+            ("adls.token-credential-provider", "x"),
+        ])
+        .unwrap_err()
+        .to_string();
+        for word in ["account", "connection-string", "client-id", "scheme", "token-credential-provider"] {
+            assert!(error.contains(word), "{word}: {error}");
+        }
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}

@@ -1,0 +1,102 @@
+//! Tables that floe merged into, as PyIceberg and DuckDB see them.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{Array, ArrayRef, BooleanArray, Int32Array, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema};
+use arrow_select::concat::concat_batches;
+use arrow_select::filter::filter_record_batch;
+use floe::data::BatchStream;
+use floe::execute::rows::RowMode;
+use floe::model::MergeConfig;
+use floe_tests::data::{primitive_batch, primitive_schema};
+use floe_tests::peers::Peers;
+use floe_tests::warehouse::Warehouse;
+
+use crate::{Expected, assert_all_read_alike, specs};
+
+const CLAUSES: &str = "WHEN MATCHED AND s.op = 'D' THEN DELETE
+    WHEN MATCHED THEN UPDATE SET
+        c_string = coalesce(s.c_string, '') || '!', c_double = s.c_double, t.c_decimal18 = s.c_decimal18
+    WHEN NOT MATCHED AND s.op <> 'D' THEN INSERT *
+    WHEN NOT MATCHED BY SOURCE AND t.id < 40 AND t.c_boolean THEN DELETE
+    WHEN NOT MATCHED BY SOURCE AND t.id < 40 THEN UPDATE SET c_int = NULL";
+
+fn only(batch: &RecordBatch, keep: impl Fn(usize, i64) -> bool) -> RecordBatch {
+    let ids = batch.column_by_name("id").unwrap().as_primitive::<Int64Type>();
+    let mask: BooleanArray = (0..batch.num_rows()).map(|row| Some(keep(row, ids.value(row)))).collect();
+    filter_record_batch(batch, &mask).unwrap()
+}
+
+fn with(batch: &RecordBatch, column: &str, values: ArrayRef) -> RecordBatch {
+    let at = batch.schema().index_of(column).unwrap();
+    let mut columns = batch.columns().to_vec();
+    columns[at] = values;
+    RecordBatch::try_new(batch.schema(), columns).unwrap()
+}
+
+fn deletes(id: i64) -> bool {
+    id % 3 == 0
+}
+
+/// The rows of a source with a column that the table lacks: `op`, which says `D` for some.
+fn source(rows: &RecordBatch) -> RecordBatch {
+    let ids = rows.column_by_name("id").unwrap().as_primitive::<Int64Type>();
+    let ops: StringArray = ids.values().iter().map(|id| Some(if deletes(*id) { "D" } else { "U" })).collect();
+    let mut fields = vec![Arc::new(Field::new("op", DataType::Utf8, false))];
+    fields.extend(rows.schema().fields().iter().cloned());
+    let mut columns: Vec<ArrayRef> = vec![Arc::new(ops)];
+    columns.extend(rows.columns().iter().cloned());
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+}
+
+/// What the table holds after the merge, by hand.
+fn expected(table: &RecordBatch, source: &RecordBatch) -> RecordBatch {
+    let matched = only(table, |_, id| (100..120).contains(&id));
+    let new = only(source, |_, id| (100..120).contains(&id));
+    let texts = new.column_by_name("c_string").unwrap().as_string::<i32>();
+    let texts: StringArray =
+        texts.iter().map(|text| Some(format!("{}!", text.unwrap_or_default()))).collect();
+    let mut updated = with(&matched, "c_string", Arc::new(texts));
+    for column in ["c_double", "c_decimal18"] {
+        updated = with(&updated, column, new.column_by_name(column).unwrap().clone());
+    }
+    let updated = only(&updated, |_, id| !deletes(id));
+    let inserted = only(source, |_, id| id >= 120 && !deletes(id));
+    let flags = table.column_by_name("c_boolean").unwrap().as_boolean();
+    let low = only(table, |row, id| id < 40 && !(flags.is_valid(row) && flags.value(row)));
+    let low = with(&low, "c_int", Arc::new(Int32Array::new_null(low.num_rows())));
+    let kept = only(table, |_, id| (40..100).contains(&id));
+    concat_batches(&table.schema(), [&low, &kept, &updated, &inserted]).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn peers_see_what_a_merge_left_in_both_modes() {
+    let Some(peers) = Peers::find() else { return };
+    let warehouse = Warehouse::temporary().await;
+    let mut tables = Vec::new();
+    for mode in [RowMode::CopyOnWrite, RowMode::MergeOnRead] {
+        for name in ["unpartitioned", "bucket_long", "identity_string", "day_ts"] {
+            let (_, spec) = specs().into_iter().find(|(n, _)| *n == name).unwrap();
+            let suffix = mode.as_str().replace('-', "_");
+            let table = warehouse.create(&format!("{name}_{suffix}"), primitive_schema(), spec).await;
+            let first = primitive_batch(1, 0, 120);
+            warehouse.append(&table, vec![first.clone()]).await;
+            let changes = primitive_batch(3, 100, 40);
+            let data = source(&changes);
+            let data = BatchStream::from_batches(data.schema(), vec![data]);
+            let sql = format!("MERGE INTO {table} AS t USING changes AS s ON t.id = s.id {CLAUSES}");
+            let config = MergeConfig { row_mode: Some(mode), ..MergeConfig::from_sql(&sql, &table).unwrap() };
+            let done = warehouse.manager.merge_data(&table, data, &config).await.unwrap();
+            let counts = done.merged.unwrap();
+            let inserted = (120..140).filter(|id| !deletes(*id)).count() as u64;
+            assert_eq!(counts.rows_inserted, inserted, "{name} {mode:?}");
+            assert_eq!(done.attempts, 1);
+            let rows = expected(&first, &changes);
+            tables.push(Expected { table, batches: vec![rows] });
+        }
+    }
+    assert_all_read_alike(&warehouse, &peers, &tables).await;
+}

@@ -1,0 +1,190 @@
+//! What operations are, and what each does to a list of rows.
+
+use std::collections::{BTreeSet, HashMap};
+
+use floe::execute::rows::RowMode;
+use floe::execute::upsert::{WhenMatched, WhenNotMatched, WhenNotMatchedBySource};
+use floe::iceberg::spec::{Datum, TableMetadata, UnboundPartitionSpec};
+use floe::iceberg::transform::create_transform_function;
+use floe::model::CommitStrategy;
+use floe::plan::guard::Isolation;
+
+use super::filter::Filter;
+use super::row::Row;
+
+/// A kind of operation, with what it works on.
+#[derive(Debug, Clone)]
+pub(super) enum Op {
+    Append { rows: Vec<Row> },
+    OverwriteAll { rows: Vec<Row> },
+    OverwriteWhere { filter: Filter, rows: Vec<Row> },
+    OverwritePartitions { rows: Vec<Row> },
+    Delete { filter: Filter },
+    Upsert { rows: Vec<Row>, how: Upsert },
+    Tag { name: String, snapshot: i64 },
+    DropTag { name: String },
+    Branch { name: String, snapshot: i64 },
+    Rollback { snapshot: i64 },
+    SetCurrent { snapshot: i64 },
+    FastForward { to: String },
+    Publish { wap: String },
+    CherryPick { snapshot: i64 },
+    Respec { spec: UnboundPartitionSpec },
+}
+
+/// How an upsert is done.
+#[derive(Debug, Clone)]
+pub(super) struct Upsert {
+    pub(super) on: Vec<&'static str>,
+    pub(super) matched: WhenMatched,
+    pub(super) not_matched: WhenNotMatched,
+    pub(super) by_source: WhenNotMatchedBySource,
+}
+
+/// An operation as a writer is asked for it.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) op: Op,
+    /// `main` when absent.
+    pub(super) branch: Option<String>,
+    pub(super) key: Option<String>,
+    pub(super) isolation: Isolation,
+    pub(super) mode: Option<RowMode>,
+    pub(super) strategy: CommitStrategy,
+    /// The `wap.id` of a snapshot that is staged.
+    pub(super) wap: Option<String>,
+}
+
+/// How a call ended for its writer.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Outcome {
+    /// It is under way.
+    Running,
+    /// It succeeded. `attempts` is 0 when nothing was committed.
+    Done { snapshot: Option<i64>, attempts: u32, replayed: bool },
+    /// It certainly failed.
+    Failed(String),
+    /// The writer was told that nobody knows.
+    Unknown,
+    /// The writer is gone.
+    Crashed,
+}
+
+/// A call and its outcome.
+#[derive(Debug, Clone)]
+pub(super) struct Record {
+    pub(super) call: Call,
+    pub(super) outcome: Outcome,
+}
+
+impl Op {
+    /// Whether it changes rows; the others move references or change metadata.
+    pub(super) fn changes_rows(&self) -> bool {
+        matches!(
+            self,
+            Self::Append { .. }
+                | Self::OverwriteAll { .. }
+                | Self::OverwriteWhere { .. }
+                | Self::OverwritePartitions { .. }
+                | Self::Delete { .. }
+                | Self::Upsert { .. }
+        )
+    }
+
+    /// The rows it removes from `rows`, and those it adds, in a table with this metadata.
+    pub(super) fn effect(&self, rows: &[Row], metadata: &TableMetadata) -> Effect {
+        let matching = |filter: &Filter| rows.iter().filter(|r| filter.is_true(r)).cloned().collect();
+        match self {
+            Self::Append { rows: new } => Effect { removed: Vec::new(), added: new.clone() },
+            Self::OverwriteAll { rows: new } => Effect { removed: rows.to_vec(), added: new.clone() },
+            Self::OverwriteWhere { filter, rows: new } => {
+                Effect { removed: matching(filter), added: new.clone() }
+            }
+            Self::OverwritePartitions { rows: new } => {
+                let of = |row: &Row| partition(row, metadata);
+                let hit: BTreeSet<Vec<String>> = new.iter().map(of).collect();
+                let removed = rows.iter().filter(|row| hit.contains(&of(row))).cloned().collect();
+                Effect { removed, added: new.clone() }
+            }
+            Self::Delete { filter } => Effect { removed: matching(filter), added: Vec::new() },
+            Self::Upsert { rows: new, how } => upsert(rows, new, how),
+            _ => Effect::default(),
+        }
+    }
+}
+
+/// What an operation does to rows.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Effect {
+    pub(super) removed: Vec<Row>,
+    pub(super) added: Vec<Row>,
+}
+
+impl Effect {
+    /// The sorted rows after it; `None` when a row that it removes is not there.
+    pub(super) fn apply(&self, rows: &[Row]) -> Option<Vec<Row>> {
+        let mut counts: HashMap<&Row, i64> = HashMap::new();
+        for row in &self.removed {
+            *counts.entry(row).or_default() += 1;
+        }
+        let mut after = Vec::with_capacity(rows.len());
+        for row in rows {
+            match counts.get_mut(row) {
+                Some(count) if *count > 0 => *count -= 1,
+                _ => after.push(row.clone()),
+            }
+        }
+        if counts.values().any(|count| *count > 0) {
+            return None;
+        }
+        after.extend(self.added.iter().cloned());
+        after.sort_unstable();
+        Some(after)
+    }
+}
+
+fn upsert(rows: &[Row], new: &[Row], how: &Upsert) -> Effect {
+    let key = |row: &Row| how.on.iter().map(|column| row.key(column)).collect::<Vec<_>>();
+    let source: HashMap<Vec<String>, &Row> = new.iter().map(|row| (key(row), row)).collect();
+    let mut matched = BTreeSet::new();
+    let mut effect = Effect::default();
+    for row in rows {
+        let Some(with) = source.get(&key(row)) else {
+            if how.by_source == WhenNotMatchedBySource::Delete {
+                effect.removed.push(row.clone());
+            }
+            continue;
+        };
+        matched.insert(key(row));
+        match how.matched {
+            WhenMatched::Ignore => {}
+            WhenMatched::UpdateIfChanged if row == *with => {}
+            WhenMatched::Delete => effect.removed.push(row.clone()),
+            WhenMatched::UpdateAll | WhenMatched::UpdateIfChanged => {
+                effect.removed.push(row.clone());
+                effect.added.push((*with).clone());
+            }
+        }
+    }
+    if how.not_matched == WhenNotMatched::Insert {
+        effect.added.extend(new.iter().filter(|row| !matched.contains(&key(row))).cloned());
+    }
+    effect
+}
+
+/// The partition of a row under the default spec, by the transforms of the `iceberg` crate.
+fn partition(row: &Row, metadata: &TableMetadata) -> Vec<String> {
+    let fields = metadata.default_partition_spec().fields().iter();
+    let value = fields.map(|field| {
+        let datum = match field.source_id {
+            1 => row.id.map(Datum::long),
+            2 => row.p.map(Datum::int),
+            3 => row.v().map(Datum::double),
+            _ => row.t.as_ref().map(Datum::string),
+        };
+        let transform = create_transform_function(&field.transform).unwrap();
+        let value = datum.and_then(|datum| transform.transform_literal(&datum).unwrap());
+        value.map_or_else(|| "NULL".to_owned(), |value| format!("{value:?}"))
+    });
+    value.collect()
+}

@@ -1,0 +1,88 @@
+//! Rows after each commit are what the plain model makes of the rows before it.
+
+use floe::iceberg::spec::{SnapshotRef, TableMetadata};
+use floe::plan::guard::Isolation;
+
+use super::checks::Facts;
+use super::model::{Effect, Op, Outcome};
+use super::row::Row;
+use super::run::World;
+
+/// Checks every snapshot, and every call that found nothing to do.
+pub(super) fn check(world: &World, facts: &Facts) -> Result<(), String> {
+    for pair in facts.commits.windows(2) {
+        let (before, after) = (&pair[0].table.metadata, &pair[1].table.metadata);
+        for snapshot in after.snapshots().filter(|s| before.snapshot_by_id(s.snapshot_id()).is_none()) {
+            transition(world, facts, before, after, snapshot, pair[1].operation)?;
+        }
+    }
+    for (number, record) in facts.records.iter().enumerate() {
+        let nothing = matches!(record.outcome, Outcome::Done { attempts: 0, replayed: false, .. });
+        if !nothing || !record.call.op.changes_rows() {
+            continue;
+        }
+        let Some(seen) = world.ledger.seen_by(number) else { continue };
+        let branch = record.call.branch.as_deref().unwrap_or("main");
+        let rows = rows(facts, seen.metadata.snapshot_for_ref(branch));
+        if record.call.op.effect(rows, &seen.metadata).apply(rows).as_deref() != Some(rows) {
+            return Err(format!("operation {number} did nothing, and had something to do"));
+        }
+    }
+    Ok(())
+}
+
+fn rows<'f>(facts: &'f Facts, snapshot: Option<&SnapshotRef>) -> &'f [Row] {
+    snapshot.and_then(|s| facts.contents.get(&s.snapshot_id())).map_or(&[], |content| &content.rows)
+}
+
+fn transition(
+    world: &World,
+    facts: &Facts,
+    before: &TableMetadata,
+    after: &TableMetadata,
+    snapshot: &SnapshotRef,
+    operation: usize,
+) -> Result<(), String> {
+    let call = &facts.records[operation].call;
+    let parent = rows(facts, snapshot.parent_snapshot_id().and_then(|id| before.snapshot_by_id(id)));
+    let found = rows(facts, Some(snapshot));
+    let branch = call.branch.as_deref().unwrap_or("main");
+    // Partitions are those of the spec that the operation saw.
+    let seen = world.ledger.seen_by(operation).map(|table| table.metadata);
+    let seen = seen.as_deref().unwrap_or(before);
+    let effect = match &call.op {
+        Op::Publish { .. } | Op::CherryPick { .. } => {
+            let source = snapshot.summary().additional_properties.get("source-snapshot-id");
+            let source = source.and_then(|id| id.parse::<i64>().ok());
+            let Some(source) = source.and_then(|id| after.snapshot_by_id(id)) else {
+                return Err(format!("operation {operation} picked no snapshot that is known"));
+            };
+            picked(facts, after, source)
+        }
+        op if call.isolation == Isolation::Snapshot => {
+            let read = rows(facts, seen.snapshot_for_ref(branch));
+            op.effect(read, seen)
+        }
+        op => op.effect(parent, seen),
+    };
+    let wanted = effect.apply(parent);
+    if wanted.as_deref() == Some(found) {
+        return Ok(());
+    }
+    let id = snapshot.snapshot_id();
+    Err(format!(
+        "operation {operation} made snapshot {id} of\n{parent:#?}\nand it has\n{found:#?}\nwhile the model says\n{wanted:#?}",
+    ))
+}
+
+/// The rows that a snapshot added, which only added rows.
+fn picked(facts: &Facts, metadata: &TableMetadata, source: &SnapshotRef) -> Effect {
+    let before = source.parent_snapshot_id().and_then(|id| metadata.snapshot_by_id(id));
+    let mut added = rows(facts, Some(source)).to_vec();
+    for row in rows(facts, before) {
+        if let Some(at) = added.iter().position(|other| other == row) {
+            added.remove(at);
+        }
+    }
+    Effect { removed: Vec::new(), added }
+}
