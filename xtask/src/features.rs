@@ -13,8 +13,8 @@ use crate::workspace::{self, cargo};
 /// Crates that weigh, and the features of `floe` that may bring them. A pattern may end in `*`.
 const SDKS: &[(&str, &[&str])] = &[
     ("aws-sdk-*", &["catalog-glue"]),
-    ("aws-config", &["catalog-glue", "catalog-polaris", "storage-s3"]),
-    ("sqlx-sqlite", &["catalog-local"]),
+    ("aws-config", &["catalog-glue", "storage-s3"]),
+    ("sqlx-sqlite", &["catalog-local", "catalog-postgres"]),
     ("sqlx-postgres", &["catalog-postgres"]),
     ("rustls", NETWORKED),
     ("hyper-rustls", NETWORKED),
@@ -25,8 +25,15 @@ const SDKS: &[(&str, &[&str])] = &[
 ];
 
 /// Plugins that speak to a server.
-const NETWORKED: &[&str] =
-    &["catalog-glue", "catalog-polaris", "catalog-postgres", "storage-s3", "storage-gcs", "storage-azure"];
+const NETWORKED: &[&str] = &[
+    "catalog-glue",
+    "catalog-polaris",
+    "catalog-polaris-sigv4",
+    "catalog-postgres",
+    "storage-s3",
+    "storage-gcs",
+    "storage-azure",
+];
 
 /// Features that are no plugins.
 const SETS: &[&str] = &["default", "full"];

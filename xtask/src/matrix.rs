@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(results["sqlite_local"], failed);
         assert_eq!(results["polaris_s3"].ignored, 1);
         let text = table(&[Catalog::Sqlite, Catalog::Rest], &[Storage::Local, Storage::S3], &results);
-        for part in ["✗ 1/2", "✓ 1", "✗    sqlite_local: b", "n/a  rest_local"] {
+        for part in ["✗ 1/2", "✓ 1", "✗    sqlite_local: b", "n/a  sqlite_s3, rest_local"] {
             assert!(text.contains(part), "{part} in {text}");
         }
     }
