@@ -34,6 +34,8 @@ macro_rules! contract {
                 writes::overwrites_replace_all_a_filter_or_partitions
                 writes::deletes_remove_rows_in_both_modes
                 writes::upserts_update_and_insert_in_one_snapshot
+                writes::a_merge_does_what_its_clauses_say
+                writes::schema_properties_and_rows_change_together
                 writes::the_same_key_writes_once
                 writes::every_format_version_appends
                 refs::tags_and_branches_live_their_own_lives
@@ -44,6 +46,7 @@ macro_rules! contract {
                 races::writers_on_different_partitions_do_not_conflict
                 races::updates_of_the_same_rows_are_never_mixed
                 races::a_lost_reply_is_found_again
+                races::a_reply_lost_on_the_wire_is_found_again
                 races::spurious_conflicts_are_tried_again
                 peers::pyiceberg_reads_what_floe_wrote_and_floe_goes_on
                 peers::duckdb_reads_what_floe_wrote

@@ -2,7 +2,7 @@
 
 use floe::execute::rows::RowMode;
 use floe::iceberg::TableIdent;
-use floe::model::{DeleteConfig, WriteConfig};
+use floe::model::{ChangeOptions, DeleteConfig, WriteConfig};
 use serde_json::json;
 
 use super::Target;
@@ -64,9 +64,10 @@ pub async fn duckdb_reads_what_floe_wrote(target: &Target) {
 async fn changed(target: &Target, mode: RowMode) -> (TableIdent, Vec<rows::Row>) {
     let table = target.partitioned("changed").await;
     append(&target.manager, &table, &sorted([some(0..20, "a", "old"), some(20..40, "b", "old")])).await;
-    let config = DeleteConfig { row_mode: Some(mode), ..DeleteConfig::default() };
+    let options = ChangeOptions { row_mode: Some(mode), ..ChangeOptions::default() };
+    let config = DeleteConfig { options: options.clone() };
     delete(&target.manager, &table, "id >= 15 AND id < 25", &config).await.unwrap();
-    let config = WriteConfig { row_mode: Some(mode), ..upsert() };
+    let config = WriteConfig { options, ..upsert() };
     let source = sorted([some(10..20, "a", "new"), some(100..105, "c", "new")]);
     write(&target.manager, &table, &source, &config).await.unwrap();
     (table, sorted([some(0..10, "a", "old"), some(25..40, "b", "old"), source]))

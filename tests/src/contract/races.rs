@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use floe::env::SystemEnvironment;
 use floe::iceberg::TableIdent;
-use floe::model::{DeleteConfig, IcebergTableManagerConfig, WriteConfig};
+use floe::model::{ChangeOptions, DeleteConfig, IcebergTableManagerConfig, WriteConfig};
 use floe::{ErrorKind, IcebergTableManager};
 use floe_testkit::catalog::{Fault, FaultPlan, FaultyCatalog, Method};
+use floe_testkit::http::HttpFault;
 use futures::future::join_all;
 
 use super::Target;
@@ -109,7 +110,8 @@ pub async fn a_lost_reply_is_found_again(target: &Target) {
     assert_once(target, &table, 2).await;
 
     faulty.fail_next(Method::Commit, Fault::LostRequest);
-    let key = WriteConfig { idempotency_key: Some("k".into()), ..WriteConfig::default() };
+    let options = ChangeOptions { idempotency_key: Some("k".into()), ..ChangeOptions::default() };
+    let key = WriteConfig { options, ..WriteConfig::default() };
     if let Err(e) = write(&manager, &table, &some(5..6, "a", "x"), &key).await {
         assert_eq!(e.kind(), ErrorKind::CommitStateUnknown, "{e}");
         // What the error asks for: look, and with a key simply call again.
@@ -117,6 +119,21 @@ pub async fn a_lost_reply_is_found_again(target: &Target) {
     }
     assert_eq!(read(&target.another().await, &table).await, some(0..6, "a", "x"));
     assert_once(target, &table, 3).await;
+}
+
+/// The same on the wire: the server did what was asked, and the connection broke before its reply.
+pub async fn a_reply_lost_on_the_wire_is_found_again(target: &Target) {
+    let Some((manager, proxy, rule)) = target.through_proxy(HttpFault::LostReply).await else {
+        println!("n/a: the catalog has no HTTP server");
+        return;
+    };
+    let table = target.table("wire").await;
+    append(&target.manager, &table, &some(0..3, "a", "x")).await;
+    proxy.inject(rule);
+    append(&manager, &table, &some(3..5, "a", "x")).await;
+    assert_eq!(proxy.met(), [HttpFault::LostReply]);
+    assert_eq!(read(&target.another().await, &table).await, some(0..5, "a", "x"));
+    assert_once(target, &table, 2).await;
 }
 
 /// Conflicts that come from nowhere are overcome.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use floe::ErrorKind;
 use floe::base::SnapshotSelector;
-use floe::model::WriteConfig;
+use floe::model::{ChangeOptions, WriteConfig};
 use floe::refs::BranchRetention;
 
 use super::Target;
@@ -17,7 +17,7 @@ pub async fn tags_and_branches_live_their_own_lives(target: &Target) {
     let first = append(manager, &table, &some(0..3, "a", "x")).await.snapshot_id.unwrap();
     manager.tag(&table, "v1", None, Some(86_400_000), false).await.unwrap();
     manager.branch(&table, "audit", None, BranchRetention::default(), false).await.unwrap();
-    let on_audit = WriteConfig { branch: Some("audit".into()), ..WriteConfig::default() };
+    let on_audit = on("audit");
     write(manager, &table, &some(3..5, "a", "x"), &on_audit).await.unwrap();
     let other = target.another().await;
     assert_eq!(read(&other, &table).await, some(0..3, "a", "x"), "main is as it was");
@@ -63,11 +63,12 @@ pub async fn a_staged_snapshot_is_published_once(target: &Target) {
     let table = target.table("staged").await;
     let manager = &target.manager;
     append(manager, &table, &some(0..3, "a", "x")).await;
-    let staged = WriteConfig {
+    let options = ChangeOptions {
         staged: true,
         snapshot_properties: BTreeMap::from([("wap.id".into(), "w1".into())]),
-        ..WriteConfig::default()
+        ..ChangeOptions::default()
     };
+    let staged = WriteConfig { options, ..WriteConfig::default() };
     write(manager, &table, &some(3..5, "a", "x"), &staged).await.unwrap();
     let other = target.another().await;
     assert_eq!(read(&other, &table).await, some(0..3, "a", "x"));
@@ -87,9 +88,15 @@ pub async fn a_snapshot_is_cherry_picked(target: &Target) {
     append(manager, &table, &some(0..3, "a", "x")).await;
     manager.branch(&table, "dev", None, BranchRetention::default(), false).await.unwrap();
     append(manager, &table, &some(3..4, "a", "main")).await;
-    let on_dev = WriteConfig { branch: Some("dev".into()), ..WriteConfig::default() };
+    let on_dev = on("dev");
     let dev = write(manager, &table, &some(4..5, "a", "dev"), &on_dev).await.unwrap().snapshot_id.unwrap();
     target.another().await.cherry_pick(&table, None, dev).await.unwrap();
     let expected = sorted([some(0..3, "a", "x"), some(3..4, "a", "main"), some(4..5, "a", "dev")]);
     assert_eq!(read(manager, &table).await, expected);
+}
+
+/// Appends to a branch.
+fn on(branch: &str) -> WriteConfig {
+    let options = ChangeOptions { branch: Some(branch.into()), ..ChangeOptions::default() };
+    WriteConfig { options, ..WriteConfig::default() }
 }

@@ -11,6 +11,7 @@ use floe::{IcebergTableManager, Properties, Registry};
 use floe_testkit::SeededEnvironment;
 use floe_testkit::catalog::MemoryCatalog;
 use floe_testkit::gcs_xml::GcsXml;
+use floe_testkit::http::{FaultProxy, HttpFault, Rule};
 use floe_testkit::services;
 use serde_json::{Value, json};
 
@@ -50,6 +51,7 @@ pub enum Storage {
 
 /// A catalog with a storage, and a namespace of its own in it.
 pub struct Target {
+    catalog: Catalog,
     /// A manager of the catalog.
     pub manager: IcebergTableManager,
     /// A namespace that nobody else uses; it is there.
@@ -125,6 +127,21 @@ impl Target {
     /// The same, with settings.
     pub async fn another_with(&self, config: IcebergTableManagerConfig) -> IcebergTableManager {
         self.reach.connect(config).await
+    }
+
+    /// A manager whose requests to the catalog's server take their way through a proxy, the proxy, and the rule by
+    /// which the reply to a commit meets a fault. `None` where there is no such server.
+    pub async fn through_proxy(&self, fault: HttpFault) -> Option<(IcebergTableManager, FaultProxy, Rule)> {
+        let (key, rule) = match self.catalog {
+            Catalog::Rest => ("uri", Rule::next(fault).method("POST").path("/tables/")),
+            Catalog::Glue => ("glue.endpoint", Rule::next(fault).header("x-amz-target", "UpdateTable")),
+            _ => return None,
+        };
+        let Reach::Properties(name, properties) = &self.reach else { return None };
+        let proxy = FaultProxy::start(properties.get(key)?).await;
+        let properties = properties.clone().with(key, proxy.uri());
+        let reach = Reach::Properties(name.clone(), properties);
+        Some((reach.connect(IcebergTableManagerConfig::default()).await, proxy, rule))
     }
 
     /// What the catalog says that it can do.

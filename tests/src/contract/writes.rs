@@ -1,14 +1,18 @@
 //! Rows written, changed, deleted and read back.
 
+use std::collections::BTreeMap;
+
 use floe::ErrorKind;
 use floe::base::SnapshotSelector;
+use floe::data::BatchStream;
 use floe::execute::rows::RowMode;
 use floe::execute::scan::ScanRequest;
-use floe::model::{CommitStrategy, DeleteConfig, WriteConfig, WriteMode};
+use floe::model::{ChangeOptions, CommitStrategy, DeleteConfig, MergeConfig, WriteConfig, WriteMode};
+use floe::plan::evolve::{SchemaChange, SchemaEvolution};
 use floe::plan::expr::Expr;
 
 use super::Target;
-use super::rows::{append, by_part, delete, from_batches, read, read_at, some, sorted, upsert, write};
+use super::rows::{append, batch, by_part, delete, from_batches, read, read_at, some, sorted, upsert, write};
 
 /// Both strategies of committing keep every row, for other managers too.
 pub async fn appends_of_both_strategies_are_read_back(target: &Target) {
@@ -19,7 +23,8 @@ pub async fn appends_of_both_strategies_are_read_back(target: &Target) {
     {
         let n = n as i64;
         let rows = sorted([some(n * 10..n * 10 + 5, "a", "x"), some(n * 10 + 5..n * 10 + 8, "b/c d", "y")]);
-        let config = WriteConfig { commit_strategy: Some(strategy), ..WriteConfig::default() };
+        let options = ChangeOptions { commit_strategy: Some(strategy), ..ChangeOptions::default() };
+        let config = WriteConfig { options, ..WriteConfig::default() };
         let outcome = write(&target.manager, &table, &rows, &config).await.unwrap();
         assert_eq!((outcome.rows, outcome.files), (8, 2), "{strategy:?}");
         expected.extend(rows);
@@ -101,11 +106,12 @@ pub async fn overwrites_replace_all_a_filter_or_partitions(target: &Target) {
 /// Rows go away in both modes; a dry run counts them only.
 pub async fn deletes_remove_rows_in_both_modes(target: &Target) {
     for mode in [RowMode::CopyOnWrite, RowMode::MergeOnRead] {
-        let config = DeleteConfig { row_mode: Some(mode), ..DeleteConfig::default() };
+        let options = ChangeOptions { row_mode: Some(mode), ..ChangeOptions::default() };
+        let config = DeleteConfig { options: options.clone() };
         let name = mode.as_str().replace('-', "_");
         let table = target.partitioned(&name).await;
         append(&target.manager, &table, &sorted([some(0..20, "a", "x"), some(20..40, "b", "x")])).await;
-        let dry = DeleteConfig { dry_run: true, ..config.clone() };
+        let dry = DeleteConfig { options: ChangeOptions { dry_run: true, ..options } };
         let counted = delete(&target.manager, &table, "id >= 5 AND id < 25", &dry).await.unwrap();
         assert_eq!(counted.changes.unwrap().rows_removed, 20);
         assert_eq!(target.manager.list_snapshots(&table).await.unwrap().len(), 1, "{mode:?}");
@@ -124,7 +130,8 @@ pub async fn upserts_update_and_insert_in_one_snapshot(target: &Target) {
         let name = format!("upserted_{}", mode.as_str().replace('-', "_"));
         let table = target.partitioned(&name).await;
         append(&target.manager, &table, &sorted([some(0..20, "a", "old"), some(20..40, "b", "old")])).await;
-        let config = WriteConfig { row_mode: Some(mode), ..upsert() };
+        let options = ChangeOptions { row_mode: Some(mode), ..ChangeOptions::default() };
+        let config = WriteConfig { options, ..upsert() };
         let source = sorted([some(10..20, "a", "new"), some(100..105, "c", "new")]);
         let merged = write(&target.manager, &table, &source, &config).await.unwrap().merged.unwrap();
         assert_eq!((merged.rows_updated, merged.rows_inserted), (10, 5), "{mode:?}");
@@ -134,11 +141,65 @@ pub async fn upserts_update_and_insert_in_one_snapshot(target: &Target) {
     }
 }
 
+/// A merge updates, deletes and inserts in one snapshot, as its clauses say.
+pub async fn a_merge_does_what_its_clauses_say(target: &Target) {
+    let table = target.table("merged").await;
+    append(&target.manager, &table, &some(0..6, "a", "old")).await;
+    let source = sorted([some(0..2, "gone", "x"), some(2..4, "b", "new"), some(10..12, "b", "new")]);
+    let name = table.to_string();
+    let sql = format!(
+        "MERGE INTO {name} t USING changes s ON t.id = s.id WHEN MATCHED AND s.part = 'gone' THEN DELETE \
+         WHEN MATCHED THEN UPDATE SET v = s.v WHEN NOT MATCHED THEN INSERT *"
+    );
+    let config = MergeConfig::from_sql(&sql, &table).unwrap();
+    let data = batch(&source);
+    let data = BatchStream::from_batches(data.schema(), vec![data]);
+    target.manager.merge_data(&table, data, &config).await.unwrap();
+    let expected = sorted([some(2..4, "a", "new"), some(4..6, "a", "old"), some(10..12, "b", "new")]);
+    assert_eq!(read(&target.another().await, &table).await, expected);
+    assert_eq!(target.manager.list_snapshots(&table).await.unwrap().len(), 2);
+}
+
+/// A column is added, another renamed; properties are set and removed; a transaction does several things at once.
+pub async fn schema_properties_and_rows_change_together(target: &Target) {
+    let table = target.table("evolved").await;
+    let manager = &target.manager;
+    append(manager, &table, &some(0..3, "a", "x")).await;
+    let evolution = SchemaEvolution {
+        changes: vec![SchemaChange::RenameColumn { column: "v".into(), new_name: "w".into() }],
+        allow_incompatible_changes: false,
+    };
+    manager.evolve_schema(&table, &evolution).await.unwrap();
+    let back = SchemaEvolution {
+        changes: vec![SchemaChange::RenameColumn { column: "w".into(), new_name: "v".into() }],
+        allow_incompatible_changes: false,
+    };
+    let rows = batch(&some(3..5, "a", "x"));
+    let other = target.another().await;
+    let outcome = other
+        .transaction(&table)
+        .evolve_schema(back)
+        .set_properties([("owner", "ann")])
+        .write(BatchStream::from_batches(rows.schema(), vec![rows]), WriteConfig::default())
+        .commit()
+        .await
+        .unwrap();
+    assert_eq!(outcome.snapshot_ids.len(), 1);
+    assert_eq!(read(manager, &table).await, some(0..5, "a", "x"));
+    let loaded = manager.update_properties(&table, &BTreeMap::new(), &["owner".into()]).await.unwrap();
+    assert!(!loaded.metadata.properties().contains_key("owner"));
+    let versions = loaded.metadata.metadata_log().len();
+    assert_eq!(
+        versions, 4,
+        "created, appended, renamed, the transaction as one version, then the properties"
+    );
+}
+
 /// The same write with the same key, by another manager, changes nothing and finds the first one's snapshot.
 pub async fn the_same_key_writes_once(target: &Target) {
     let table = target.table("keyed").await;
     append(&target.manager, &table, &some(0..10, "a", "old")).await;
-    let key = |key: &str| Some(key.to_owned());
+    let key = |key: &str| ChangeOptions { idempotency_key: Some(key.into()), ..ChangeOptions::default() };
     let rows = some(5..15, "a", "new");
     let overwrite = WriteConfig {
         mode: WriteMode::Overwrite,
@@ -147,7 +208,7 @@ pub async fn the_same_key_writes_once(target: &Target) {
     };
     let configs = [("append", WriteConfig::default()), ("upsert", upsert()), ("overwrite", overwrite)];
     for (name, config) in configs {
-        let config = WriteConfig { idempotency_key: key(name), ..config };
+        let config = WriteConfig { options: key(name), ..config };
         let first = write(&target.manager, &table, &rows, &config).await;
         // An append made the keys ambiguous: an upsert of those rows is another matter.
         if name == "append" {
@@ -160,7 +221,7 @@ pub async fn the_same_key_writes_once(target: &Target) {
         assert_eq!(again.snapshot_id, first.snapshot_id, "{name}");
         assert_eq!(read(&target.another().await, &table).await, before, "{name}");
     }
-    let config = DeleteConfig { idempotency_key: key("delete"), ..DeleteConfig::default() };
+    let config = DeleteConfig { options: key("delete") };
     let first = delete(&target.manager, &table, "id = 1", &config).await.unwrap();
     let again = delete(&target.another().await, &table, "id = 1", &config).await.unwrap();
     assert_eq!((again.snapshot_id, again.replayed), (first.snapshot_id, true));
