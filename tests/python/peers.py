@@ -9,7 +9,11 @@ Commands (key "do"):
   read_pyiceberg {uri, table, out, filter?, columns?, snapshot_id?}   -> {rows, metadata_location}
   read_duckdb    {metadata, out, filter?}                             -> {rows}
   append         {uri, table, data}                                   -> {metadata_location}
+  create         {uri, table, data}                                   -> {metadata_location}
   scenario       {uri, warehouse, table, name, seed?}                 -> {metadata_location, …}
+
+"uri" is the URI of an SQL catalog, or the properties of a catalog of any type as JSON, its name as "name".
+In place of `metadata`, read_duckdb takes {attach: {warehouse, options, setup}, table}: a catalog that DuckDB attaches.
 """
 
 import functools
@@ -37,7 +41,8 @@ def catalog(uri: str, **properties):
     from pyiceberg.catalog import load_catalog
 
     if uri.startswith("{"):
-        return load_catalog("default", **json.loads(uri), **properties)
+        configured = json.loads(uri)
+        return load_catalog(configured.pop("name", "default"), **configured, **properties)
     return load_catalog("default", type="sql", uri=uri, **properties)
 
 
@@ -88,9 +93,13 @@ def duckdb_connection():
 
 def read_duckdb(command: dict) -> dict:
     connection = duckdb_connection()
-    location = command["metadata"].removeprefix("file://").replace("'", "''")
     where = f" WHERE {command['filter']}" if command.get("filter") else ""
-    relation = connection.sql(f"SELECT * FROM iceberg_scan('{location}'){where}")
+    if "attach" in command:
+        source = attached(connection, command["attach"], command["table"])
+    else:
+        location = command["metadata"].removeprefix("file://").replace("'", "''")
+        source = f"iceberg_scan('{location}')"
+    relation = connection.sql(f"SELECT * FROM {source}{where}")
     uuids = [name for name, kind in zip(relation.columns, relation.types) if str(kind) == "UUID"]
     result = relation.to_arrow_table()
     for name in uuids:
@@ -101,10 +110,27 @@ def read_duckdb(command: dict) -> dict:
     return {"rows": result.num_rows}
 
 
+def attached(connection, attach: dict, table: str) -> str:
+    """Attaches a catalog; answers the table's name in it."""
+    for statement in attach.get("setup", []):
+        connection.execute(statement)
+    connection.execute("DETACH DATABASE IF EXISTS peer")
+    connection.execute(f"ATTACH '{attach['warehouse']}' AS peer (TYPE iceberg, {attach['options']})")
+    namespace, name = table.rsplit(".", 1)
+    return f'peer."{namespace}"."{name}"'
+
+
 def append(command: dict) -> dict:
     table = catalog(command["uri"]).load_table(command["table"])
     data = read_ipc(command["data"])
     table.append(data.cast(table.schema().as_arrow()) if command.get("cast") else data)
+    return {"metadata_location": table.metadata_location}
+
+
+def create(command: dict) -> dict:
+    data = read_ipc(command["data"])
+    table = catalog(command["uri"]).create_table(command["table"], data.schema)
+    table.append(data)
     return {"metadata_location": table.metadata_location}
 
 
@@ -114,7 +140,7 @@ def scenario(command: dict) -> dict:
     return scenarios.run(command)
 
 
-COMMANDS = {f.__name__: f for f in (read_pyiceberg, read_duckdb, append, scenario)}
+COMMANDS = {f.__name__: f for f in (read_pyiceberg, read_duckdb, append, create, scenario)}
 
 
 def main() -> None:

@@ -6,6 +6,7 @@
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
 
+pub mod contract;
 pub mod data;
 pub mod peers;
 pub mod rows;

@@ -3,6 +3,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod arch;
+mod features;
+mod matrix;
 mod peers;
 mod services;
 mod steps;
@@ -37,6 +39,17 @@ enum Command {
         /// Run only the tests whose name contains this.
         filter: Option<String>,
     },
+    /// The manager's contract on every catalog with every storage; prints a table of what passed where.
+    Integration {
+        /// Only this catalog; may be given more than once.
+        #[arg(long)]
+        catalog: Vec<matrix::Catalog>,
+        /// Only this storage; may be given more than once.
+        #[arg(long)]
+        storage: Vec<matrix::Storage>,
+    },
+    /// What cargo features choose: every plugin alone, no SDK too many, and the crates outside of the workspace.
+    Features,
     /// The real servers that tests run against.
     Services {
         #[command(subcommand)]
@@ -103,6 +116,10 @@ fn main() -> anyhow::Result<()> {
         Command::Test { fast } => tasks::test(&tasks::TestOptions { fast, ci: false }),
         Command::Ci => tasks::test(&tasks::TestOptions { fast: false, ci: true }),
         Command::Interop { filter } => tasks::interop(filter.as_deref()),
+        Command::Integration { catalog, storage } => {
+            matrix::run(&matrix::Choice { catalogs: catalog, storages: storage })
+        }
+        Command::Features => tasks::features(),
         Command::Services { action } => match action {
             ServicesAction::Start { names } => services::start_lasting(&names),
             ServicesAction::Status => services::status(),

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::services::{Servers, Service};
 use crate::steps::{Steps, interactive};
 use crate::workspace::cargo;
-use crate::{arch, peers};
+use crate::{arch, features, peers};
 
 /// What `test` does.
 #[derive(Debug, Default)]
@@ -74,14 +74,10 @@ fn checks_and_tests(
     }
     let quiet = |arguments: &[&str]| {
         let mut command = cargo(arguments);
-        if options.ci {
-            command.env("CARGO_INCREMENTAL", "0");
-        }
-        if options.ci || !interactive() {
-            command.env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_PROGRESS_WHEN", "never");
-        }
+        build_environment(&mut command, options.ci);
         command
     };
+    steps.run("features bring no SDK too many", features::trees)?;
     steps.command(
         "clippy",
         quiet(&[
@@ -112,6 +108,29 @@ fn checks_and_tests(
     };
     let result = steps.tests("tests", tests);
     drop(surroundings);
+    let mut outside = features::outside()?;
+    build_environment(&mut outside, options.ci);
+    steps.tests("crates outside of the workspace", outside).and(result)
+}
+
+/// How cargo is to build and print.
+pub(crate) fn build_environment(command: &mut Command, ci: bool) {
+    if ci {
+        command.env("CARGO_INCREMENTAL", "0");
+    }
+    if ci || !interactive() {
+        command.env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_PROGRESS_WHEN", "never");
+    }
+}
+
+/// What features choose, every plugin built alone as well.
+pub(crate) fn features() -> Result<()> {
+    let mut steps = Steps::default();
+    let result = steps
+        .run("features bring no SDK too many", features::trees)
+        .and_then(|()| steps.run("every plugin alone", || features::each(installed("hack"))))
+        .and_then(|()| steps.tests("crates outside of the workspace", features::outside()?));
+    steps.report();
     result
 }
 

@@ -1,5 +1,6 @@
 //! The grammar of the command line: `floe [--warehouse DIR | --catalog NAME] [--json] COMMAND NAMESPACE.TABLE …`.
 
+mod catalog;
 mod merge;
 mod refs;
 mod write;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::catalog::{CatalogAction, CatalogArgs};
 pub(crate) use self::merge::MergeArgs;
 pub(crate) use self::refs::{
     BranchArgs, CherryPickArgs, FastForwardArgs, PlaceArgs, PublishArgs, RollbackArgs, SetCurrentArgs,
@@ -54,7 +56,8 @@ Examples:
 
 Where the tables are, first match wins:
   --warehouse DIR or --catalog NAME, FLOE_WAREHOUSE, FLOE_CATALOG, the default catalog of floe.toml
-  (in this folder or one above it, laid over ~/.config/floe/floe.toml), ./warehouse
+  (in this folder or one above it, laid over ~/.config/floe/floe.toml), or of .pyiceberg.yaml where no catalog is
+  configured otherwise, ./warehouse
 
 Exit codes:
   0 done                      5 conflict with another writer
@@ -177,6 +180,10 @@ pub(crate) enum Command {
     /// Drop a table from the catalog; its files stay
     #[command(after_help = "Examples:\n  floe drop trips.flights\n  floe drop trips.flights --if-exists")]
     Drop(DropArgs),
+
+    /// Show the configured catalogs, or check one and its storage
+    #[command(after_help = catalog::EXAMPLES)]
+    Catalog(CatalogArgs),
 
     /// Show the catalog and storage plugins of this binary
     #[command(after_help = "Examples:\n  floe plugins\n  floe plugins --json")]
@@ -420,6 +427,7 @@ impl Command {
             Self::Publish(_) => "publish",
             Self::List(_) => "list",
             Self::Drop(_) => "drop",
+            Self::Catalog(_) => "catalog",
             Self::Plugins => "plugins",
             Self::Quickstart => "quickstart",
             Self::Completions(_) => "completions",

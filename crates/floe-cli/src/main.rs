@@ -3,6 +3,7 @@
 
 mod args;
 mod commands;
+mod configuration;
 mod exit;
 mod flights;
 mod input;

@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use floe::config::{TYPE, WAREHOUSE};
-use floe::{EMBEDDED_CATALOG, Error, ErrorKind, FloeConfig, IcebergTableManager, Properties, Result};
+use floe::{EMBEDDED_CATALOG, Error, ErrorKind, IcebergTableManager, Properties, Result};
 
 use crate::args::GlobalArgs;
+use crate::configuration::{Configuration, Origin, absolute, variable};
 
-/// The name of the configuration file.
-const CONFIG_FILE: &str = "floe.toml";
 /// The warehouse when nothing is configured.
 const DEFAULT_WAREHOUSE: &str = "warehouse";
 
@@ -21,21 +20,28 @@ pub(crate) struct Location {
     pub(crate) name: String,
     /// Its properties.
     pub(crate) properties: Properties,
+    /// Where they come from, the last first; nowhere for an embedded warehouse.
+    pub(crate) origins: Vec<Origin>,
 }
 
 impl Location {
     /// The catalog that options, environment and configuration files choose.
     pub(crate) fn find(global: &GlobalArgs) -> Result<Self> {
-        let folder = std::env::current_dir()?;
-        let env: Vec<(String, String)> = std::env::vars_os()
-            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
-            .collect();
-        Self::choose(global, &env, &folder)
+        Self::choose(global, &environment(), &std::env::current_dir()?)
+    }
+
+    /// As [`Location::find`], but never the catalog of a PyIceberg user who said nothing of it.
+    pub(crate) fn find_own(global: &GlobalArgs) -> Result<Self> {
+        let found = Self::find(global)?;
+        let borrowed = found.option.is_empty() && found.origins.iter().any(Origin::is_pyiceberg);
+        let named = global.catalog.is_some() || std::env::var_os("FLOE_CATALOG").is_some();
+        match borrowed && !named {
+            true => Self::embedded(&std::env::current_dir()?, DEFAULT_WAREHOUSE),
+            false => Ok(found),
+        }
     }
 
     fn choose(global: &GlobalArgs, env: &[(String, String)], folder: &Path) -> Result<Self> {
-        let variable =
-            |name: &str| env.iter().find(|(k, v)| k == name && !v.is_empty()).map(|(_, v)| v.as_str());
         if global.warehouse.is_some() && global.catalog.is_some() {
             return Err(Error::validation("--warehouse and --catalog cannot be given together"));
         }
@@ -44,18 +50,24 @@ impl Location {
             location.option = format!(" --warehouse {}", quoted(&warehouse.to_string_lossy()));
             return Ok(location);
         }
-        let named = match (&global.catalog, variable("FLOE_WAREHOUSE")) {
+        let named = match (&global.catalog, variable(env, "FLOE_WAREHOUSE")) {
             (Some(name), _) => Some(name.as_str()),
             (None, Some(warehouse)) => return Self::embedded(folder, warehouse),
-            (None, None) => variable("FLOE_CATALOG"),
+            (None, None) => variable(env, "FLOE_CATALOG"),
         };
-        let config = load_config(env, folder)?;
+        let all = Configuration::load(env, folder)?;
+        let config = &all.config;
         if named.is_none() && config.default_catalog.is_none() && config.catalogs.is_empty() {
             return Self::embedded(folder, DEFAULT_WAREHOUSE);
         }
         let (name, properties) = config.catalog(named)?;
         let option = global.catalog.as_ref().map(|name| format!(" --catalog {}", quoted(name)));
-        Ok(Self { option: option.unwrap_or_default(), name: name.to_owned(), properties: properties.clone() })
+        Ok(Self {
+            option: option.unwrap_or_default(),
+            name: name.to_owned(),
+            properties: properties.clone(),
+            origins: all.origins_of(name).to_vec(),
+        })
     }
 
     fn embedded(folder: &Path, warehouse: &str) -> Result<Self> {
@@ -64,7 +76,7 @@ impl Location {
         }
         let properties =
             Properties::default().with(TYPE, "local").with(WAREHOUSE, absolute(folder, warehouse));
-        Ok(Self { option: String::new(), name: EMBEDDED_CATALOG.to_owned(), properties })
+        Ok(Self { option: String::new(), name: EMBEDDED_CATALOG.to_owned(), properties, origins: Vec::new() })
     }
 
     /// The warehouse as configured, for messages.
@@ -104,39 +116,9 @@ fn quoted(word: &str) -> String {
     if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
-/// Configuration files and the environment, one laid over the other.
-fn load_config(env: &[(String, String)], folder: &Path) -> Result<FloeConfig> {
-    let variable = |name: &str| env.iter().find(|(k, v)| k == name && !v.is_empty()).map(|(_, v)| v);
-    let user = variable("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .or_else(|| variable("HOME").map(|home| Path::new(home).join(".config")))
-        .map(|config| config.join("floe").join(CONFIG_FILE))
-        .filter(|path| path.is_file());
-    let project = folder.ancestors().map(|f| f.join(CONFIG_FILE)).find(|path| path.is_file());
-    let mut config = FloeConfig::default();
-    for path in [user, project].into_iter().flatten() {
-        let mut layer = FloeConfig::from_file(&path)?;
-        let beside = path.parent().unwrap_or(folder);
-        for properties in layer.catalogs.values_mut() {
-            // A path in a file counts from the file's own folder, wherever the command runs.
-            if let Some(warehouse) = properties.get(WAREHOUSE)
-                && !warehouse.contains(':')
-            {
-                properties.set(WAREHOUSE, absolute(beside, warehouse));
-            }
-        }
-        config = config.merge(layer);
-    }
-    Ok(config.with_env(env.iter().cloned()))
-}
-
-/// A path that does not depend on the working directory; URIs stay as they are.
-fn absolute(folder: &Path, path: &str) -> String {
-    if path.contains("://") || path.starts_with("file:/") {
-        return path.to_owned();
-    }
-    let joined = folder.join(path);
-    std::path::absolute(&joined).unwrap_or(joined).to_string_lossy().into_owned()
+/// The variables of the environment that are text.
+pub(crate) fn environment() -> Vec<(String, String)> {
+    std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect()
 }
 
 /// Whether metadata of tables lies where this warehouse would keep it: `NAMESPACE/TABLE/metadata`.

@@ -35,3 +35,21 @@ pub(super) fn send(method: &str, url: &str, headers: &[(String, String)], body: 
     }
     Ok(())
 }
+
+/// A token for client credentials (OAuth 2.0).
+pub(super) fn token(url: &str, id: &str, secret: &str, scope: &str) -> Result<String> {
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", id),
+        ("client_secret", secret),
+        ("scope", scope),
+    ];
+    let mut answer = agent().post(url).send_form(form).with_context(|| format!("{url} has no answer"))?;
+    let text = answer.body_mut().read_to_string()?;
+    if !answer.status().is_success() {
+        bail!("{url} was answered with {}", answer.status());
+    }
+    let answer: serde_json::Value = serde_json::from_str(&text)?;
+    let token = answer.get("access_token").and_then(serde_json::Value::as_str);
+    token.map(str::to_owned).with_context(|| format!("{url} gave no token"))
+}

@@ -21,6 +21,8 @@ pub(crate) enum Service {
     Azure,
     /// PostgreSQL.
     Postgres,
+    /// Apache Polaris, which no package registry has: as a container only.
+    Polaris,
 }
 
 impl Service {
@@ -60,6 +62,7 @@ impl Service {
                 "FLOE_TEST_AZURE_CONTAINER",
             ],
             Self::Postgres => &["FLOE_TEST_POSTGRES_URI"],
+            Self::Polaris => &["FLOE_POLARIS_URL", "FLOE_POLARIS_CREDENTIAL", "FLOE_POLARIS_CATALOG"],
         }
     }
 
@@ -71,9 +74,14 @@ impl Service {
         }
     }
 
-    /// `chosen` (all when empty) and what they need, in order.
-    pub(crate) fn with_needs(chosen: &[Self]) -> Vec<Self> {
-        let chosen = if chosen.is_empty() { Self::all() } else { chosen };
+    /// `chosen` (when empty, all that run here; `containers` says whether a Docker engine does) and what they need, in
+    /// order.
+    pub(crate) fn with_needs(chosen: &[Self], containers: bool) -> Vec<Self> {
+        let here = |service: &&Self| containers || **service != Self::Polaris;
+        let chosen = match chosen {
+            [] => Self::all().iter().filter(here).copied().collect(),
+            chosen => chosen.to_vec(),
+        };
         let mut all: Vec<Self> = chosen.iter().flat_map(|s| [&[*s], s.needs()].concat()).collect();
         all.sort_unstable();
         all.dedup();
@@ -89,9 +97,11 @@ mod tests {
 
     #[test]
     fn what_a_server_needs_comes_along_once() {
-        assert_eq!(Service::with_needs(&[Service::RestS3, Service::S3]), [Service::RestS3, Service::S3]);
-        assert_eq!(Service::with_needs(&[Service::RestS3]), [Service::RestS3, Service::S3]);
-        assert_eq!(Service::with_needs(&[]), Service::all());
+        for chosen in [&[Service::RestS3, Service::S3][..], &[Service::RestS3]] {
+            assert_eq!(Service::with_needs(chosen, false), [Service::RestS3, Service::S3]);
+        }
+        assert_eq!(Service::with_needs(&[], true), Service::all());
+        assert!(!Service::with_needs(&[], false).contains(&Service::Polaris));
     }
 
     #[test]

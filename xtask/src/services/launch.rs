@@ -1,6 +1,7 @@
 //! How each server is brought, started and known to be ready.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,6 +11,7 @@ use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
+use super::containers;
 use super::http;
 use super::kind::Service;
 use super::process::User;
@@ -23,6 +25,8 @@ const SECRET: &str = "testingsecret";
 const REGION: &str = "us-east-1";
 /// The bucket, or container, on each storage server.
 const BUCKET: &str = "warehouse";
+/// The catalog that is made in Polaris.
+const POLARIS_CATALOG: &str = "floe";
 /// The account of Azurite, and its published key.
 const AZURE_ACCOUNT: &str = "devstoreaccount1";
 const AZURE_KEY: &str =
@@ -82,6 +86,9 @@ impl Launch {
 impl Service {
     /// Brings what the server needs, once; it stays in the cache.
     pub(super) fn bring(self) -> Result<()> {
+        if containers::runs(self) {
+            return containers::program().map(|_| ());
+        }
         match self {
             Self::Rest | Self::RestS3 => java().and_then(|_| rest_jar()).map(|_| ()),
             Self::S3 => versitygw().map(|_| ()),
@@ -90,6 +97,10 @@ impl Service {
             Self::Gcs => fake_gcs().map(|_| ()),
             Self::Azure => azurite().map(|_| ()),
             Self::Postgres => postgres_programs().map(|_| ()),
+            Self::Polaris => bail!(
+                "Polaris is in no package registry: start Docker, or set FLOE_POLARIS_URL, FLOE_POLARIS_CREDENTIAL and \
+                 FLOE_POLARIS_CATALOG to use one that runs"
+            ),
         }
     }
 
@@ -104,6 +115,7 @@ impl Service {
             Self::Gcs => gcs(place),
             Self::Azure => azure(place),
             Self::Postgres => postgres(place),
+            Self::Polaris => polaris(place),
         }
     }
 }
@@ -203,17 +215,21 @@ fn minio() -> Result<PathBuf> {
 }
 
 fn minio_server(place: &Place) -> Result<Launch> {
-    // A folder that is there before the first start becomes a bucket.
-    fs::create_dir_all(place.folder.join(BUCKET))?;
-    let mut command = Command::new(minio()?);
-    command
-        .arg("server")
-        .arg(&place.folder)
-        .args(["--address", &format!("127.0.0.1:{}", place.port), "--quiet"])
-        .env("MINIO_ROOT_USER", KEY)
-        .env("MINIO_ROOT_PASSWORD", SECRET)
-        .env("MINIO_BROWSER", "off")
-        .env("MINIO_UPDATE", "off");
+    let native = || {
+        // A folder that is there before the first start becomes a bucket.
+        fs::create_dir_all(place.folder.join(BUCKET))?;
+        let mut command = Command::new(minio()?);
+        command
+            .arg("server")
+            .arg(&place.folder)
+            .args(["--address", &format!("127.0.0.1:{}", place.port), "--quiet"])
+            .env("MINIO_ROOT_USER", KEY)
+            .env("MINIO_ROOT_PASSWORD", SECRET)
+            .env("MINIO_BROWSER", "off")
+            .env("MINIO_UPDATE", "off");
+        Ok(command)
+    };
+    let command = contained_or(Service::Minio, place, native)?;
     let uri = local(place.port);
     let health = format!("{uri}/minio/health/ready");
     let values = vec![uri, KEY.into(), SECRET.into(), BUCKET.into()];
@@ -247,15 +263,19 @@ fn fake_gcs() -> Result<PathBuf> {
 
 fn gcs(place: &Place) -> Result<Launch> {
     let uri = local(place.port);
-    let mut command = Command::new(fake_gcs()?);
-    command.args(["-scheme", "http", "-host", "127.0.0.1", "-port", &place.port.to_string()]).args([
-        "-backend",
-        "memory",
-        "-external-url",
-        &uri,
-        "-public-host",
-        &format!("127.0.0.1:{}", place.port),
-    ]);
+    let native = || {
+        let mut command = Command::new(fake_gcs()?);
+        command.args(["-scheme", "http", "-host", "127.0.0.1", "-port", &place.port.to_string()]).args([
+            "-backend",
+            "memory",
+            "-external-url",
+            &uri,
+            "-public-host",
+            &format!("127.0.0.1:{}", place.port),
+        ]);
+        Ok(command)
+    };
+    let command = contained_or(Service::Gcs, place, native)?;
     let buckets = format!("{uri}/storage/v1/b?project=floe");
     let make = buckets.clone();
     let launch = Launch::new(command, vec![uri, BUCKET.into()], move || http::status(&buckets) == Some(200));
@@ -278,19 +298,68 @@ fn azurite() -> Result<(PathBuf, PathBuf)> {
 }
 
 fn azure(place: &Place) -> Result<Launch> {
-    let (folder, node) = azurite()?;
-    let mut command = Command::new(node);
-    command
-        .arg(folder.join("node_modules").join(".bin").join("azurite-blob"))
-        .args(["--blobHost", "127.0.0.1", "--blobPort", &place.port.to_string()])
-        .args(["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent"])
-        .current_dir(&place.folder);
+    let native = || {
+        let (folder, node) = azurite()?;
+        let mut command = Command::new(node);
+        command
+            .arg(folder.join("node_modules").join(".bin").join("azurite-blob"))
+            .args(["--blobHost", "127.0.0.1", "--blobPort", &place.port.to_string()])
+            .args(["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent"])
+            .current_dir(&place.folder);
+        Ok(command)
+    };
+    let command = contained_or(Service::Azure, place, native)?;
     let uri = local(place.port);
     let account = format!("{uri}/{AZURE_ACCOUNT}");
     let container = format!("{account}/{BUCKET}?restype=container");
     let values = vec![account.clone(), AZURE_ACCOUNT.into(), AZURE_KEY.into(), BUCKET.into()];
     let launch = Launch::new(command, values, move || http::status(&account).is_some());
     Ok(launch.after(move || http::send("PUT", &container, &azure_headers()?, None)))
+}
+
+/// A container where a Docker engine runs, and a process elsewhere.
+fn contained_or(
+    service: Service,
+    place: &Place,
+    native: impl FnOnce() -> Result<Command>,
+) -> Result<Command> {
+    if containers::runs(service) { containers::command(service, place, KEY, SECRET) } else { native() }
+}
+
+/// Polaris with one catalog, whose tables lie in a folder that the container sees under the same path.
+fn polaris(place: &Place) -> Result<Launch> {
+    let warehouse = std::env::temp_dir().join(format!("floe-polaris-{}-{}", std::process::id(), place.port));
+    fs::create_dir_all(&warehouse)?;
+    // The server runs as a user of its own in the container.
+    fs::set_permissions(&warehouse, Permissions::from_mode(0o777))?;
+    let mut command = containers::command(Service::Polaris, place, KEY, SECRET)?;
+    command.arg("--folder").arg(&warehouse);
+    let uri = local(place.port);
+    let tokens = format!("{uri}/api/catalog/v1/oauth/tokens");
+    let values = vec![uri.clone(), format!("{KEY}:{SECRET}"), POLARIS_CATALOG.into()];
+    let location = format!("file://{}", warehouse.display());
+    let mut launch = Launch::new(command, values, move || http::status(&tokens).is_some());
+    launch.folders.push(warehouse);
+    Ok(launch.after(move || {
+        let token =
+            http::token(&format!("{uri}/api/catalog/v1/oauth/tokens"), KEY, SECRET, "PRINCIPAL_ROLE:ALL")?;
+        let headers = [
+            ("authorization".to_owned(), format!("Bearer {token}")),
+            ("content-type".to_owned(), "application/json".to_owned()),
+        ];
+        let storage = serde_json::json!({"storageType": "FILE", "allowedLocations": [location]});
+        let catalog = serde_json::json!({"catalog": {
+            "type": "INTERNAL",
+            "name": POLARIS_CATALOG,
+            "properties": {"default-base-location": location},
+            "storageConfigInfo": storage,
+        }});
+        let management = format!("{uri}/api/management/v1/catalogs");
+        http::send("POST", &management, &headers, Some(&catalog.to_string()))?;
+        let grant = serde_json::json!({"grant": {"type": "catalog", "privilege": "CATALOG_MANAGE_CONTENT"}});
+        let role = format!("{management}/{POLARIS_CATALOG}/catalog-roles/catalog_admin/grants");
+        http::send("PUT", &role, &headers, Some(&grant.to_string()))
+    }))
 }
 
 /// The headers, signed, of the request that makes the container (Azure "Authorize with Shared Key").

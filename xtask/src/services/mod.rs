@@ -4,6 +4,7 @@
 //! ends when the pipe from this process closes, and what outlives even that is swept by the next run. Servers of
 //! `cargo xtask services start` stay until `cargo xtask services stop`.
 
+mod containers;
 mod http;
 mod kind;
 mod launch;
@@ -18,13 +19,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 
+pub(crate) use containers::engine_runs as containers_run;
 pub(crate) use kind::Service;
 use launch::{Launch, Place};
 use process::Process;
 use run::{Record, Run, Started};
 
-/// How long a server may take until it answers, on a busy machine.
-const READY: Duration = Duration::from_secs(180);
+/// How long a server may take until it answers, on a busy machine; an image may have to be fetched first.
+const READY: Duration = Duration::from_secs(300);
 
 /// Process groups that end when this process is interrupted.
 static GROUPS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
@@ -42,7 +44,7 @@ impl Servers {
     /// is taken as it is.
     pub(crate) fn start(chosen: &[Service]) -> Result<Self> {
         let mut servers = Self::default();
-        let wanted = Service::with_needs(chosen);
+        let wanted = Service::with_needs(chosen, containers::engine_runs());
         let (given, missing): (Vec<Service>, Vec<Service>) =
             wanted.into_iter().partition(|s| s.variables().iter().all(|v| std::env::var_os(v).is_some()));
         for service in given {
@@ -75,7 +77,8 @@ impl Drop for Servers {
 
 /// Brings what servers need (all when empty), and starts none.
 pub(crate) fn bring(chosen: &[Service]) -> Result<()> {
-    let wanted: Vec<_> = Service::with_needs(chosen).into_iter().map(|s| (s, ())).collect();
+    let wanted: Vec<_> =
+        Service::with_needs(chosen, containers::engine_runs()).into_iter().map(|s| (s, ())).collect();
     let (_, faults) = at_once(wanted, |service, ()| service.bring());
     none(&faults)
 }
@@ -89,7 +92,8 @@ pub(crate) fn start_lasting(chosen: &[Service]) -> Result<()> {
     dead.iter().for_each(Started::remove_folders);
     record = Record { servers: alive };
     let runs = |service: Service| record.servers.iter().any(|s| s.name == service.name());
-    let missing: Vec<Service> = Service::with_needs(chosen).into_iter().filter(|s| !runs(*s)).collect();
+    let missing: Vec<Service> =
+        Service::with_needs(chosen, containers::engine_runs()).into_iter().filter(|s| !runs(*s)).collect();
     let s3 = record.servers.iter().find(|s| s.name == Service::S3.name());
     let s3 = s3.and_then(|s| s.variables.first()).map(|(_, endpoint)| endpoint.clone());
     let started = launch_all(&missing, &run, false, s3)?;

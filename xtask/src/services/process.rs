@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 
 use crate::tools::tail;
@@ -17,13 +17,13 @@ use crate::tools::tail;
 /// Ends the group when the pipe from xtask closes, whatever ended xtask; then becomes the server itself.
 const WATCHED: &str = r#"
 exec 3<&0
-( trap '' TERM; cat <&3 >/dev/null; kill -TERM 0; sleep 5; kill -KILL 0 ) &
+( trap '' TERM; cat <&3 >/dev/null; kill -TERM 0; sleep 20; kill -KILL 0 ) &
 exec 3<&- </dev/null
 exec "$@"
 "#;
 
-/// How long a server may take to end by itself.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long a server may take to end by itself: a container is stopped first, and then removed.
+const GRACE: Duration = Duration::from_secs(20);
 
 /// A server process that runs.
 #[derive(Debug)]
@@ -148,7 +148,7 @@ impl Identity {
         }
         signal(self.group, Signal::TERM);
         let start = Instant::now();
-        while start.elapsed() < GRACE && group_exists(self.group) {
+        while start.elapsed() < GRACE && self.is_alive() {
             thread::sleep(Duration::from_millis(50));
         }
         signal(self.group, Signal::KILL);
@@ -165,10 +165,6 @@ fn signal(group: i32, signal: Signal) {
         // It may be gone already, which is what is wanted.
         let _ = kill_process_group(pid, signal);
     }
-}
-
-fn group_exists(group: i32) -> bool {
-    Pid::from_raw(group).is_some_and(|pid| test_kill_process_group(pid).is_ok())
 }
 
 /// When a process started; `None` when there is none, or only its remains.
@@ -188,6 +184,10 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", "sleep 1000 & echo started; wait"]);
         Process::start(&command, None, &folder.join("log"), watched).unwrap()
+    }
+
+    fn group_exists(group: i32) -> bool {
+        Pid::from_raw(group).is_some_and(|pid| rustix::process::test_kill_process_group(pid).is_ok())
     }
 
     fn gone(group: i32) -> bool {

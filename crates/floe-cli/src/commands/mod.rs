@@ -2,6 +2,7 @@
 
 mod append;
 mod at;
+mod catalog;
 mod completions;
 mod create;
 mod delete;
@@ -27,20 +28,27 @@ mod upsert;
 
 use floe::Result;
 
-use crate::args::{Cli, Command};
+use crate::args::{CatalogAction, Cli, Command};
 use crate::ui::Ui;
 use crate::warehouse::Location;
 
 /// Runs the command.
 pub(crate) async fn run(cli: Cli, ui: &Ui) -> Result<()> {
     let name = cli.command.name();
-    // These two work without any catalog.
+    // These work without any catalog.
     match &cli.command {
         Command::Completions(args) => return completions::run(args, ui),
         Command::Plugins => return plugins::run(name, ui),
+        Command::Catalog(args) if matches!(args.action, CatalogAction::List) => {
+            return catalog::list(name, ui);
+        }
         _ => {}
     }
-    let location = Location::find(&cli.global)?;
+    let location = match &cli.command {
+        Command::Catalog(args) => Location::find(&args.chosen(&cli.global))?,
+        Command::Quickstart => Location::find_own(&cli.global)?,
+        _ => Location::find(&cli.global)?,
+    };
     match cli.command {
         Command::Init => init::run(name, &location, ui).await,
         Command::Create(args) => create::run(name, args, &location, ui).await,
@@ -61,6 +69,7 @@ pub(crate) async fn run(cli: Cli, ui: &Ui) -> Result<()> {
         Command::FastForward(args) => forward::fast_forward(name, args, &location, ui).await,
         Command::CherryPick(args) => forward::cherry_pick(name, args, &location, ui).await,
         Command::Publish(args) => forward::publish(name, args, &location, ui).await,
+        Command::Catalog(args) => catalog::check(name, args, &location, ui).await,
         Command::List(args) => list::run(name, args, &location, ui).await,
         Command::Drop(args) => drop::run(name, args, &location, ui).await,
         Command::Quickstart => quickstart::run(name, &location, ui).await,

@@ -48,9 +48,14 @@ impl Floe {
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_floe"));
         command.current_dir(self.path()).env("HOME", self.path()).env("RUST_BACKTRACE", "1");
-        for variable in
-            ["FLOE_WAREHOUSE", "FLOE_CATALOG", "FLOE_DEFAULT_CATALOG", "FLOE_LOG", "XDG_CONFIG_HOME"]
-        {
+        for variable in [
+            "FLOE_WAREHOUSE",
+            "FLOE_CATALOG",
+            "FLOE_DEFAULT_CATALOG",
+            "FLOE_LOG",
+            "XDG_CONFIG_HOME",
+            "PYICEBERG_HOME",
+        ] {
             command.env_remove(variable);
         }
         command

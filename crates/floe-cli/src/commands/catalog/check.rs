@@ -1,0 +1,176 @@
+//! `floe catalog check`.
+
+use std::time::{Duration, Instant};
+
+use floe::config::{STORAGE, TYPE, WAREHOUSE};
+use floe::{Error, ErrorKind, IcebergTableManager, Registry, Result};
+use serde_json::{Value, json};
+
+use super::list::without_credentials;
+use super::probe;
+use crate::args::{CatalogAction, CatalogArgs};
+use crate::configuration::Origin;
+use crate::render;
+use crate::ui::{Report, Ui};
+use crate::warehouse::Location;
+
+/// Steps, one after the other; what comes after a failed one is not tried when it needs it.
+struct Steps {
+    limit: Duration,
+    done: Vec<Step>,
+}
+
+/// How a step ended.
+struct Step {
+    name: &'static str,
+    seconds: f64,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    Good(String),
+    Bad(Error),
+    Left(&'static str),
+}
+
+/// Connects to the catalog, looks into it, and checks its storage. Fails with the first fault.
+pub(in super::super) async fn check(
+    command: &str,
+    args: CatalogArgs,
+    location: &Location,
+    ui: &Ui,
+) -> Result<()> {
+    let CatalogAction::Check(args) = args.action else { return Ok(()) };
+    let mut steps = Steps { limit: Duration::from_secs(args.timeout), done: Vec::new() };
+    let configured = steps.run("configuration", async { configuration(location) }).await;
+    let manager = match configured {
+        Some(()) => {
+            let open = async {
+                location.open().await.map(|m| (m, "both plugins accept the configuration".to_owned()))
+            };
+            steps.run("connect", open).await
+        }
+        None => None,
+    };
+    if let Some(manager) = &manager {
+        let found = steps.run("list", probe::namespaces(manager)).await;
+        match found.as_ref().and_then(|found| found.table.clone()) {
+            Some(table) => {
+                steps.run("read", probe::read(manager, table)).await;
+            }
+            None => steps.leave("read", "there is no table to read"),
+        }
+        let stored = steps.run("storage", storage(manager)).await;
+        match (args.write, found.is_some(), stored) {
+            (false, ..) => steps.leave("write", "--write makes a table, and removes it"),
+            (true, true, Some(())) => {
+                steps.run("write", probe::write(manager)).await;
+            }
+            _ => steps.leave("write", "something before it failed"),
+        }
+    }
+    tell(command, location, steps, ui)
+}
+
+/// What can be seen without a connection: type and plugins; every secret is there.
+fn configuration(location: &Location) -> Result<((), String)> {
+    let properties = &location.properties;
+    let secrets = properties.resolve()?.len();
+    let registry = Registry::linked();
+    let kind = properties.get(TYPE).ok_or_else(|| {
+        Error::validation(format!("catalog '{}' has no type", location.name))
+            .with_hint("set type to the name of a catalog plugin; `floe plugins` shows them")
+    })?;
+    registry.catalog(kind)?;
+    if let Some(storage) = properties.get(STORAGE) {
+        registry.storage(storage)?;
+    }
+    let warehouse = properties.get(WAREHOUSE).map(without_credentials).unwrap_or_default();
+    let place = if warehouse.is_empty() { String::new() } else { format!(", warehouse {warehouse}") };
+    Ok(((), format!("type {kind}{place}, {}", render::counted(secrets as u64, "setting"))))
+}
+
+/// One small file is written, read, listed and removed.
+async fn storage(manager: &IcebergTableManager) -> Result<((), String)> {
+    manager.check_storage().await?;
+    let place = without_credentials(manager.storage().warehouse());
+    Ok(((), format!("a file was written, read, listed and removed below {place}")))
+}
+
+impl Steps {
+    /// Runs a step within the limit; its value when it went well.
+    async fn run<T>(
+        &mut self,
+        name: &'static str,
+        step: impl Future<Output = Result<(T, String)>>,
+    ) -> Option<T> {
+        let start = Instant::now();
+        let result = tokio::time::timeout(self.limit, step).await.unwrap_or_else(|_| {
+            let message = format!("no answer within {} s", self.limit.as_secs());
+            Err(Error::new(ErrorKind::Timeout, message)
+                .with_hint("check host, port and proxy; --timeout gives it longer"))
+        });
+        let seconds = start.elapsed().as_secs_f64();
+        let (value, outcome) = match result {
+            Ok((value, message)) => (Some(value), Outcome::Good(message)),
+            Err(e) => (None, Outcome::Bad(e)),
+        };
+        self.done.push(Step { name, seconds, outcome });
+        value
+    }
+
+    fn leave(&mut self, name: &'static str, why: &'static str) {
+        self.done.push(Step { name, seconds: 0.0, outcome: Outcome::Left(why) });
+    }
+}
+
+impl Step {
+    fn line(&self) -> String {
+        let name = self.name;
+        match &self.outcome {
+            Outcome::Good(message) => format!("  ✓ {name:<14} {message} ({:.1} s)", self.seconds),
+            Outcome::Left(why) => format!("  - {name:<14} not tried: {why}"),
+            Outcome::Bad(e) => {
+                let table = e.table().map(|t| format!("{t}: ")).unwrap_or_default();
+                let hint = e.hint().map(|h| format!("\n{:19}{h}", "")).unwrap_or_default();
+                format!("  ✗ {name:<14} {table}{} ({:.1} s){hint}", e.message(), self.seconds)
+            }
+        }
+    }
+
+    fn json(&self) -> Value {
+        match &self.outcome {
+            Outcome::Good(message) => {
+                json!({"step": self.name, "status": "ok", "message": message, "seconds": self.seconds})
+            }
+            Outcome::Left(why) => json!({"step": self.name, "status": "not_tried", "message": why}),
+            Outcome::Bad(e) => json!({
+                "step": self.name,
+                "status": "failed",
+                "kind": e.kind().as_str(),
+                "message": e.message(),
+                "hint": e.hint(),
+                "seconds": self.seconds,
+            }),
+        }
+    }
+}
+
+/// Prints the steps; the first fault is the command's own.
+fn tell(command: &str, location: &Location, steps: Steps, ui: &Ui) -> Result<()> {
+    let origins: Vec<String> = location.origins.iter().map(Origin::to_string).collect();
+    let from = if origins.is_empty() { "the warehouse folder".to_owned() } else { origins.join(", ") };
+    let lines: Vec<String> = steps.done.iter().map(Step::line).collect();
+    let fault = steps.done.iter().find_map(|step| match &step.outcome {
+        Outcome::Bad(e) => Some(e.clone().context(format!("catalog '{}', {}", location.name, step.name))),
+        _ => None,
+    });
+    let report = Report::new(command)
+        .with("catalog", location.name.as_str())
+        .with("from", origins)
+        .with("ok", fault.is_none())
+        .with("steps", steps.done.iter().map(Step::json).collect::<Vec<_>>())
+        .text(format!("Catalog '{}', from {from}\n{}", location.name, lines.join("\n")));
+    ui.print(&report)?;
+    fault.map_or(Ok(()), Err)
+}
