@@ -10,7 +10,7 @@ use iceberg::spec::{TableMetadata, TableProperties};
 ///
 /// Fails with `Validation` for a property that is both set and removed, that has no name, or that tells a writer how to
 /// make a table and is not kept (`format-version`, `uuid`, …).
-pub fn update(
+pub(crate) fn update(
     table: &TableMetadata,
     set: &BTreeMap<String, String>,
     remove: &[String],

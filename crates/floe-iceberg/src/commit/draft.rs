@@ -46,6 +46,8 @@ pub(super) struct Draft {
     merges: Merges,
     started: Started,
     pub(super) lists: Vec<List>,
+    /// The branch as the last version of the table had it: finding out takes time.
+    known_branch: Option<(String, Option<SnapshotReference>)>,
     /// The last layout, and what it was made for.
     laid: Option<(Place, Vec<TableUpdate>)>,
 }
@@ -122,13 +124,14 @@ impl Draft {
             merges: Merges::default(),
             started: Started::new(id),
             lists: Vec::new(),
+            known_branch: None,
             laid: None,
         })
     }
 
     /// Writes what does not depend on the head, or only on parts of it that seldom change, so that nobody waits for it.
     pub(super) async fn prepare(&mut self, base: &TableBase) -> Result<()> {
-        self.branch(base.metadata())?;
+        self.branch(base)?;
         self.write_new(base).await?;
         if !self.removals.is_empty() {
             let existing = live_manifests(base, self.parent(base.metadata())).await?;
@@ -155,7 +158,7 @@ impl Draft {
         env: &dyn Environment,
     ) -> Result<Vec<TableUpdate>> {
         let metadata = base.metadata();
-        let branch = self.branch(metadata)?;
+        let branch = self.branch(base)?;
         let parent = self.parent(metadata);
         let row_lineage = metadata.format_version() == FormatVersion::V3;
         let place = Place {
@@ -236,8 +239,16 @@ impl Draft {
     }
 
     /// The branch to commit to; `main` may be missing.
-    fn branch(&self, metadata: &TableMetadata) -> Result<Option<SnapshotReference>> {
-        let branch = refs::branch(metadata, &self.request.branch)?;
+    fn branch(&mut self, base: &TableBase) -> Result<Option<SnapshotReference>> {
+        let head = self.parent(base.metadata()).map(|parent| parent.snapshot_id());
+        let location = &base.table.metadata_location;
+        if let Some((at, branch)) = &self.known_branch
+            && at == location
+            && branch.as_ref().map(|branch| branch.snapshot_id) == head
+        {
+            return Ok(branch.clone());
+        }
+        let branch = refs::branch(base.metadata(), &self.request.branch)?;
         if branch.is_none() && self.request.branch != MAIN_BRANCH {
             return Err(Error::new(
                 ErrorKind::SnapshotNotFound,
@@ -245,6 +256,7 @@ impl Draft {
             )
             .with_hint("create it first"));
         }
+        self.known_branch = Some((location.clone(), branch.clone()));
         Ok(branch)
     }
 

@@ -15,10 +15,11 @@ pub(super) struct Merges {
     done: Vec<Merged>,
 }
 
-/// A merged manifest, and the paths of those it takes the place of. `None` when they could not be merged.
+/// A merged manifest, and those it takes the place of, with the sequence numbers that their entries inherit. `None` when
+/// they could not be merged.
 #[derive(Debug)]
 struct Merged {
-    inputs: Vec<String>,
+    inputs: Vec<(String, i64)>,
     manifest: Option<ManifestFile>,
 }
 
@@ -42,7 +43,8 @@ impl Merges {
                 }
                 Slot::Merge(members) => members,
             };
-            let inputs: Vec<String> = members.iter().map(|&i| all[i].manifest_path.clone()).collect();
+            let inputs: Vec<(String, i64)> =
+                members.iter().map(|&i| (all[i].manifest_path.clone(), all[i].sequence_number)).collect();
             if !self.done.iter().any(|done| done.inputs == inputs) {
                 let parts: Vec<&ManifestFile> = members.iter().map(|&i| &all[i]).collect();
                 let manifest = write_merged(base, &parts, new, writer, started).await?;

@@ -109,6 +109,11 @@ impl Operation {
         env: &dyn Environment,
     ) -> Result<()> {
         self.add_updates(base, std::mem::take(&mut request.updates))?;
+        // The sequence number of a file that an earlier step adds is another one when the commit is tried again.
+        let own: HashSet<String> = self.drafts().flat_map(Draft::added).collect();
+        for removed in request.change.removed.iter_mut().filter(|removed| own.contains(&removed.path)) {
+            removed.sequence_number = 0;
+        }
         let head = base.metadata().snapshot_for_ref(&request.branch).map(|s| s.snapshot_id());
         let pending = self.steps.last().map_or(&[][..], |step| &step.updates);
         let now = prepared_base(now, pending)?;

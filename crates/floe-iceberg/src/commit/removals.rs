@@ -17,8 +17,19 @@ use crate::base::{MANIFESTS_AT_A_TIME, TableBase};
 pub(super) struct Removals {
     change: Arc<ChangeSet>,
     targets: Targets,
-    /// By path and the sequence number below which deletes were dropped. `None` for those that stay as they are.
-    filtered: HashMap<(String, i64), Option<Rewritten>>,
+    /// `None` for those that stay as they are.
+    filtered: HashMap<Key, Option<Rewritten>>,
+}
+
+/// What the outcome for a manifest depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    path: String,
+    /// What its entries inherit. That of a manifest which the same transaction wrote is another one at each attempt.
+    sequence_number: i64,
+    first_row_id: Option<u64>,
+    /// Deletes with a sequence number below this are dropped.
+    oldest_data: i64,
 }
 
 /// A manifest that was written in the place of another, without some of its files.
@@ -90,10 +101,15 @@ impl Removals {
     ) -> Result<()> {
         let key = |manifest: &ManifestFile| {
             let drops = manifest.min_sequence_number > 0 && manifest.min_sequence_number < oldest_data;
-            (manifest.manifest_path.clone(), if drops { oldest_data } else { 0 })
+            Key {
+                path: manifest.manifest_path.clone(),
+                sequence_number: manifest.sequence_number,
+                first_row_id: manifest.first_row_id,
+                oldest_data: if drops { oldest_data } else { 0 },
+            }
         };
         let candidates = self.targets.candidates(base.metadata(), &manifests);
-        let candidate = |manifest: &ManifestFile, named: bool| named || key(manifest).1 > 0;
+        let candidate = |manifest: &ManifestFile, named: bool| named || key(manifest).oldest_data > 0;
         let unknown: Vec<&ManifestFile> = manifests
             .iter()
             .zip(&candidates)
@@ -102,8 +118,10 @@ impl Removals {
             })
             .map(|(manifest, _)| manifest)
             .collect();
-        let reads: Vec<_> =
-            unknown.iter().map(|manifest| self.targets.fates(base, manifest, key(manifest).1)).collect();
+        let reads: Vec<_> = unknown
+            .iter()
+            .map(|manifest| self.targets.fates(base, manifest, key(manifest).oldest_data))
+            .collect();
         let fates: Vec<Vec<Fate>> =
             futures::stream::iter(reads).buffered(MANIFESTS_AT_A_TIME).try_collect().await?;
         let mut to_write = Vec::new();

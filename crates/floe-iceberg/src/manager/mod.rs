@@ -12,6 +12,8 @@ mod refs;
 mod send;
 mod snapshots;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod traced;
 mod transaction;
 mod write;

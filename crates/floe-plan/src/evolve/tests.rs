@@ -146,7 +146,8 @@ fn a_change_sees_those_before_it() {
            {"rename_column": {"column": "t.a", "new_name": "z"}},
            {"update_doc": {"column": "t.z", "doc": "last"}}"#,
     );
-    let field = after.current_schema().field_by_id(5).unwrap();
+    let field = after.current_schema().field_by_name("t.z").unwrap();
+    assert_eq!(Some(field.id), id_of(&table(FormatVersion::V2, &[]), "s.a"));
     assert_eq!((field.name.as_str(), field.required, field.doc.as_deref()), ("z", false, Some("last")));
     assert_eq!(*field.field_type, Type::Primitive(P::Long));
 }
@@ -200,9 +201,15 @@ fn what_does_not_fit_is_refused() {
 
 #[test]
 fn the_name_mapping_learns_new_names_and_keeps_old_ones() {
-    let mapping = r#"[{"field-id": 1, "names": ["id"]}, {"field-id": 4, "names": ["s"], "fields": [{"field-id": 5, "names": ["a"]}]}]"#;
+    let plain = table(FormatVersion::V2, &[]);
+    let [id, s, a] = ["id", "s", "s.a"].map(|path| id_of(&plain, path).unwrap());
+    let mapping = serde_json::json!([
+        {"field-id": id, "names": ["id"]},
+        {"field-id": s, "names": ["s"], "fields": [{"field-id": a, "names": ["a"]}]},
+    ])
+    .to_string();
     let after = evolved(
-        &table(FormatVersion::V2, &[("schema.name-mapping.default", mapping)]),
+        &table(FormatVersion::V2, &[("schema.name-mapping.default", &mapping)]),
         r#"{"rename_column": {"column": "s.a", "new_name": "z"}}, {"add_column": {"column": "s.n", "type": "int"}},
            {"add_column": {"column": "top", "type": "int"}}"#,
     );

@@ -1,0 +1,195 @@
+//! A table in memory, and managers of it as different processes have them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{Array, Int64Array, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema};
+use async_trait::async_trait;
+use floe_core::{CatalogClient, Environment, StorageClient};
+use floe_testkit::SeededEnvironment;
+use floe_testkit::catalog::{Fault, FaultPlan, FaultyCatalog, MemoryCatalog, Method};
+use floe_testkit::storage::MemoryStorage;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use iceberg::TableIdent;
+use iceberg::spec::Snapshot;
+
+use crate::IcebergTableManager;
+use crate::base::SnapshotSelector;
+use crate::data::BatchStream;
+use crate::execute::scan::ScanRequest;
+use crate::model::{IcebergTableManagerConfig, TableConfig};
+
+/// A table `id long, part string, v long`, with `part` as its partition if that is wanted.
+pub(super) struct Lake {
+    pub(super) storage: Arc<MemoryStorage>,
+    catalog: MemoryCatalog,
+    env: Arc<SeededEnvironment>,
+    pub(super) table: TableIdent,
+    /// A manager.
+    pub(super) manager: IcebergTableManager,
+}
+
+impl Lake {
+    pub(super) async fn new(properties: &[(&str, &str)]) -> Self {
+        let env = Arc::new(SeededEnvironment::new(5));
+        let storage = Arc::new(MemoryStorage::with_environment(env.clone()));
+        let catalog = MemoryCatalog::new(&*storage, env.clone());
+        let manager = manager(Arc::new(catalog.clone()), &storage, env.clone());
+        let json = r#"{
+            "namespace": "ns", "table_name": "t",
+            "table_schema": {"fields": [
+                {"field_id": 1, "name": "id", "field_type": "long"},
+                {"field_id": 2, "name": "part", "field_type": "string"},
+                {"field_id": 3, "name": "v", "field_type": "int"}
+            ]},
+            "partition_spec": {"fields": [
+                {"source_field_id": 2, "partition_field_id": 1000, "name": "p", "transform": "identity"}
+            ]}
+        }"#;
+        let mut config: TableConfig = serde_json::from_str(json).unwrap();
+        config.properties = properties.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let table = config.ident().unwrap();
+        manager.ensure_namespace(table.namespace()).await.unwrap();
+        manager.create_table(&config, false).await.unwrap();
+        Self { storage, catalog, env, table, manager }
+    }
+
+    /// A manager of another process.
+    pub(super) fn another(&self) -> IcebergTableManager {
+        manager(Arc::new(self.catalog.another_client()), &self.storage, self.env.clone())
+    }
+
+    /// A manager whose first commit meets this fault.
+    pub(super) fn faulty(&self, fault: Fault) -> IcebergTableManager {
+        let plan = FaultPlan::none().at(Method::Commit, 1, fault);
+        let catalog = FaultyCatalog::new(Arc::new(self.catalog.another_client()), plan, self.env.clone());
+        manager(Arc::new(catalog), &self.storage, self.env.clone())
+    }
+
+    /// A manager, and what counts its calls of the catalog; before its first commit reaches the catalog, `other` happens.
+    pub(super) fn after(
+        &self,
+        other: impl Future<Output = ()> + Send + 'static,
+    ) -> (IcebergTableManager, Arc<FaultyCatalog>) {
+        let hook = Arc::new(Hook { other: Mutex::new(Some(other.boxed())) });
+        let plan = FaultPlan::none().at(Method::Commit, 1, Fault::Delay(Duration::from_secs(1)));
+        let catalog = Arc::new(FaultyCatalog::new(Arc::new(self.catalog.another_client()), plan, hook));
+        (manager(catalog.clone(), &self.storage, self.env.clone()), catalog)
+    }
+
+    /// The rows of `main`, as `id part v`, sorted.
+    pub(super) async fn rows(&self) -> Vec<String> {
+        self.rows_at(SnapshotSelector::Current).await
+    }
+
+    pub(super) async fn rows_at(&self, at: SnapshotSelector) -> Vec<String> {
+        let request = ScanRequest { at, ..ScanRequest::default() };
+        let batches = self.another().scan(&self.table, &request).await.unwrap().data.collect().await.unwrap();
+        let mut rows: Vec<String> = batches.iter().flat_map(texts).collect();
+        rows.sort();
+        rows
+    }
+
+    pub(super) async fn snapshots(&self) -> Vec<Arc<Snapshot>> {
+        let table = self.manager.load_table(&self.table).await.unwrap();
+        let mut snapshots: Vec<_> = table.metadata.snapshots().cloned().collect();
+        snapshots.sort_by_key(|snapshot| snapshot.sequence_number());
+        snapshots
+    }
+
+    /// How many data files are stored, referred to or not.
+    pub(super) fn data_files(&self) -> usize {
+        self.storage.locations().iter().filter(|location| location.ends_with(".parquet")).count()
+    }
+
+    /// How many manifests and manifest lists are stored, referred to or not.
+    pub(super) fn manifest_files(&self) -> usize {
+        self.storage.locations().iter().filter(|location| location.ends_with(".avro")).count()
+    }
+
+    /// How many versions of the metadata there are.
+    pub(super) fn versions(&self) -> usize {
+        self.storage.locations().iter().filter(|location| location.ends_with(".metadata.json")).count()
+    }
+}
+
+fn manager(
+    catalog: Arc<dyn CatalogClient>,
+    storage: &Arc<MemoryStorage>,
+    env: Arc<SeededEnvironment>,
+) -> IcebergTableManager {
+    let storage: Arc<dyn StorageClient> = storage.clone();
+    IcebergTableManager::new(catalog, storage, IcebergTableManagerConfig::default())
+        .unwrap()
+        .with_environment(env)
+}
+
+/// Rows of the columns that the table begins with.
+pub(super) fn rows(rows: &[(i64, &str, i64)]) -> BatchStream {
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("id", DataType::Int64, true),
+        Field::new("part", DataType::Utf8, true),
+        Field::new("v", DataType::Int32, true),
+    ]));
+    let batch = RecordBatch::try_new(
+        schema.clone(),
+        vec![
+            Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.0))),
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.1))),
+            Arc::new(arrow_array::Int32Array::from_iter_values(rows.iter().map(|row| row.2 as i32))),
+        ],
+    );
+    BatchStream::from_batches(schema, vec![batch.unwrap()])
+}
+
+/// Each row as text: all columns in order.
+fn texts(batch: &RecordBatch) -> Vec<String> {
+    let text = |column: &dyn Array, row: usize| match column.data_type() {
+        _ if column.is_null(row) => "NULL".to_owned(),
+        DataType::Int64 => column.as_primitive::<Int64Type>().value(row).to_string(),
+        DataType::Int32 => column.as_primitive::<arrow_array::types::Int32Type>().value(row).to_string(),
+        _ => column.as_string::<i32>().value(row).to_owned(),
+    };
+    let row = |row| batch.columns().iter().map(|c| text(c, row)).collect::<Vec<_>>().join(" ");
+    (0..batch.num_rows()).map(row).collect()
+}
+
+/// Pauses are when others come.
+struct Hook {
+    other: Mutex<Option<BoxFuture<'static, ()>>>,
+}
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hook")
+    }
+}
+
+#[async_trait]
+impl Environment for Hook {
+    fn now_ms(&self) -> i64 {
+        SeededEnvironment::START_MS
+    }
+
+    fn random_u64(&self) -> u64 {
+        u64::MAX
+    }
+
+    async fn sleep(&self, _: Duration) {
+        let other = self.other.lock().unwrap().take();
+        if let Some(other) = other {
+            other.await;
+        }
+    }
+}
+
+pub(super) fn property(snapshot: &Snapshot, key: &str) -> Option<String> {
+    let properties: BTreeMap<_, _> = snapshot.summary().additional_properties.iter().collect();
+    properties.get(&key.to_owned()).map(|value| (*value).clone())
+}

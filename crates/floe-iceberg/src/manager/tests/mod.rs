@@ -1,0 +1,5 @@
+mod evolution;
+mod guards;
+mod keys;
+mod lake;
+mod transaction;
