@@ -12,7 +12,8 @@ use floe::execute::rows::RowMode;
 use floe::execute::scan::ScanRequest;
 use floe::iceberg::{NamespaceIdent, TableIdent};
 use floe::model::{
-    DeleteConfig, FieldType, PartitionTransform, SchemaField, TableConfig, TableSchema, WriteConfig, WriteMode,
+    DeleteConfig, FieldType, PartitionTransform, SchemaField, TableConfig, TableSchema, WriteConfig,
+    WriteMode,
 };
 use floe::plan::expr::Expr;
 use floe::{IcebergTableManager, Properties};

@@ -132,7 +132,11 @@ fn what_is_wrong_is_refused_without_a_value_and_nothing_is_written() {
         (&["changes.csv", "--on", "nope", "--when", insert], "validation", 2),
         (&["changes.csv", "--on-condition", "target.id > source.id", "--when", insert], "unsupported", 9),
         (&["twice.csv", "--on", "id", "--when", "MATCHED THEN UPDATE SET *"], "validation", 2),
-        (&["changes.csv", "--on", "id", "--when", "MATCHED THEN UPDATE SET id = target.id / 0"], "validation", 2),
+        (
+            &["changes.csv", "--on", "id", "--when", "MATCHED THEN UPDATE SET id = target.id / 0"],
+            "validation",
+            2,
+        ),
         (
             &["changes.csv", "--sql", "MERGE INTO u.u USING s ON u.id = s.id WHEN MATCHED THEN DELETE"],
             "validation",

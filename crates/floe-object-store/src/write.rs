@@ -116,7 +116,7 @@ impl ObjectWriter {
 
     /// An upload that was completed is gone. If the reply was lost and the request repeated, the store says so;
     /// then the file is there, and has the length that was written.
-    async fn check_completed(&self, error: object_store::Error) -> object_store::Result<()> {
+    async fn check_completed(&mut self, error: object_store::Error) -> object_store::Result<()> {
         if !matches!(error, object_store::Error::NotFound { .. }) {
             return Err(error);
         }

@@ -1,6 +1,5 @@
 //! An HTTP server on a free port of this machine.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -121,7 +120,7 @@ impl HttpServer {
                     let service = service_fn(move |request| {
                         let (handler, seen) = (handler.clone(), seen.clone());
                         async move {
-                            let request = whole(request).await?;
+                            let request = whole(request).await.map_err(std::io::Error::other)?;
                             lock(&seen).push(request.clone());
                             answer(handler(request).await)
                         }
@@ -170,15 +169,13 @@ async fn whole(request: hyper::Request<Incoming>) -> Result<Request, hyper::Erro
 }
 
 /// An error makes hyper close the connection.
-fn answer(
-    answer: Answer,
-) -> Result<hyper::Response<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync + 'static>> {
-    let Answer::Reply(reply) = answer else { return Err("closed on purpose".into()) };
+fn answer(answer: Answer) -> std::io::Result<hyper::Response<Full<Bytes>>> {
+    let Answer::Reply(reply) = answer else { return Err(std::io::Error::other("closed on purpose")) };
     let mut response = hyper::Response::builder().status(reply.status);
     for (name, value) in &reply.headers {
         response = response.header(name, value);
     }
-    Ok(response.body(Full::new(reply.body)).map_err(|e| -> Infallible { panic!("no valid reply: {e}") })?)
+    response.body(Full::new(reply.body)).map_err(std::io::Error::other)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
