@@ -3,9 +3,8 @@
 import json
 import os
 import sys
-import time
 
-from side import peak
+from side import Watch, peak
 
 SIZE = 1 << 30
 PIECE = 1 << 20
@@ -47,9 +46,9 @@ def main() -> None:
     case, _, side = sys.argv[1:]
     io = file_io(side)
     location = f"s3://{os.environ['FLOE_TEST_MINIO_BUCKET']}/bench/{side}"
-    start = time.perf_counter()
+    watch = Watch()
     {"upload": upload, "download": download}[case](io, location)
-    print(json.dumps({"seconds": time.perf_counter() - start, "peak_rss_bytes": peak()}))
+    print(json.dumps({**watch.stop(), "peak_rss_bytes": peak()}))
 
 
 if __name__ == "__main__":

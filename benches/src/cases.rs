@@ -29,7 +29,7 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "delete-1pct", sides: ROW_SIDES, prepared: true },
     Case { name: "overwrite-category", sides: ROW_SIDES, prepared: true },
     Case { name: "overwrite-partition", sides: TABLE_SIDES, prepared: true },
-    // These need `FLOE_TEST_MINIO_*`: `cargo xtask services --only minio -- cargo xtask bench upload download`.
+    // These need `FLOE_TEST_MINIO_*`: `cargo xtask services run minio -- cargo xtask bench upload download`.
     Case { name: "upload", sides: TRANSFER_SIDES, prepared: false },
     Case { name: "download", sides: TRANSFER_SIDES, prepared: false },
     Case { name: "writers", sides: TABLE_SIDES, prepared: true },

@@ -1,17 +1,17 @@
 //! One large file to a store that speaks S3 and back, beside the bare client.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use floe::config::PluginConfig;
 use floe::iceberg::io::FileIO;
-use floe::storage::{StorageClient, StoragePlugin};
 use floe::{Properties, Registry};
 use futures::{StreamExt, TryStreamExt};
 use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
+
+use crate::measure::{Stopwatch, Took};
 
 /// The server, as the tests name it.
 pub(crate) const ENDPOINT: &str = "FLOE_TEST_MINIO_ENDPOINT";
@@ -68,8 +68,8 @@ impl Server {
     }
 }
 
-/// Seconds that one way took for one side.
-pub(crate) fn run(case: &str, side: &str) -> Result<f64> {
+/// One way, for one side.
+pub(crate) fn run(case: &str, side: &str) -> Result<Took> {
     let server = Server::of_env()?;
     tokio::runtime::Runtime::new()?.block_on(async {
         match (case, side) {
@@ -91,9 +91,9 @@ fn piece() -> bytes::Bytes {
     bytes.collect::<Vec<u8>>().into()
 }
 
-async fn upload_bare(server: &Server) -> Result<f64> {
+async fn upload_bare(server: &Server) -> Result<Took> {
     let (store, piece) = (server.bare()?, piece());
-    let start = Instant::now();
+    let start = Stopwatch::start();
     let upload = store.put_multipart(&Path::from("bench/bare")).await?;
     let mut writer = WriteMultipart::new_with_chunk_size(upload, PART as usize);
     for _ in 0..SIZE / PIECE as u64 {
@@ -101,38 +101,38 @@ async fn upload_bare(server: &Server) -> Result<f64> {
         writer.put(piece.clone());
     }
     writer.finish().await?;
-    Ok(start.elapsed().as_secs_f64())
+    start.stop()
 }
 
-async fn upload_floe(server: &Server) -> Result<f64> {
+async fn upload_floe(server: &Server) -> Result<Took> {
     let (io, piece) = (server.floe().await?, piece());
-    let start = Instant::now();
+    let start = Stopwatch::start();
     let mut writer = io.new_output(format!("s3://{}/bench/floe", server.bucket))?.writer().await?;
     for _ in 0..SIZE / PIECE as u64 {
         writer.write(piece.clone()).await?;
     }
     writer.close().await?;
-    Ok(start.elapsed().as_secs_f64())
+    start.stop()
 }
 
-async fn download_bare(server: &Server) -> Result<f64> {
+async fn download_bare(server: &Server) -> Result<Took> {
     let store = server.bare()?;
-    let start = Instant::now();
+    let start = Stopwatch::start();
     let path = Path::from("bench/bare");
     let ranges = (0..SIZE / PART).map(|i| i * PART..(i + 1) * PART);
     let sizes = futures::stream::iter(ranges).map(|range| store.get_range(&path, range));
     let total = sizes.buffered(AT_ONCE).try_fold(0, |sum, bytes| async move { Ok(sum + bytes.len() as u64) });
     ensure!(total.await? == SIZE, "a short file");
-    Ok(start.elapsed().as_secs_f64())
+    start.stop()
 }
 
-async fn download_floe(server: &Server) -> Result<f64> {
+async fn download_floe(server: &Server) -> Result<Took> {
     let io = server.floe().await?;
-    let start = Instant::now();
+    let start = Stopwatch::start();
     let reader = io.new_input(format!("s3://{}/bench/floe", server.bucket))?.reader().await?;
     let ranges = (0..SIZE / PART).map(|i| i * PART..(i + 1) * PART);
     let sizes = futures::stream::iter(ranges).map(|range| reader.read(range));
     let total = sizes.buffered(AT_ONCE).try_fold(0, |sum, bytes| async move { Ok(sum + bytes.len() as u64) });
     ensure!(total.await? == SIZE, "a short file");
-    Ok(start.elapsed().as_secs_f64())
+    start.stop()
 }
