@@ -281,7 +281,7 @@ fn merge(rows: &[Row], new: &[Row], on: &[&str], clauses: &[Clause]) -> Effect {
         effect.removed.push(row.clone());
         match (clause.action, with) {
             (Action::UpdateAll, Some(with)) => effect.added.push((*with).clone()),
-            (Action::Mark(mark), _) => effect.added.push(Row { t: Some(mark.to_owned()), ..row.clone() }),
+            (Action::Mark(mark), _) => effect.added.push(row.with_t(mark)),
             _ => {}
         }
     }

@@ -25,6 +25,11 @@ impl Row {
         self.v.map(f64::from_bits)
     }
 
+    /// The same row with another `t`.
+    pub(super) fn with_t(&self, t: &str) -> Self {
+        Self { t: Some(t.to_owned()), ..self.clone() }
+    }
+
     /// The value of a column, as text that equal values share.
     pub(super) fn key(&self, column: &str) -> String {
         match column {
