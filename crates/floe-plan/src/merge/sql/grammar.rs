@@ -233,6 +233,22 @@ mod tests {
     }
 
     #[test]
+    fn is_distinct_from_ends_before_and_and_or() {
+        use sqlparser::ast::BinaryOperator::{And, Or};
+        let sql = "x AND a IS NOT DISTINCT FROM b + 1 OR NOT c IS DISTINCT FROM d AND e";
+        let Expr::BinaryOp { left, op: Or, right } = expression(sql, "a condition").unwrap() else {
+            panic!("OR comes last")
+        };
+        let (Expr::BinaryOp { right: a, op: And, .. }, Expr::BinaryOp { left: c, op: And, .. }) =
+            (*left, *right)
+        else {
+            panic!("AND comes before OR")
+        };
+        assert_eq!(a.to_string(), "a IS NOT DISTINCT FROM b + 1");
+        assert_eq!(c.to_string(), "NOT c IS DISTINCT FROM d");
+    }
+
+    #[test]
     fn text_that_would_nest_without_end_is_refused() {
         let chain = vec!["1"; 100_000].join(" + ");
         assert!(expression(&chain, "an expression").unwrap_err().message().contains("too long"));
