@@ -68,6 +68,7 @@ impl RestCatalog {
         stage: bool,
     ) -> Result<Reply> {
         self.connection.endpoints.need(Endpoint::CreateTable)?;
+        self.need_namespace(namespace).await?;
         // That the path can name the table is found out before it is made.
         self.connection.paths.table(&TableIdent::new(namespace.clone(), creation.name.clone()))?;
         let version = match creation.format_version {
@@ -88,6 +89,16 @@ impl RestCatalog {
         };
         let call = Call::post(self.connection.paths.tables(namespace)?, &body)?;
         self.connection.write(call, About::NewTable).await
+    }
+
+    /// `NoSuchNamespace` for one that is not there. Some servers (Iceberg's JDBC catalog) would make a table in it all
+    /// the same, and with it a namespace that nobody asked for.
+    async fn need_namespace(&self, namespace: &NamespaceIdent) -> Result<()> {
+        if self.namespace_exists(namespace).await? {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::NoSuchNamespace, format!("there is no namespace '{namespace}'"))
+            .with_hint("create it first"))
     }
 
     /// Every page of a listing.
@@ -291,6 +302,7 @@ impl CatalogClient for RestCatalog {
     async fn register_table(&self, table: &TableIdent, metadata_location: &str) -> Result<LoadedTable> {
         let register = async {
             self.connection.endpoints.need(Endpoint::RegisterTable)?;
+            self.need_namespace(table.namespace()).await?;
             self.connection.paths.table(table)?;
             let body = RegisterRequest { name: table.name(), metadata_location };
             let call = Call::post(self.connection.paths.register(table.namespace())?, &body)?;

@@ -55,7 +55,9 @@ pub(crate) fn in_doubt(error: Error) -> Error {
 /// say whether it did.
 pub(crate) fn refused_write(reply: &Reply, about: About) -> Error {
     let error = refused(reply, about);
-    if reply.leaves_doubt() { in_doubt(error) } else { error }
+    // A file that a server could not find is an answer, whatever the status.
+    let certain = error.kind() == ErrorKind::FileNotFound;
+    if reply.leaves_doubt() && !certain { in_doubt(error) } else { error }
 }
 
 /// The error of a reply that is no success.
@@ -109,7 +111,8 @@ pub(crate) fn kind(status: u16, name: Option<&str>, about: About) -> ErrorKind {
         "ForbiddenException" => Some(ErrorKind::PermissionDenied),
         "NotAuthorizedException" | "UnauthorizedException" => Some(ErrorKind::Unauthenticated),
         "UnsupportedOperationException" => Some(ErrorKind::Unsupported),
-        "NotFoundException" if about == About::Register && status != 404 => Some(ErrorKind::FileNotFound),
+        // Iceberg's name for a file that is not there, which its servers answer with 500.
+        "NotFoundException" if about == About::Register && status != 404 => return ErrorKind::FileNotFound,
         _ => None,
     };
     // A proxy in between may give a name of its own to a failure of the server.
@@ -218,6 +221,7 @@ mod tests {
         );
         assert_eq!(kind(404, Some("SomethingNew"), About::Table), ErrorKind::NoSuchTable);
         assert_eq!(kind(503, Some("ForbiddenException"), About::Table), ErrorKind::Unavailable);
+        assert_eq!(kind(500, Some("NotFoundException"), About::Register), ErrorKind::FileNotFound);
     }
 
     #[test]

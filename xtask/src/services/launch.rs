@@ -156,7 +156,9 @@ fn rest_command(place: &Place) -> Result<Command> {
         .env("CATALOG_REST_PORT", place.port.to_string())
         .env("CATALOG_CATALOG__IMPL", "org.apache.iceberg.jdbc.JdbcCatalog")
         .env("CATALOG_URI", format!("jdbc:sqlite:file:{}/catalog.db", place.folder.display()))
-        .env("CATALOG_JDBC_SCHEMA__VERSION", "V1");
+        .env("CATALOG_JDBC_SCHEMA__VERSION", "V1")
+        // With more connections than one, writers at once leave the SQLite file locked for good.
+        .env("CATALOG_CLIENTS", "1");
     Ok(command)
 }
 

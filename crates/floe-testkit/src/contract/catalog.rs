@@ -519,7 +519,6 @@ pub async fn damaged_metadata_is_named(catalog: &CatalogUnderTest) {
     let file = made.metadata_location.rsplit('/').next().unwrap_or_default();
     write(catalog, &made.metadata_location, "{\"format-version\": \"hunter2\"}").await;
     let error = catalog.second.load_table(&made.ident).await.unwrap_err();
-    assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
     let commit = catalog.second.commit(&made.ident, &[], &[property("a", "b")]).await;
     assert!(!matches!(commit, Ok(CommitOutcome::Committed(_))), "committed to a damaged table");
     catalog.storage.file_io().delete(&made.metadata_location).await.unwrap();
@@ -530,6 +529,7 @@ pub async fn damaged_metadata_is_named(catalog: &CatalogUnderTest) {
         for error in [error, missing] {
             assert_eq!(error.kind(), ErrorKind::Corrupted, "{error}");
             assert!(error.to_string().contains(file), "{error}");
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
         }
     }
 }
