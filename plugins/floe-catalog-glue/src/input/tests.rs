@@ -9,7 +9,7 @@ fn primitive(of: PrimitiveType) -> Type {
 }
 
 fn metadata(fields: Vec<NestedField>, properties: &[(&str, &str)]) -> TableMetadata {
-    let fields = fields.into_iter().map(Into::into).collect();
+    let fields = fields.into_iter().map(std::sync::Arc::new).collect::<Vec<_>>();
     let schema = Schema::builder().with_fields(fields).build().unwrap();
     let properties = properties.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
     let creation = TableCreation::builder()

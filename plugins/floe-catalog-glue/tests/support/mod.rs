@@ -1,7 +1,7 @@
 //! An empty Data Catalog for each test: one account of the moto server that `FLOE_TEST_GLUE_ENDPOINT` names, behind a
 //! proxy that can lose requests and replies.
 
-#![allow(clippy::unwrap_used, dead_code)]
+#![allow(clippy::unwrap_used, dead_code, unused_imports)]
 
 pub(crate) mod proxy;
 
