@@ -107,23 +107,11 @@ impl ObjectWriter {
             }
             let completed = upload.target.complete().await;
             if let Err(error) = completed {
-                self.check_completed(error).await?;
+                check_completed(&self.store, &self.path, self.written, error).await?;
             }
         }
         self.upload = None;
         Ok(())
-    }
-
-    /// An upload that was completed is gone. If the reply was lost and the request repeated, the store says so;
-    /// then the file is there, and has the length that was written.
-    async fn check_completed(&mut self, error: object_store::Error) -> object_store::Result<()> {
-        if !matches!(error, object_store::Error::NotFound { .. }) {
-            return Err(error);
-        }
-        match self.store.head(&self.path).await {
-            Ok(found) if found.size == self.written => Ok(()),
-            _ => Err(error),
-        }
     }
 
     /// Takes back what was uploaded, and says what went wrong.
@@ -143,6 +131,23 @@ impl ObjectWriter {
             State::Failed => "an earlier write to this file failed",
         };
         Err(Error::new(ErrorKind::Io, format!("writing {}: {problem}", self.location)))
+    }
+}
+
+/// An upload that was completed is gone. If the reply was lost and the request repeated, the store says so; then
+/// the file is there, and has the length that was written.
+async fn check_completed(
+    store: &Arc<dyn ObjectStore>,
+    path: &Path,
+    written: u64,
+    error: object_store::Error,
+) -> object_store::Result<()> {
+    if !matches!(error, object_store::Error::NotFound { .. }) {
+        return Err(error);
+    }
+    match store.head(path).await {
+        Ok(found) if found.size == written => Ok(()),
+        _ => Err(error),
     }
 }
 
