@@ -110,6 +110,7 @@ impl Target {
         let namespace = NamespaceIdent::new(format!("ns_{}", unique()));
         manager.ensure_namespace(&namespace).await.unwrap();
         Some(Self {
+            catalog,
             manager,
             namespace,
             peer,

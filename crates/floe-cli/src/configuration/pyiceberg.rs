@@ -18,10 +18,9 @@ const DEFAULT: &str = "default";
 
 /// What floe reads of the file. Scalars are text, as PyIceberg takes them.
 #[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
 struct File {
-    #[serde(default)]
-    catalog: BTreeMap<String, BTreeMap<String, Option<String>>>,
-    #[serde(default, rename = "default-catalog")]
+    catalog: Option<BTreeMap<String, Option<BTreeMap<String, Option<String>>>>>,
     default_catalog: Option<String>,
 }
 
@@ -52,21 +51,18 @@ pub(super) fn load(env: &Variables, folder: &Path) -> Result<Configuration> {
 }
 
 fn parse(text: &str) -> Result<FloeConfig> {
-    let file: File = if text.trim().is_empty() {
-        File::default()
-    } else {
-        serde_saphyr::from_str(text).map_err(|e| {
-            // The message may quote the file, which may hold a secret: tell the place only.
-            let place = e.location().map(|l| format!(" at line {}", l.line())).unwrap_or_default();
-            Error::validation(format!("not what PyIceberg's configuration looks like{place}")).with_hint(
-                "expected `catalog:`, below it a name for each catalog, below that `key: value` pairs",
-            )
-        })?
-    };
+    let file: File = serde_saphyr::from_str(text).map_err(|e| {
+        // The message may quote the file, which may hold a secret: tell the place only.
+        let place = e.location().map(|l| format!(" at line {}", l.line())).unwrap_or_default();
+        Error::validation(format!("not what PyIceberg's configuration looks like{place}"))
+            .with_hint("expected `catalog:`, below it a name for each catalog, below that `key: value` pairs")
+    })?;
     let mut config = FloeConfig { default_catalog: file.default_catalog, ..FloeConfig::default() };
-    for (name, properties) in file.catalog {
-        let pairs =
-            properties.into_iter().map(|(key, value)| (key.to_lowercase(), value.unwrap_or_default()));
+    for (name, properties) in file.catalog.unwrap_or_default() {
+        let pairs = properties
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(key, value)| (key.to_lowercase(), value.unwrap_or_default()));
         config.catalogs.insert(name.to_lowercase(), pairs.collect());
     }
     Ok(config)
