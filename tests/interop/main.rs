@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod alternating;
+mod continued;
 mod equality;
 mod filters;
 mod floe_writes;

@@ -5,7 +5,7 @@ use arrow_select::concat::concat_batches;
 use floe::ErrorKind;
 use floe::execute::rows::RowMode;
 use floe::iceberg::TableIdent;
-use floe::model::{CommitStrategy, DeleteConfig};
+use floe::model::DeleteConfig;
 use floe::plan::expr::Expr;
 use floe_tests::data::{ids, portable_batch, with_ids, with_new_ids};
 use floe_tests::peers::Peers;
@@ -13,6 +13,7 @@ use floe_tests::rows::{assert_same_rows, column_names, rows};
 use floe_tests::spark::{Spark, SparkWarehouse};
 use floe_tests::warehouse::Warehouse;
 
+use crate::continued::{all_rows, assert_floe_reads, go_on};
 use crate::{Expected, assert_all_read_alike};
 
 /// The columns that Spark can make: neither uuid nor fixed.
@@ -113,6 +114,19 @@ fn cases() -> Vec<Case> {
             ],
         ),
         case(
+            "source_dropped",
+            "PARTITIONED BY (c_date)",
+            mor(""),
+            &[
+                "INSERT INTO {t} SELECT * FROM a",
+                "ALTER TABLE {t} REPLACE PARTITION FIELD c_date WITH bucket(2, id)",
+                "DELETE FROM {t} WHERE id % 7 = 0",
+                "ALTER TABLE {t} DROP COLUMN c_date",
+                "INSERT INTO {t} SELECT * EXCEPT (c_date) FROM b",
+                "DELETE FROM {t} WHERE id % 5 = 0",
+            ],
+        ),
+        case(
             "compacted",
             "PARTITIONED BY (bucket(2, id))",
             mor(""),
@@ -144,17 +158,6 @@ fn make(spark: &SparkWarehouse, case: &Case, suffix: &str) -> TableIdent {
     table
 }
 
-async fn all_rows(warehouse: &Warehouse, table: &TableIdent) -> RecordBatch {
-    let batches = warehouse.scan(table, None).await;
-    concat_batches(&batches[0].schema(), &batches).unwrap()
-}
-
-async fn assert_floe_reads(warehouse: &Warehouse, table: &TableIdent, after: &str, wanted: &[RecordBatch]) {
-    let columns = column_names(&wanted[0]);
-    let own = rows(&warehouse.scan(table, None).await, &columns);
-    assert_same_rows(&format!("floe reads {table} after {after}"), &own, &rows(wanted, &columns));
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn floe_goes_on_with_tables_of_spark() {
     let (Some(peers), Some(spark)) = (Peers::find(), Spark::find()) else { return };
@@ -174,32 +177,7 @@ async fn floe_goes_on_with_tables_of_spark() {
             let theirs = rows(&spark.table(&table.to_string(), &start.schema()), &columns);
             assert_same_rows(&format!("floe reads {table}"), &rows(&[start.clone()], &columns), &theirs);
 
-            // Delete, upsert, overwrite, append: the rows come from the table itself, under other ids.
-            warehouse.delete(&table, "id >= 10 AND id < 20", mode).await;
-            let mut left = with_ids(&start, |id| !(10..20).contains(&id));
-            assert_floe_reads(&warehouse, &table, "a delete", &[left.clone()]).await;
-
-            let taken = with_ids(&left, |id| (20..60).contains(&id));
-            let source = with_new_ids(&taken, |id| if id < 40 { id + 20 } else { id + 9000 });
-            let replaced = ids(&source);
-            let outcome = warehouse.upsert(&table, &source, mode).await;
-            let kept = with_ids(&left, |id| !replaced.contains(&id));
-            let merged = outcome.merged.unwrap();
-            assert_eq!(merged.rows_updated, (left.num_rows() - kept.num_rows()) as u64, "{table}");
-            left = concat_batches(&start.schema(), [&kept, &source]).unwrap();
-            assert_floe_reads(&warehouse, &table, "an upsert", &[left.clone()]).await;
-
-            let new = with_new_ids(&with_ids(&left, |id| id < 10), |id| id + 7000);
-            warehouse.overwrite(&table, &new, "id >= 100 AND id < 130", mode).await;
-            let kept = with_ids(&left, |id| !(100..130).contains(&id));
-            left = concat_batches(&start.schema(), [&kept, &new]).unwrap();
-            assert_floe_reads(&warehouse, &table, "an overwrite", &[left.clone()]).await;
-
-            let new = with_new_ids(&with_ids(&left, |id| id < 10), |id| id + 8000);
-            warehouse.try_append(&table, vec![new.clone()], CommitStrategy::MergeCommit).await.unwrap();
-            left = concat_batches(&start.schema(), [&left, &new]).unwrap();
-            assert_floe_reads(&warehouse, &table, "an append", &[left.clone()]).await;
-
+            let mut left = go_on(&warehouse, &table, start, mode).await;
             // And Spark goes on with that.
             spark.run(&[format!("DELETE FROM {table} WHERE id % 4 = 1")]);
             left = with_ids(&left, |id| id % 4 != 1);

@@ -15,13 +15,22 @@ use serde_json::{Value, json};
 
 /// Rows of the partition `p`, with ids from `first`.
 fn rows(parts: &[(&str, i64, i64)]) -> RecordBatch {
+    rows_with(parts, 0)
+}
+
+/// The same rows with another value of `v`.
+fn changed_rows(parts: &[(&str, i64, i64)]) -> RecordBatch {
+    rows_with(parts, 1)
+}
+
+fn rows_with(parts: &[(&str, i64, i64)], v: i64) -> RecordBatch {
     let ids = parts.iter().flat_map(|(_, first, count)| *first..first + count);
     let names: Vec<&str> =
         parts.iter().flat_map(|(p, _, count)| std::iter::repeat_n(*p, *count as usize)).collect();
     RecordBatch::try_from_iter_with_nullable([
         ("id", Arc::new(Int64Array::from_iter_values(ids.clone())) as _, false),
         ("p", Arc::new(StringArray::from(names)) as _, false),
-        ("v", Arc::new(Int64Array::from_iter_values(ids.map(|id| id * 10))) as _, true),
+        ("v", Arc::new(Int64Array::from_iter_values(ids.map(|id| id * 10 + v))) as _, true),
     ])
     .unwrap()
 }
@@ -138,7 +147,7 @@ fn changes() -> Vec<Change> {
         change(
             "upsert_copy_on_write",
             CopyOnWrite,
-            rows(&[("a", 5, 5), ("c", 25, 3), ("d", 100, 2)]),
+            changed_rows(&[("a", 5, 5), ("c", 25, 3), ("d", 100, 2)]),
             Floe::Upsert,
             merge,
             Some(json!({"how": "upsert"})),
@@ -146,7 +155,7 @@ fn changes() -> Vec<Change> {
         change(
             "upsert_merge_on_read",
             MergeOnRead,
-            rows(&[("a", 5, 5), ("c", 25, 3), ("d", 100, 2)]),
+            changed_rows(&[("a", 5, 5), ("c", 25, 3), ("d", 100, 2)]),
             Floe::Upsert,
             merge,
             None,

@@ -30,7 +30,8 @@ fn seeds() -> Vec<u64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_any_sequence_of_operations_every_engine_reads_the_rows_of_a_plain_model() {
-    let Some(peers) = Peers::find() else { return };
+    // Without the other engines floe is still judged by the model.
+    let peers = Peers::find();
     let warehouse = Warehouse::temporary().await;
     let mut subjects = Vec::new();
     for seed in seeds() {
@@ -43,11 +44,12 @@ async fn after_any_sequence_of_operations_every_engine_reads_the_rows_of_a_plain
                 subject.check(&warehouse).await;
             }
         }
-        others_change(&warehouse, &peers, &mut subjects, turn);
+        let Some(peers) = &peers else { continue };
+        others_change(&warehouse, peers, &mut subjects, turn);
         for subject in &subjects {
             subject.check(&warehouse).await;
         }
-        others_read(&warehouse, &peers, &subjects).await;
+        others_read(&warehouse, peers, &subjects).await;
     }
 }
 
