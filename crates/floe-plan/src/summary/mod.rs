@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use floe_core::{Error, Result};
 use iceberg::spec::{DataContentType, Struct, Summary, TableMetadata};
 
-use crate::change::{ChangeSet, OperationKind, RemovedFile, TableFile};
+use crate::change::{ChangeSet, OperationKind, RemovedFile, TableFile, partition_type};
 use crate::rows::path::partition_name;
 
 /// The table property that says up to how many partitions a summary tells about each one (default 0).
@@ -166,7 +166,7 @@ fn partition_entries(
         let mut by_path: BTreeMap<String, Changes> = BTreeMap::new();
         for ((spec_id, values), counts) in partitions {
             let Some(spec) = metadata.partition_spec_by_id(*spec_id) else { continue };
-            let Ok(types) = spec.partition_type(metadata.current_schema()) else { continue };
+            let Ok(types) = partition_type(metadata, *spec_id) else { continue };
             by_path.entry(partition_name(spec, &types, values)).or_default().merge(counts);
         }
         for (path, counts) in by_path {
