@@ -46,8 +46,9 @@ async fn after_any_sequence_of_operations_every_engine_reads_the_rows_of_a_plain
         }
         let Some(peers) = &peers else { continue };
         others_change(&warehouse, peers, &mut subjects, turn);
-        for subject in &subjects {
+        for subject in &mut subjects {
             subject.check(&warehouse).await;
+            subject.remember(&warehouse).await;
         }
         others_read(&warehouse, peers, &subjects).await;
     }

@@ -11,8 +11,12 @@ use floe::iceberg::spec::{
     NestedField, PrimitiveType, Schema, Struct, TableMetadata, Type, UnboundPartitionSpec,
 };
 use floe::iceberg::{TableIdent, TableUpdate};
-use floe::model::{CommitStrategy, FieldType, SchemaField, TableSchema, WriteConfig, WriteMode};
+use floe::model::{
+    CommitStrategy, DeleteConfig, FieldType, SchemaField, TableSchema, WriteConfig, WriteMode,
+};
 use floe::plan::backoff::RetryPolicy;
+use floe::plan::expr::Expr;
+use floe::refs::BranchRetention;
 use floe_tests::equality::equality_delete;
 use floe_tests::rows::{assert_same_rows, column_names, rows};
 use floe_tests::warehouse::Warehouse;
@@ -33,6 +37,8 @@ pub(super) struct Subject {
     rng: StdRng,
     spec: Spec,
     next_id: i64,
+    /// The snapshots of the branch, each with the rows that it must have.
+    history: Vec<(i64, Vec<Row>)>,
     done: Vec<String>,
 }
 
@@ -81,6 +87,7 @@ impl Subject {
             rng,
             spec: Spec::new(),
             next_id: 0,
+            history: Vec::new(),
             done: Vec::new(),
         };
         subject.change_spec(warehouse).await;
@@ -119,7 +126,10 @@ impl Subject {
     /// One operation that is drawn, on the table and on the model.
     pub(super) async fn operate(&mut self, warehouse: &Warehouse) {
         let mode = if self.rng.random() { RowMode::CopyOnWrite } else { RowMode::MergeOnRead };
-        match self.rng.random_range(0..20) {
+        match self.rng.random_range(0..23) {
+            20 => self.roll_back(warehouse).await,
+            21 => self.publish(warehouse).await,
+            22 => self.write_to_branch(warehouse, mode).await,
             0..4 => self.append(warehouse).await,
             4..8 => self.delete(warehouse, mode).await,
             8..11 => self.overwrite(warehouse, mode).await,
@@ -129,6 +139,75 @@ impl Subject {
             18 => self.change_schema(warehouse).await,
             _ => self.delete_equal(warehouse).await,
         }
+        self.remember(warehouse).await;
+    }
+
+    /// Notes which rows the head of the branch has.
+    pub(super) async fn remember(&mut self, warehouse: &Warehouse) {
+        let table = warehouse.manager.load_table(&self.table).await.unwrap();
+        let Some(head) = table.metadata.current_snapshot_id() else { return };
+        if self.history.last().is_none_or(|(id, _)| *id != head) {
+            self.history.push((head, self.rows.clone()));
+        }
+    }
+
+    async fn roll_back(&mut self, warehouse: &Warehouse) {
+        let Some(to) = (0..self.history.len()).collect::<Vec<_>>().choose(&mut self.rng).copied() else {
+            return;
+        };
+        self.history.truncate(to + 1);
+        let (id, rows) = self.history[to].clone();
+        self.note(format!("roll back to snapshot {id}, of {} rows", rows.len()));
+        warehouse.manager.rollback_to_snapshot(&self.table, None, id).await.unwrap();
+        self.rows = rows;
+    }
+
+    /// Stages an append, appends, and publishes what was staged.
+    async fn publish(&mut self, warehouse: &Warehouse) {
+        let (staged, between) = (self.draw(20), self.draw(5));
+        let name = format!("step {}", self.done.len());
+        self.note(format!(
+            "publish {} rows that are staged while {} are appended",
+            staged.len(),
+            between.len()
+        ));
+        let config = WriteConfig {
+            staged: true,
+            snapshot_properties: [("wap.id".to_owned(), name.clone())].into(),
+            ..WriteConfig::default()
+        };
+        warehouse.write(&self.table, &self.columns.batch(&staged), &config).await;
+        self.check(warehouse).await;
+        warehouse.append(&self.table, vec![self.columns.batch(&between)]).await;
+        warehouse.manager.publish(&self.table, None, &name).await.unwrap();
+        self.rows.extend(staged.into_iter().chain(between));
+    }
+
+    /// Deletes and appends on a branch, and moves the main branch forward to it.
+    async fn write_to_branch(&mut self, warehouse: &Warehouse, mode: RowMode) {
+        if self.history.is_empty() {
+            return;
+        }
+        let name = format!("branch{}", self.done.len());
+        let (filter, new) = (Filter::draw(&mut self.rng, self.columns, 1), self.draw(10));
+        self.done.push(format!(
+            "on a branch: delete {}, {}, append {} rows",
+            filter.text,
+            mode.as_str(),
+            new.len()
+        ));
+        let manager = &warehouse.manager;
+        manager.branch(&self.table, &name, None, BranchRetention::default(), false).await.unwrap();
+        let branch = Some(name.clone());
+        let delete = DeleteConfig { branch: branch.clone(), row_mode: Some(mode), ..DeleteConfig::default() };
+        manager.delete_data(&self.table, &Expr::parse(&filter.text).unwrap(), &delete).await.unwrap();
+        let append = WriteConfig { branch, ..WriteConfig::default() };
+        warehouse.write(&self.table, &self.columns.batch(&new), &append).await;
+        self.check(warehouse).await;
+        manager.fast_forward(&self.table, "main", &name).await.unwrap();
+        manager.drop_branch(&self.table, &name).await.unwrap();
+        self.rows.retain(|row| !filter.is_true(row));
+        self.rows.extend(new);
     }
 
     /// New rows, whose ids are new, too.
