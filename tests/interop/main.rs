@@ -8,6 +8,7 @@ mod continued;
 mod equality;
 mod filters;
 mod floe_writes;
+mod merge_statements;
 mod merged;
 mod peer_writes;
 mod row_level;

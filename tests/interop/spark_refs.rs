@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use arrow_array::RecordBatch;
 use floe::execute::rows::RowMode;
 use floe::iceberg::TableIdent;
-use floe::model::{WriteConfig, WriteMode};
+use floe::model::{ChangeOptions, WriteConfig, WriteMode};
 use floe::refs::BranchRetention;
 use floe_tests::data::{portable_batch, portable_schema, with_ids};
 use floe_tests::rows::{assert_same_rows, column_names, rows};
@@ -39,7 +39,8 @@ async fn assert_at(
 }
 
 fn to_branch(branch: &str) -> WriteConfig {
-    WriteConfig { branch: Some(branch.into()), ..WriteConfig::default() }
+    let options = ChangeOptions { branch: Some(branch.into()), ..ChangeOptions::default() };
+    WriteConfig { options, ..WriteConfig::default() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -56,21 +57,19 @@ async fn spark_reads_tags_branches_rollbacks_and_what_was_published() {
     let second = warehouse.append(&table, vec![parts[1].clone()]).await.snapshot_id.unwrap();
     manager.branch(&table, "audit", None, BranchRetention::default(), false).await.unwrap();
     warehouse.write(&table, &parts[2], &to_branch("audit")).await;
-    let upsert = WriteConfig {
-        mode: WriteMode::Upsert,
-        join_columns: vec!["id".into()],
-        row_mode: Some(RowMode::MergeOnRead),
-        ..to_branch("audit")
-    };
+    let mut upsert =
+        WriteConfig { mode: WriteMode::Upsert, join_columns: vec!["id".into()], ..to_branch("audit") };
+    upsert.options.row_mode = Some(RowMode::MergeOnRead);
     let newer = portable_batch(77, 110, 10);
     let merged = warehouse.write(&table, &newer, &upsert).await.merged.unwrap();
     assert_eq!((merged.rows_updated, merged.rows_inserted), (10, 0));
     // The last part is staged, and on no branch yet.
-    let staged = WriteConfig {
+    let options = ChangeOptions {
         staged: true,
         snapshot_properties: BTreeMap::from([("wap.id".into(), "w1".into())]),
-        ..WriteConfig::default()
+        ..ChangeOptions::default()
     };
+    let staged = WriteConfig { options, ..WriteConfig::default() };
     warehouse.write(&table, &parts[3], &staged).await;
 
     let on = spark.on(&warehouse);

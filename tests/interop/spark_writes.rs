@@ -11,7 +11,7 @@ use floe_tests::data::{ids, portable_batch, with_ids, with_new_ids};
 use floe_tests::peers::Peers;
 use floe_tests::rows::{assert_same_rows, column_names, rows};
 use floe_tests::spark::{Spark, SparkWarehouse};
-use floe_tests::warehouse::Warehouse;
+use floe_tests::warehouse::{Warehouse, with_mode};
 
 use crate::continued::{all_rows, assert_floe_reads, go_on};
 use crate::{Expected, assert_all_read_alike};
@@ -275,7 +275,7 @@ async fn deletion_vectors_are_refused_where_they_apply_and_never_ignored() {
     let before = warehouse.metadata_location(&table).await;
     let filter = Expr::parse("id = 7").unwrap();
     for mode in [RowMode::CopyOnWrite, RowMode::MergeOnRead] {
-        let config = DeleteConfig { row_mode: Some(mode), ..DeleteConfig::default() };
+        let config = DeleteConfig { options: with_mode(mode) };
         let refused = warehouse.manager.delete_data(&table, &filter, &config).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused}");
     }

@@ -10,7 +10,7 @@ use floe::model::PartitionTransform::Identity;
 use floe::model::{FieldType, SchemaField, TableSchema, WriteConfig, WriteMode};
 use floe_tests::peers::Peers;
 use floe_tests::spark::{Spark, SparkWarehouse};
-use floe_tests::warehouse::{Warehouse, spec};
+use floe_tests::warehouse::{Warehouse, spec, with_mode};
 use serde_json::{Value, json};
 
 /// Rows of the partition `p`, with ids from `first`.
@@ -219,7 +219,7 @@ async fn summaries(warehouse: &Warehouse, table: &TableIdent) -> Vec<BTreeMap<St
 }
 
 async fn by_floe(warehouse: &Warehouse, table: &TableIdent, change: &Change) {
-    let config = |mode| WriteConfig { mode, row_mode: Some(change.mode), ..WriteConfig::default() };
+    let config = |mode| WriteConfig { mode, options: with_mode(change.mode), ..WriteConfig::default() };
     match change.floe {
         Floe::Append => drop(warehouse.write(table, &change.rows, &WriteConfig::default()).await),
         Floe::Overwrite(filter) => drop(warehouse.overwrite(table, &change.rows, filter, change.mode).await),

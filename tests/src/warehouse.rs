@@ -11,8 +11,8 @@ use floe::execute::rows::RowMode;
 use floe::execute::scan::ScanRequest;
 use floe::iceberg::TableIdent;
 use floe::model::{
-    ChangeOptions, CommitStrategy, DeleteConfig, PartitionField, PartitionSpec, PartitionTransform, TableConfig,
-    TableSchema, WriteConfig, WriteMode, WriteOutcome,
+    ChangeOptions, CommitStrategy, DeleteConfig, PartitionField, PartitionSpec, PartitionTransform,
+    TableConfig, TableSchema, WriteConfig, WriteMode, WriteOutcome,
 };
 use floe::plan::expr::Expr;
 use floe::{IcebergTableManager, Properties, Result, config};

@@ -53,7 +53,8 @@ impl Surroundings {
         thread::scope(|scope| {
             let engines = scope.spawn(move || Engines::find(with_spark));
             let servers = Servers::start(&[]);
-            let engines = engines.join().map_err(|_| anyhow!("making the Python environments panicked"))??;
+            let engines =
+                engines.join().map_err(|_| anyhow!("making the Python environments panicked"))??;
             Ok(Self { engines, servers: servers? })
         })
     }

@@ -12,14 +12,14 @@ use floe::iceberg::spec::{
 };
 use floe::iceberg::{TableIdent, TableUpdate};
 use floe::model::{
-    CommitStrategy, DeleteConfig, FieldType, SchemaField, TableSchema, WriteConfig, WriteMode,
+    ChangeOptions, CommitStrategy, DeleteConfig, FieldType, SchemaField, TableSchema, WriteConfig, WriteMode,
 };
 use floe::plan::backoff::RetryPolicy;
 use floe::plan::expr::Expr;
 use floe::refs::BranchRetention;
 use floe_tests::equality::equality_delete;
 use floe_tests::rows::{assert_same_rows, column_names, rows};
-use floe_tests::warehouse::Warehouse;
+use floe_tests::warehouse::{Warehouse, with_mode};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -171,11 +171,12 @@ impl Subject {
             staged.len(),
             between.len()
         ));
-        let config = WriteConfig {
+        let options = ChangeOptions {
             staged: true,
             snapshot_properties: [("wap.id".to_owned(), name.clone())].into(),
-            ..WriteConfig::default()
+            ..ChangeOptions::default()
         };
+        let config = WriteConfig { options, ..WriteConfig::default() };
         warehouse.write(&self.table, &self.columns.batch(&staged), &config).await;
         self.check(warehouse).await;
         warehouse.append(&self.table, vec![self.columns.batch(&between)]).await;
@@ -198,10 +199,10 @@ impl Subject {
         ));
         let manager = &warehouse.manager;
         manager.branch(&self.table, &name, None, BranchRetention::default(), false).await.unwrap();
-        let branch = Some(name.clone());
-        let delete = DeleteConfig { branch: branch.clone(), row_mode: Some(mode), ..DeleteConfig::default() };
+        let options = ChangeOptions { branch: Some(name.clone()), ..with_mode(mode) };
+        let delete = DeleteConfig { options: options.clone() };
         manager.delete_data(&self.table, &Expr::parse(&filter.text).unwrap(), &delete).await.unwrap();
-        let append = WriteConfig { branch, ..WriteConfig::default() };
+        let append = WriteConfig { options, ..WriteConfig::default() };
         warehouse.write(&self.table, &self.columns.batch(&new), &append).await;
         self.check(warehouse).await;
         manager.fast_forward(&self.table, "main", &name).await.unwrap();
@@ -252,7 +253,7 @@ impl Subject {
         let config = WriteConfig {
             mode: WriteMode::Overwrite,
             overwrite_partitions: true,
-            row_mode: Some(mode),
+            options: with_mode(mode),
             ..WriteConfig::default()
         };
         warehouse.write(&self.table, &self.columns.batch(&new), &config).await;
@@ -302,7 +303,7 @@ impl Subject {
             when_matched,
             when_not_matched,
             when_not_matched_by_source: by_source,
-            row_mode: Some(mode),
+            options: with_mode(mode),
             ..WriteConfig::default()
         };
         warehouse.write(&self.table, &self.columns.batch(&source), &config).await;
