@@ -5,7 +5,9 @@ use std::sync::Arc;
 use arrow_array::{Int64Array, RecordBatch, StringArray};
 use floe::model::PartitionTransform::Identity;
 use floe::model::{CommitStrategy, FieldType, SchemaField, TableSchema};
-use floe_tests::data::{nested_batch, nested_schema, primitive_batch, primitive_schema};
+use floe_tests::data::{
+    nested_batch, nested_schema, portable_batch, portable_schema, primitive_batch, primitive_schema,
+};
 use floe_tests::peers::Peers;
 use floe_tests::warehouse::{Warehouse, spec};
 
@@ -16,9 +18,14 @@ async fn peers_read_every_primitive_type_under_every_partition_transform() {
     let Some(peers) = Peers::find() else { return };
     let warehouse = Warehouse::temporary().await;
     let mut tables = Vec::new();
-    for (name, spec) in specs() {
-        let table = warehouse.create(name, primitive_schema(), spec).await;
-        let batches = vec![primitive_batch(1, 0, 90), primitive_batch(2, 90, 30)];
+    let with_time = [("with_time", None)].into_iter().chain(specs());
+    for (name, spec) in with_time {
+        let (schema, batches) = if name.ends_with("time") {
+            (primitive_schema(), vec![primitive_batch(1, 0, 90), primitive_batch(2, 90, 30)])
+        } else {
+            (portable_schema(), vec![portable_batch(1, 0, 90), portable_batch(2, 90, 30)])
+        };
+        let table = warehouse.create(name, schema, spec).await;
         warehouse.try_append(&table, vec![batches[0].clone()], CommitStrategy::FastAppend).await.unwrap();
         warehouse.try_append(&table, vec![batches[1].clone()], CommitStrategy::MergeCommit).await.unwrap();
         tables.push(Expected { table, batches });
@@ -41,8 +48,8 @@ async fn peers_read_every_format_version_and_codec() {
     ];
     for (index, properties) in variants.iter().enumerate() {
         let table =
-            warehouse.create_with(&format!("variant{index}"), primitive_schema(), None, properties).await;
-        let batches = vec![primitive_batch(3, 0, 2000)];
+            warehouse.create_with(&format!("variant{index}"), portable_schema(), None, properties).await;
+        let batches = vec![portable_batch(3, 0, 2000)];
         warehouse.append(&table, batches.clone()).await;
         tables.push(Expected { table, batches });
     }

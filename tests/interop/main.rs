@@ -1,22 +1,32 @@
-//! floe beside PyIceberg and DuckDB: each reads what the other wrote, row by row.
+//! floe beside PyIceberg, DuckDB and Spark: each reads what the other wrote, row by row.
 //!
 //! Run by `cargo xtask interop`, which brings the peers along.
 #![allow(clippy::unwrap_used)]
 
 mod alternating;
+mod continued;
+mod equality;
 mod filters;
 mod floe_writes;
+mod merge_statements;
 mod merged;
 mod peer_writes;
 mod row_level;
+mod sequences;
+mod spark_metadata;
+mod spark_refs;
+mod spark_writes;
+mod summaries;
 
 use arrow_array::RecordBatch;
+use arrow_schema::DataType;
 use floe::iceberg::TableIdent;
 use floe::model::PartitionSpec;
 use floe::model::PartitionTransform::{Bucket, Day, Hour, Identity, Month, Truncate, Year};
 use floe_tests::data::field_id;
 use floe_tests::peers::{Peers, duckdb, pyiceberg};
 use floe_tests::rows::{assert_same_rows, rows};
+use floe_tests::spark::Spark;
 use floe_tests::warehouse::{Warehouse, spec};
 
 /// A table, and every row that must be in it.
@@ -25,7 +35,8 @@ struct Expected {
     batches: Vec<RecordBatch>,
 }
 
-/// Fails unless PyIceberg, DuckDB and floe all read exactly the rows that were written.
+/// Fails unless PyIceberg, DuckDB, Spark and floe all read exactly the rows that were written. Spark leaves out
+/// tables with a column of type time, which it does not have.
 async fn assert_all_read_alike(warehouse: &Warehouse, peers: &Peers, tables: &[Expected]) {
     let uri = warehouse.catalog_uri();
     let mut reads = Vec::new();
@@ -34,6 +45,7 @@ async fn assert_all_read_alike(warehouse: &Warehouse, peers: &Peers, tables: &[E
         reads.push(duckdb(&warehouse.metadata_location(&expected.table).await, None));
     }
     let answers = peers.read(&reads);
+    let spark = Spark::find().map(|spark| spark.on(warehouse));
     for (expected, answers) in tables.iter().zip(answers.chunks(2)) {
         let columns = floe_tests::rows::column_names(&expected.batches[0]);
         let wanted = rows(&expected.batches, &columns);
@@ -50,6 +62,12 @@ async fn assert_all_read_alike(warehouse: &Warehouse, peers: &Peers, tables: &[E
             &lenient(&wanted),
         );
         assert_same_rows(&format!("DuckDB reads {}", expected.table), &rows(&answers[1], &columns), &wanted);
+        let schema = expected.batches[0].schema();
+        let has_time = schema.fields().iter().any(|f| matches!(f.data_type(), DataType::Time64(_)));
+        if let Some(spark) = spark.as_ref().filter(|_| !has_time) {
+            let theirs = rows(&spark.table(&expected.table.to_string(), &schema), &columns);
+            assert_same_rows(&format!("Spark reads {}", expected.table), &theirs, &wanted);
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Tables that floe merged into, as PyIceberg and DuckDB see them.
+//! Tables that floe merged into, as PyIceberg, DuckDB and Spark see them.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use arrow_select::filter::filter_record_batch;
 use floe::data::BatchStream;
 use floe::execute::rows::RowMode;
 use floe::model::MergeConfig;
-use floe_tests::data::{primitive_batch, primitive_schema};
+use floe_tests::data::{portable_batch, portable_schema};
 use floe_tests::peers::Peers;
 use floe_tests::warehouse::Warehouse;
 
@@ -81,10 +81,10 @@ async fn peers_see_what_a_merge_left_in_both_modes() {
         for name in ["unpartitioned", "bucket_long", "identity_string", "day_ts"] {
             let (_, spec) = specs().into_iter().find(|(n, _)| *n == name).unwrap();
             let suffix = mode.as_str().replace('-', "_");
-            let table = warehouse.create(&format!("{name}_{suffix}"), primitive_schema(), spec).await;
-            let first = primitive_batch(1, 0, 120);
+            let table = warehouse.create(&format!("{name}_{suffix}"), portable_schema(), spec).await;
+            let first = portable_batch(1, 0, 120);
             warehouse.append(&table, vec![first.clone()]).await;
-            let changes = primitive_batch(3, 100, 40);
+            let changes = portable_batch(3, 100, 40);
             let data = source(&changes);
             let data = BatchStream::from_batches(data.schema(), vec![data]);
             let sql = format!("MERGE INTO {table} AS t USING changes AS s ON t.id = s.id {CLAUSES}");

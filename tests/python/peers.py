@@ -10,6 +10,7 @@ Commands (key "do"):
   read_duckdb    {metadata, out, filter?}                             -> {rows}
   append         {uri, table, data}                                   -> {metadata_location}
   create         {uri, table, data}                                   -> {metadata_location}
+  change         {uri, table, how, data?, filter?}                    -> {metadata_location}
   scenario       {uri, warehouse, table, name, seed?}                 -> {metadata_location, …}
 
 "uri" is the URI of an SQL catalog, or the properties of a catalog of any type as JSON, its name as "name".
@@ -134,13 +135,34 @@ def create(command: dict) -> dict:
     return {"metadata_location": table.metadata_location}
 
 
+def change(command: dict) -> dict:
+    """`how`: append, overwrite, dynamic (overwrite of partitions), delete, upsert."""
+    table = catalog(command["uri"]).load_table(command["table"])
+    how, row_filter = command["how"], command.get("filter") or "true"
+    if how != "delete":
+        data = read_ipc(command["data"]).cast(table.schema().as_arrow())
+    if how == "append":
+        table.append(data)
+    elif how == "overwrite":
+        table.overwrite(data, overwrite_filter=row_filter)
+    elif how == "dynamic":
+        table.dynamic_partition_overwrite(data)
+    elif how == "delete":
+        table.delete(row_filter)
+    elif how == "upsert":
+        table.upsert(data, join_cols=["id"])
+    else:
+        raise ValueError(how)
+    return {"metadata_location": table.metadata_location}
+
+
 def scenario(command: dict) -> dict:
     import scenarios
 
     return scenarios.run(command)
 
 
-COMMANDS = {f.__name__: f for f in (read_pyiceberg, read_duckdb, append, create, scenario)}
+COMMANDS = {f.__name__: f for f in (read_pyiceberg, read_duckdb, append, create, change, scenario)}
 
 
 def main() -> None:

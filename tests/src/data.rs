@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use arrow_array::builder::{FixedSizeBinaryBuilder, Int64Builder, ListBuilder, MapBuilder, StringBuilder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use arrow_array::{
     ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array,
     Int32Array, Int64Array, RecordBatch, StringArray, StructArray, Time64MicrosecondArray,
@@ -10,6 +12,7 @@ use arrow_array::{
 };
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field, Fields};
+use arrow_select::filter::filter_record_batch;
 use floe::model::{FieldType, SchemaField, TableSchema};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -43,13 +46,13 @@ pub fn primitive_schema() -> TableSchema {
         ("c_decimal18", FieldType::Decimal),
         ("c_decimal38", FieldType::Decimal),
         ("c_date", FieldType::Date),
-        ("c_time", FieldType::Time),
         ("c_ts", FieldType::Timestamp),
         ("c_tstz", FieldType::Timestamptz),
         ("c_string", FieldType::String),
         ("c_uuid", FieldType::Uuid),
         ("c_fixed", FieldType::Fixed),
         ("c_binary", FieldType::Binary),
+        ("c_time", FieldType::Time),
     ];
     for (id, (name, field_type)) in (2..).zip(types) {
         let mut field = SchemaField::new(id, name, field_type, false);
@@ -63,6 +66,39 @@ pub fn primitive_schema() -> TableSchema {
         fields.push(field);
     }
     TableSchema { fields }
+}
+
+/// A table of every primitive type that Spark has too: the same without the last column, which holds times of day.
+pub fn portable_schema() -> TableSchema {
+    let mut schema = primitive_schema();
+    assert_eq!(schema.fields.pop().unwrap().name, "c_time");
+    schema
+}
+
+/// `count` rows for [`portable_schema`]; see [`primitive_batch`].
+pub fn portable_batch(seed: u64, first: i64, count: usize) -> RecordBatch {
+    let mut batch = primitive_batch(seed, first, count);
+    batch.remove_column(batch.num_columns() - 1);
+    batch
+}
+
+/// The rows whose `id` passes `keep`.
+pub fn with_ids(batch: &RecordBatch, keep: impl Fn(i64) -> bool) -> RecordBatch {
+    let mask: BooleanArray = ids(batch).into_iter().map(|id| Some(keep(id))).collect();
+    filter_record_batch(batch, &mask).unwrap()
+}
+
+/// The same rows with other values of `id`.
+pub fn with_new_ids(batch: &RecordBatch, new: impl Fn(i64) -> i64) -> RecordBatch {
+    let new = Int64Array::from_iter_values(ids(batch).into_iter().map(new));
+    let mut columns = batch.columns().to_vec();
+    columns[batch.schema().index_of("id").unwrap()] = Arc::new(new);
+    RecordBatch::try_new(batch.schema(), columns).unwrap()
+}
+
+/// The values of `id`.
+pub fn ids(batch: &RecordBatch) -> Vec<i64> {
+    batch.column_by_name("id").unwrap().as_primitive::<Int64Type>().values().to_vec()
 }
 
 /// The field id of a column of [`primitive_schema`].
@@ -138,13 +174,13 @@ pub fn primitive_batch(seed: u64, first: i64, count: usize) -> RecordBatch {
         Arc::new(decimal18.with_precision_and_scale(18, 6).unwrap()),
         Arc::new(decimal38.with_precision_and_scale(38, 10).unwrap()),
         Arc::new(date),
-        Arc::new(time),
         Arc::new(ts),
         Arc::new(tstz.with_timezone("+00:00")),
         Arc::new(string),
         Arc::new(uuid.finish()),
         Arc::new(fixed.finish()),
         Arc::new(binary),
+        Arc::new(time),
     ];
     let names = primitive_schema().fields;
     let named = names.iter().zip(columns).map(|(f, c)| (f.name.as_str(), c, !f.required));

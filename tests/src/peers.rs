@@ -78,13 +78,7 @@ impl Peers {
     /// Writes `batches` to a file for a command to read.
     pub fn hand_over(&self, name: &str, batches: &[RecordBatch]) -> PathBuf {
         let path = self.folder.path().join(name);
-        let schema = batches[0].schema();
-        let mut writer =
-            arrow_ipc::writer::FileWriter::try_new(File::create(&path).unwrap(), &schema).unwrap();
-        for batch in batches {
-            writer.write(batch).unwrap();
-        }
-        writer.finish().unwrap();
+        write_ipc(&path, batches);
         path
     }
 }
@@ -99,7 +93,16 @@ pub fn duckdb(metadata_location: &str, filter: Option<&str>) -> Value {
     json!({"do": "read_duckdb", "metadata": metadata_location, "filter": filter})
 }
 
-fn read_ipc(path: &Path) -> Vec<RecordBatch> {
+pub(crate) fn write_ipc(path: &Path, batches: &[RecordBatch]) {
+    let schema = batches[0].schema();
+    let mut writer = arrow_ipc::writer::FileWriter::try_new(File::create(path).unwrap(), &schema).unwrap();
+    for batch in batches {
+        writer.write(batch).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+pub(crate) fn read_ipc(path: &Path) -> Vec<RecordBatch> {
     let reader = arrow_ipc::reader::FileReader::try_new(File::open(path).unwrap(), None).unwrap();
     reader.map(Result::unwrap).collect()
 }

@@ -5,12 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
+use floe::base::SnapshotSelector;
 use floe::data::BatchStream;
+use floe::execute::rows::RowMode;
 use floe::execute::scan::ScanRequest;
 use floe::iceberg::TableIdent;
 use floe::model::{
-    ChangeOptions, CommitStrategy, PartitionField, PartitionSpec, PartitionTransform, TableConfig,
-    TableSchema, WriteConfig, WriteOutcome,
+    ChangeOptions, CommitStrategy, DeleteConfig, PartitionField, PartitionSpec, PartitionTransform,
+    TableConfig, TableSchema, WriteConfig, WriteMode, WriteOutcome,
 };
 use floe::plan::expr::Expr;
 use floe::{IcebergTableManager, Properties, Result, config};
@@ -98,6 +100,52 @@ impl Warehouse {
         self.manager.write_data(table, data, &config).await
     }
 
+    /// Writes rows as `config` says; panics when that fails.
+    pub async fn write(&self, table: &TableIdent, batch: &RecordBatch, config: &WriteConfig) -> WriteOutcome {
+        let data = BatchStream::from_batches(batch.schema(), vec![batch.clone()]);
+        self.manager.write_data(table, data, config).await.unwrap()
+    }
+
+    /// Updates and inserts rows by the column `id`.
+    pub async fn upsert(&self, table: &TableIdent, batch: &RecordBatch, mode: RowMode) -> WriteOutcome {
+        let config = WriteConfig {
+            mode: WriteMode::Upsert,
+            join_columns: vec!["id".into()],
+            options: with_mode(mode),
+            ..WriteConfig::default()
+        };
+        self.write(table, batch, &config).await
+    }
+
+    /// Puts rows in the place of those that match `filter`.
+    pub async fn overwrite(
+        &self,
+        table: &TableIdent,
+        batch: &RecordBatch,
+        filter: &str,
+        mode: RowMode,
+    ) -> WriteOutcome {
+        let config = WriteConfig {
+            mode: WriteMode::Overwrite,
+            overwrite_filter: Some(filter.into()),
+            options: with_mode(mode),
+            ..WriteConfig::default()
+        };
+        self.write(table, batch, &config).await
+    }
+
+    /// Deletes the rows that match `filter`.
+    pub async fn delete(&self, table: &TableIdent, filter: &str, mode: RowMode) -> WriteOutcome {
+        let config = DeleteConfig { options: with_mode(mode) };
+        self.manager.delete_data(table, &Expr::parse(filter).unwrap(), &config).await.unwrap()
+    }
+
+    /// Every row of a snapshot.
+    pub async fn scan_at(&self, table: &TableIdent, at: &str) -> Vec<RecordBatch> {
+        let request = ScanRequest { at: SnapshotSelector::parse(at), ..ScanRequest::default() };
+        self.manager.scan(table, &request).await.unwrap().data.collect().await.unwrap()
+    }
+
     /// Every row that matches `filter`.
     pub async fn scan(&self, table: &TableIdent, filter: Option<&str>) -> Vec<RecordBatch> {
         self.try_scan(table, filter).await.unwrap()
@@ -132,6 +180,11 @@ impl Warehouse {
         files.sort();
         files
     }
+}
+
+/// Options that choose how rows are removed.
+pub fn with_mode(mode: RowMode) -> ChangeOptions {
+    ChangeOptions { row_mode: Some(mode), ..ChangeOptions::default() }
 }
 
 /// A partition spec; each field is a source field id, a transform and the transform's number, if it has one.

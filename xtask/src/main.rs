@@ -7,6 +7,7 @@ mod features;
 mod matrix;
 mod peers;
 mod services;
+mod spark;
 mod steps;
 mod tasks;
 mod tools;
@@ -28,14 +29,20 @@ struct Arguments {
 enum Command {
     /// Every check and every test. What the public workflow runs.
     Test {
-        /// Leave out the tests that need the Python peers or a server.
+        /// Leave out the tests that need other engines or a server.
         #[arg(long)]
         fast: bool,
+        /// Leave out the tests that need Spark.
+        #[arg(long)]
+        no_spark: bool,
     },
     /// The same as `test`, without incremental builds and without colours.
     Ci,
-    /// The interoperability tests only: PyIceberg and `DuckDB` against floe.
+    /// The interoperability tests only: PyIceberg, `DuckDB` and Spark against floe.
     Interop {
+        /// Leave out the tests that need Spark, and with it Java.
+        #[arg(long)]
+        no_spark: bool,
         /// Run only the tests whose name contains this.
         filter: Option<String>,
     },
@@ -113,9 +120,9 @@ enum ServicesAction {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
-        Command::Test { fast } => tasks::test(&tasks::TestOptions { fast, ci: false }),
-        Command::Ci => tasks::test(&tasks::TestOptions { fast: false, ci: true }),
-        Command::Interop { filter } => tasks::interop(filter.as_deref()),
+        Command::Test { fast, no_spark } => tasks::test(&tasks::TestOptions { fast, no_spark, ci: false }),
+        Command::Ci => tasks::test(&tasks::TestOptions { ci: true, ..tasks::TestOptions::default() }),
+        Command::Interop { filter, no_spark } => tasks::interop(filter.as_deref(), no_spark),
         Command::Integration { catalog, storage } => {
             matrix::run(&matrix::Choice { catalogs: catalog, storages: storage })
         }

@@ -36,7 +36,8 @@ pub(crate) fn environment(requirements: &str) -> Result<PathBuf> {
     Ok(python)
 }
 
-fn make(folder: &Path, requirements: &Path) -> Result<()> {
+/// Makes a virtual environment in `folder`, in the place of what is there.
+pub(crate) fn make(folder: &Path, requirements: &Path) -> Result<()> {
     if folder.exists() {
         // An earlier run stopped in the middle.
         fs::remove_dir_all(folder)?;

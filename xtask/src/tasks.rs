@@ -10,13 +10,15 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::services::{Servers, Service};
 use crate::steps::{Steps, interactive};
 use crate::workspace::cargo;
-use crate::{arch, features, peers};
+use crate::{arch, features, peers, spark};
 
 /// What `test` does.
 #[derive(Debug, Default)]
 pub(crate) struct TestOptions {
-    /// Without the Python peers and without servers.
+    /// Without other engines and without servers.
     pub(crate) fast: bool,
+    /// Without Spark.
+    pub(crate) no_spark: bool,
     /// Without incremental builds.
     pub(crate) ci: bool,
 }
@@ -35,25 +37,50 @@ fn test_steps(options: &TestOptions, steps: &mut Steps) -> Result<()> {
     }
     // What the tests need from elsewhere is brought while clippy and the compiler work.
     thread::scope(|scope| {
-        let surroundings = scope.spawn(Surroundings::prepare);
+        let surroundings = scope.spawn(|| Surroundings::prepare(!options.no_spark));
         checks_and_tests(options, steps, Some(surroundings))
     })
 }
 
 /// What tests find around them.
 struct Surroundings {
-    python: PathBuf,
+    engines: Engines,
     servers: Servers,
 }
 
 impl Surroundings {
-    fn prepare() -> Result<Self> {
+    fn prepare(with_spark: bool) -> Result<Self> {
         thread::scope(|scope| {
-            let python = scope.spawn(peers::interpreter);
+            let engines = scope.spawn(move || Engines::find(with_spark));
             let servers = Servers::start(&[]);
-            let python = python.join().map_err(|_| anyhow!("making the Python environment panicked"))??;
-            Ok(Self { python, servers: servers? })
+            let engines =
+                engines.join().map_err(|_| anyhow!("making the Python environments panicked"))??;
+            Ok(Self { engines, servers: servers? })
         })
+    }
+}
+
+/// Where the other engines are.
+struct Engines {
+    python: PathBuf,
+    spark: Option<PathBuf>,
+}
+
+impl Engines {
+    /// Makes what is not there.
+    fn find(with_spark: bool) -> Result<Self> {
+        let python = peers::interpreter()?;
+        let spark = with_spark.then(spark::folder).transpose()?;
+        Ok(Self { python, spark })
+    }
+
+    /// Tells the tests.
+    fn set(&self, tests: &mut Command) {
+        tests.env("FLOE_TEST_PYTHON", &self.python).env_remove("FLOE_SKIP_INTEROP");
+        match &self.spark {
+            Some(folder) => tests.env("FLOE_TEST_SPARK", folder).env_remove("FLOE_SKIP_SPARK"),
+            None => tests.env("FLOE_SKIP_SPARK", "1"),
+        };
     }
 }
 
@@ -96,13 +123,13 @@ fn checks_and_tests(
     steps.command("documentation", doc)?;
     let mut tests = quiet(&["test", "--workspace", "--all-features", "--locked", "--no-fail-fast"]);
     let surroundings = if let Some(thread) = surroundings {
-        let wait = || thread.join().map_err(|_| anyhow!("preparing servers and Python panicked"))?;
-        let ready = steps.run("servers and Python peers", wait)?;
-        tests.env("FLOE_TEST_PYTHON", &ready.python).env_remove("FLOE_SKIP_INTEROP");
+        let wait = || thread.join().map_err(|_| anyhow!("preparing servers and engines panicked"))?;
+        let ready = steps.run("servers and other engines", wait)?;
+        ready.engines.set(&mut tests);
         tests.envs(ready.servers.variables().iter().cloned()).env_remove("FLOE_SKIP_SERVICES");
         Some(ready)
     } else {
-        steps.skipped("servers and Python peers", "--fast");
+        steps.skipped("servers and other engines", "--fast");
         tests.env("FLOE_SKIP_INTEROP", "1").env("FLOE_SKIP_SERVICES", "1");
         None
     };
@@ -135,12 +162,14 @@ pub(crate) fn features() -> Result<()> {
 }
 
 /// The interoperability tests only.
-pub(crate) fn interop(filter: Option<&str>) -> Result<()> {
+pub(crate) fn interop(filter: Option<&str>, no_spark: bool) -> Result<()> {
     let mut steps = Steps::default();
-    let result = steps.run("Python peers", peers::interpreter).and_then(|python| {
-        let mut tests = cargo(&["test", "--package", "floe-tests", "--test", "interop", "--locked"]);
-        tests.env("FLOE_TEST_PYTHON", python).env_remove("FLOE_SKIP_INTEROP");
-        tests.args(filter);
+    let result = steps.run("other engines", || Engines::find(!no_spark)).and_then(|engines| {
+        // With the features of `cargo xtask test`, so that nothing is built twice.
+        let mut tests = cargo(&["test", "--workspace", "--all-features", "--locked", "--test", "interop"]);
+        engines.set(&mut tests);
+        // Tests against catalogs of servers are for `cargo xtask integration`.
+        tests.env("FLOE_SKIP_SERVICES", "1").arg("--").args(filter);
         steps.tests("interoperability", tests)
     });
     steps.report();

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use floe_core::Result;
-use iceberg::spec::{DataContentType, Datum, ManifestFile, PrimitiveType, Schema, StructType};
+use floe_plan::rows::path::{partition_text, value_text};
+use iceberg::spec::{DataContentType, Datum, ManifestFile, PrimitiveLiteral, PrimitiveType, Schema};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -71,7 +72,7 @@ fn table_file(
         DataContentType::EqualityDeletes => "equality_deletes",
     };
     let bounds = columns.iter().filter_map(|(id, name, ty)| {
-        let text = |datum: Option<Datum>| datum.map(|datum| datum.to_human_string());
+        let text = |datum: Option<Datum>| datum.map(|datum| bound_text(&datum));
         let bounds = ColumnBounds {
             lower: text(entry.lower(*id, ty)),
             upper: text(entry.upper(*id, ty)),
@@ -84,7 +85,7 @@ fn table_file(
         path: entry.path()?.to_owned(),
         content: content.to_owned(),
         format: entry.format()?.to_string(),
-        partition: partition_text(manifest, entry)?,
+        partition: partition_of(manifest, entry)?,
         spec_id: manifest.partition_spec().spec_id(),
         rows: entry.record_count(),
         bytes: entry.file_size(),
@@ -95,16 +96,15 @@ fn table_file(
 }
 
 /// The partition in the form that the names of folders have: `name=value/…`, each value as its transform shows it.
-fn partition_text(manifest: &Manifest, entry: &Entry<'_>) -> Result<String> {
-    let values = entry.partition()?;
-    let types: &StructType = manifest.partition_type();
-    let parts = manifest.partition_spec().fields().iter().zip(types.fields()).zip(values.iter());
-    let parts: Vec<String> = parts
-        .map(|((field, ty), value)| {
-            format!("{}={}", field.name, field.transform.to_human_string(&ty.field_type, value))
-        })
-        .collect();
-    Ok(parts.join("/"))
+fn partition_of(manifest: &Manifest, entry: &Entry<'_>) -> Result<String> {
+    Ok(partition_text(manifest.partition_spec(), manifest.partition_type(), &entry.partition()?))
+}
+
+fn bound_text(bound: &Datum) -> String {
+    match bound.literal() {
+        PrimitiveLiteral::Binary(_) => bound.to_human_string(),
+        literal => value_text(bound.data_type(), literal),
+    }
 }
 
 fn primitive_columns(schema: &Schema) -> Vec<(i32, String, PrimitiveType)> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use floe_core::{Error, ErrorKind, LoadedTable, Result};
-use floe_plan::change::ChangeSet;
+use floe_plan::change::{ChangeSet, partition_schema};
 use iceberg::spec::{ManifestContentType, ManifestFile, ManifestStatus, TableMetadata};
 use uuid::Uuid;
 
@@ -75,8 +75,8 @@ impl ManifestWriter {
         Ok(encoded.file)
     }
 
-    /// The shape of manifests of a spec. A spec that no longer fits the schema of the table takes the schema that
-    /// `old`, a manifest of this spec, was written with.
+    /// The shape of manifests of a spec. A spec that fits no schema of the table takes the schema that `old`, a manifest
+    /// of this spec, was written with.
     pub(super) fn shape(
         &self,
         metadata: &TableMetadata,
@@ -84,10 +84,8 @@ impl ManifestWriter {
         content: ManifestContentType,
         old: Option<&Manifest>,
     ) -> Result<ManifestShape> {
-        let (schema, spec) = match (floe_plan::change::partition_type(metadata, spec_id), old) {
-            (Ok(_), _) => {
-                (metadata.current_schema().clone(), metadata.partition_spec_by_id(spec_id).cloned())
-            }
+        let (schema, spec) = match (partition_schema(metadata, spec_id), old) {
+            (Ok((schema, _)), _) => (schema.clone(), metadata.partition_spec_by_id(spec_id).cloned()),
             (Err(_), Some(old)) => (old.schema().clone(), Some(Arc::new(old.partition_spec().clone()))),
             (Err(e), None) => return Err(e),
         };

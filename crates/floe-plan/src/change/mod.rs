@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use floe_core::{Error, Result};
 use iceberg::spec::{
-    DataContentType, DataFile, DataFileFormat, FormatVersion, Operation, Struct, StructType, TableMetadata,
+    DataContentType, DataFile, DataFileFormat, FormatVersion, Operation, PrimitiveLiteral, PrimitiveType,
+    SchemaRef, Struct, StructType, TableMetadata,
 };
 use serde::{Deserialize, Serialize};
 
@@ -183,14 +184,44 @@ impl ChangeSet {
 
 /// The type of the partition values of a spec.
 ///
-/// Fails with `Validation` when the table has no such spec, or when a source column of it is gone.
+/// Fails with `Validation` when the table has no such spec, or no schema that it fits.
 pub fn partition_type(metadata: &TableMetadata, spec_id: i32) -> Result<StructType> {
+    partition_schema(metadata, spec_id).map(|(_, partition)| partition)
+}
+
+/// The schema that a spec takes its source columns from, and the type of its partition values. A source column may
+/// have been dropped: then it is the newest schema that has all of them.
+///
+/// Fails with `Validation` when the table has no such spec, or no schema that it fits.
+pub fn partition_schema(metadata: &TableMetadata, spec_id: i32) -> Result<(&SchemaRef, StructType)> {
     let spec = metadata
         .partition_spec_by_id(spec_id)
         .ok_or_else(|| Error::validation(format!("the table has no partition spec {spec_id}")))?;
-    spec.partition_type(metadata.current_schema()).map_err(|e| {
-        Error::validation(format!("partition spec {spec_id} does not fit the current schema")).with_source(e)
+    let current = metadata.current_schema();
+    let error = match spec.partition_type(current) {
+        Ok(partition) => return Ok((current, partition)),
+        Err(e) => e,
+    };
+    let mut older: Vec<&SchemaRef> = metadata.schemas_iter().collect();
+    older.sort_unstable_by_key(|schema| std::cmp::Reverse(schema.schema_id()));
+    older.into_iter().find_map(|schema| Some((schema, spec.partition_type(schema).ok()?))).ok_or_else(|| {
+        Error::validation(format!("partition spec {spec_id} fits no schema of the table")).with_source(error)
     })
+}
+
+/// A partition value as one of type `kind`, to which the source column may have been widened since the value was
+/// written (Iceberg spec, "Schema Evolution"); `None` if it cannot be.
+pub fn widened_to(kind: &PrimitiveType, literal: PrimitiveLiteral) -> Option<PrimitiveLiteral> {
+    use PrimitiveLiteral as L;
+    use PrimitiveType as P;
+    match (kind, literal) {
+        (P::Long, L::Int(v)) => Some(L::Long(v.into())),
+        (P::Double, L::Float(v)) => Some(L::Double(f64::from(v.0).into())),
+        (P::Timestamp, L::Int(days)) => Some(L::Long(i64::from(days) * 86_400_000_000)),
+        (P::TimestampNs, L::Int(days)) => i64::from(days).checked_mul(86_400_000_000_000).map(L::Long),
+        (P::Fixed(size), L::Binary(v)) if v.len() as u64 != *size => None,
+        (kind, literal) => kind.compatible(&literal).then_some(literal),
+    }
 }
 
 fn partition_fits(file: &DataFile, of: &StructType) -> bool {
@@ -199,7 +230,7 @@ fn partition_fits(file: &DataFile, of: &StructType) -> bool {
         && values.iter().zip(of.fields()).all(|(value, field)| match value {
             None => true,
             Some(value) => match (value.as_primitive_literal(), field.field_type.as_primitive_type()) {
-                (Some(literal), Some(kind)) => kind.compatible(&literal),
+                (Some(literal), Some(kind)) => widened_to(kind, literal).is_some(),
                 _ => false,
             },
         })
@@ -280,5 +311,32 @@ mod tests {
         assert_eq!(wrong(iceberg::spec::Struct::empty()), ErrorKind::Validation);
         let long = iceberg::spec::Struct::from_iter([Some(iceberg::spec::Literal::long(1))]);
         assert_eq!(wrong(long), ErrorKind::Validation);
+    }
+
+    #[test]
+    fn values_from_before_a_column_was_widened_fit() {
+        use PrimitiveLiteral as L;
+        use PrimitiveType as P;
+        assert_eq!(widened_to(&P::Long, L::Int(-7)), Some(L::Long(-7)));
+        assert_eq!(widened_to(&P::Double, L::Float(0.5.into())), Some(L::Double(0.5.into())));
+        assert_eq!(widened_to(&P::Timestamp, L::Int(-1)), Some(L::Long(-86_400_000_000)));
+        assert_eq!(widened_to(&P::Int, L::Long(1)), None);
+        assert_eq!(widened_to(&P::Fixed(2), L::Binary(vec![1])), None);
+    }
+
+    #[test]
+    fn a_spec_whose_source_was_dropped_keeps_its_type() {
+        let table = metadata(FormatVersion::V2);
+        let before = partition_type(&table, 0).unwrap();
+        let kept =
+            table.current_schema().as_struct().fields().iter().filter(|f| f.name != "category").cloned();
+        let schema = iceberg::spec::Schema::builder().with_fields(kept).build().unwrap();
+        let builder =
+            table.into_builder(None).add_partition_spec(iceberg::spec::UnboundPartitionSpec::default());
+        let builder = builder.unwrap().set_default_partition_spec(-1).unwrap();
+        let table = builder.add_current_schema(schema).unwrap().build().unwrap().metadata;
+        assert_eq!(partition_type(&table, 0).unwrap(), before);
+        ChangeSet::append(0, vec![data_file("a", Some("x"))]).check(&table).unwrap();
+        assert!(partition_type(&table, 9).is_err());
     }
 }

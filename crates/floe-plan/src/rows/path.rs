@@ -12,22 +12,50 @@ use super::hash::murmur3;
 /// A part that is longer than file systems take is cut, and ends in a hash of the whole. `partition_type` is the
 /// type of `values`: the result types of the transforms, in the order of the spec.
 pub fn partition_path(spec: &PartitionSpec, partition_type: &StructType, values: &Struct) -> String {
-    let mut path = String::new();
-    for ((field, result), value) in spec.fields().iter().zip(partition_type.fields()).zip(values.fields()) {
-        if !path.is_empty() {
-            path.push('/');
-        }
+    let parts = texts(spec, partition_type, values).map(|(name, text)| shorten(encoded_part(name, &text)));
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// The same, whole: the name of a partition in a snapshot's summary.
+pub fn partition_name(spec: &PartitionSpec, partition_type: &StructType, values: &Struct) -> String {
+    let parts = texts(spec, partition_type, values).map(|(name, text)| encoded_part(name, &text));
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// The same for people: whole, and not URL-encoded.
+pub fn partition_text(spec: &PartitionSpec, partition_type: &StructType, values: &Struct) -> String {
+    let parts = texts(spec, partition_type, values).map(|(name, text)| format!("{name}={text}"));
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// A value for people: dates and times as in ISO 8601, bytes in Base64. Never panics, whatever the value is, as
+/// `Datum` does for instants before 1970 that have a fraction of a second.
+pub fn value_text(ty: &PrimitiveType, value: &PrimitiveLiteral) -> String {
+    plain(ty, value)
+}
+
+/// The names of the fields of a spec, each with its value for people.
+fn texts<'a>(
+    spec: &'a PartitionSpec,
+    partition_type: &'a StructType,
+    values: &'a Struct,
+) -> impl Iterator<Item = (&'a str, String)> {
+    let fields = spec.fields().iter().zip(partition_type.fields()).zip(values.fields());
+    fields.map(|((field, result), value)| {
         let text = match (value, result.field_type.as_primitive_type()) {
             (Some(Literal::Primitive(value)), Some(result)) => human(field.transform, result, value),
             _ => "null".to_owned(),
         };
-        let mut part = String::new();
-        url_encode(&field.name, &mut part);
-        part.push('=');
-        url_encode(&text, &mut part);
-        path.push_str(&shorten(part));
-    }
-    path
+        (field.name.as_str(), text)
+    })
+}
+
+fn encoded_part(name: &str, text: &str) -> String {
+    let mut part = String::new();
+    url_encode(name, &mut part);
+    part.push('=');
+    url_encode(text, &mut part);
+    part
 }
 
 /// File systems take names of 255 bytes.
@@ -215,5 +243,13 @@ mod tests {
         // The values of the reference implementation's own tests.
         assert_eq!(entropy_path("a"), "0101/0110/1001/10110010");
         assert_eq!(entropy_path("b"), "1110/0111/1110/00000011");
+    }
+
+    #[test]
+    fn instants_before_1970_with_a_fraction_of_a_second_have_a_text() {
+        for ty in [PrimitiveType::Timestamptz, PrimitiveType::Timestamp] {
+            assert!(value_text(&ty, &PrimitiveLiteral::Long(-1)).starts_with("1969-12-31T23:59:59.999999"));
+        }
+        assert_eq!(value_text(&PrimitiveType::Date, &PrimitiveLiteral::Int(i32::MIN)), i32::MIN.to_string());
     }
 }

@@ -1,11 +1,12 @@
 //! Snapshot summaries.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use floe_core::{Error, Result};
 use iceberg::spec::{DataContentType, Struct, Summary, TableMetadata};
 
-use crate::change::{ChangeSet, OperationKind, RemovedFile, TableFile};
+use crate::change::{ChangeSet, OperationKind, RemovedFile, TableFile, partition_type};
+use crate::rows::path::partition_name;
 
 /// The table property that says up to how many partitions a summary tells about each one (default 0).
 pub const PARTITION_LIMIT: &str = "write.summary.partition-limit";
@@ -22,6 +23,9 @@ pub const ENGINE_VERSION: &str = "engine-version";
 const PARTITION_PREFIX: &str = "partitions.";
 const PARTITIONS_INCLUDED: &str = "partition-summaries-included";
 const CHANGED_PARTITIONS: &str = "changed-partition-count";
+
+/// Stands for the specs without fields.
+const NO_SPEC: i32 = -1;
 
 /// Total, what is added to it, what is taken from it.
 const TOTALS: [(&str, &str, &str); 6] = [
@@ -71,18 +75,13 @@ impl ChangeSummary {
             let (content, rows, bytes) =
                 (file.content_type(), file.record_count(), file.file_size_in_bytes());
             total.added.count(content, rows, bytes);
-            if !file.partition().fields().is_empty() {
-                let of = partitions.entry((*spec_id, file.partition())).or_default();
-                of.added.count(content, rows, bytes);
-            }
+            partitions.entry(key(*spec_id, file.partition())).or_default().added.count(content, rows, bytes);
         }
         for file in change.removed.iter().chain(also_removed) {
             let (content, rows, bytes) = (file.content, file.record_count, file.file_size_in_bytes);
             total.removed.count(content, rows, bytes);
-            if !file.partition.fields().is_empty() {
-                let of = partitions.entry((file.spec_id, &file.partition)).or_default();
-                of.removed.count(content, rows, bytes);
-            }
+            let of = partitions.entry(key(file.spec_id, &file.partition)).or_default();
+            of.removed.count(content, rows, bytes);
         }
         let mut entries = properties.clone();
         entries.extend(total.entries().map(|(key, value)| (key.to_owned(), value.to_string())));
@@ -145,12 +144,17 @@ pub fn check_properties(properties: &HashMap<String, String>) -> Result<()> {
     }
 }
 
+/// What tells a partition from others. Files without partition values are of one partition, whatever their spec.
+fn key(spec_id: i32, values: &Struct) -> (i32, &Struct) {
+    (if values.fields().is_empty() { NO_SPEC } else { spec_id }, values)
+}
+
 fn partition_entries(
     partitions: &HashMap<(i32, &Struct), Changes>,
     metadata: &TableMetadata,
 ) -> Vec<(String, String)> {
     // Values are told apart, not their texts: two specs may give the same text for different partitions.
-    let changed = partitions.keys().collect::<HashSet<_>>().len();
+    let changed = partitions.len();
     let mut entries = Vec::new();
     if changed == 0 {
         return entries;
@@ -162,12 +166,8 @@ fn partition_entries(
         let mut by_path: BTreeMap<String, Changes> = BTreeMap::new();
         for ((spec_id, values), counts) in partitions {
             let Some(spec) = metadata.partition_spec_by_id(*spec_id) else { continue };
-            // The path panics where the spec does not fit the schema.
-            if spec.partition_type(metadata.current_schema()).is_err() {
-                continue;
-            }
-            let path = spec.partition_to_path(values, metadata.current_schema().clone());
-            by_path.entry(path).or_default().merge(counts);
+            let Ok(types) = partition_type(metadata, *spec_id) else { continue };
+            by_path.entry(partition_name(spec, &types, values)).or_default().merge(counts);
         }
         for (path, counts) in by_path {
             let text: Vec<String> = counts.entries().map(|(key, value)| format!("{key}={value}")).collect();
@@ -253,7 +253,7 @@ impl Changes {
 #[cfg(test)]
 mod tests {
     use floe_core::ErrorKind;
-    use iceberg::spec::{DataFile, FormatVersion, Operation};
+    use iceberg::spec::{DataFile, DataFileBuilder, DataFileFormat, FormatVersion, Operation};
     use proptest::prelude::*;
 
     use super::*;
@@ -293,6 +293,23 @@ mod tests {
         ]);
         assert_eq!(first.operation, Operation::Append);
         assert_eq!(first.additional_properties, expected);
+    }
+
+    /// As Spark counts it; PyIceberg says nothing of partitions then.
+    #[test]
+    fn files_of_no_partition_are_of_one() {
+        let file = |path: &str, spec_id| {
+            let mut file = DataFileBuilder::default();
+            file.content(DataContentType::Data)
+                .file_path(path.to_owned())
+                .file_format(DataFileFormat::Parquet);
+            file.partition(Struct::empty()).record_count(1).file_size_in_bytes(1);
+            TableFile { spec_id, file: file.build().unwrap() }
+        };
+        let change = ChangeSet { added: vec![file("a", 0), file("b", 7)], ..ChangeSet::default() };
+        let table = metadata(FormatVersion::V2);
+        let made = ChangeSummary::new(&change, &[], &table, &HashMap::new(), "t").unwrap();
+        assert_eq!(made.on(None).additional_properties["changed-partition-count"], "1");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Single partition values.
 
 use floe_core::{Error, ErrorKind, Result};
+use floe_plan::change::widened_to;
 use iceberg::spec::{Literal, PrimitiveLiteral, PrimitiveType, Type};
 
 use crate::base::bound;
@@ -8,20 +9,7 @@ use crate::commit::avro::{boolean, bytes, long};
 
 /// The value as one of type `kind`, to which the column may have been widened since the value was written.
 pub(super) fn fitting(value: &Literal, kind: &PrimitiveType) -> Result<PrimitiveLiteral> {
-    use PrimitiveLiteral as L;
-    use PrimitiveType as P;
-    let Some(literal) = value.as_primitive_literal() else { return Err(misfit()) };
-    Ok(match (kind, literal) {
-        (P::Long, L::Int(v)) => L::Long(v.into()),
-        (P::Double, L::Float(v)) => L::Double(f64::from(v.0).into()),
-        (P::Timestamp, L::Int(days)) => L::Long(i64::from(days) * 86_400_000_000),
-        (P::TimestampNs, L::Int(days)) => {
-            L::Long(i64::from(days).checked_mul(86_400_000_000_000).ok_or_else(misfit)?)
-        }
-        (P::Fixed(size), L::Binary(v)) if v.len() as u64 != *size => return Err(misfit()),
-        (kind, literal) if kind.compatible(&literal) => literal,
-        _ => return Err(misfit()),
-    })
+    value.as_primitive_literal().and_then(|literal| widened_to(kind, literal)).ok_or_else(misfit)
 }
 
 /// Appends the value in Avro's binary form (Iceberg spec, appendix A, "Avro").

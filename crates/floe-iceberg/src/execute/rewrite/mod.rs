@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use floe_core::{Error, ErrorKind, Result};
+use floe_plan::change::partition_type;
 use futures::StreamExt;
 use iceberg::spec::{DataFile, FormatVersion, PartitionSpec, StructType, TableMetadata};
 use parquet::column::writer::ColumnCloseResult;
@@ -92,19 +93,8 @@ pub(crate) fn spec_of<'m>(
             format!("the file {} is of partition spec {id}, which the table does not have", found.task.path),
         )
     })?;
-    let schemas = std::iter::once(metadata.current_schema()).chain(metadata.schemas_iter());
-    let mut last = None;
-    for schema in schemas {
-        match spec.partition_type(schema) {
-            Ok(partition_type) => return Ok((spec, partition_type)),
-            Err(e) => last = Some(e),
-        }
-    }
-    let error = Error::new(ErrorKind::Corrupted, format!("partition spec {id} fits no schema of the table"));
-    Err(match last {
-        Some(e) => error.with_source(e),
-        None => error,
-    })
+    let partition_type = partition_type(metadata, id).map_err(|e| e.with_kind(ErrorKind::Corrupted))?;
+    Ok((spec, partition_type))
 }
 
 /// Where the column chunks of a row group are; `None` if the footer says something that cannot be.
