@@ -4,6 +4,8 @@
 //! which may be a stream that cannot be read twice, nor of how the work is done (mode, isolation, strategy), nor of the
 //! branch, whose history decides whether the work is there. A hash, since filters hold data values.
 
+use std::fmt::Write;
+
 use floe_core::Result;
 use floe_plan::expr::Expr;
 use serde::Serialize;
@@ -22,11 +24,12 @@ pub(super) fn fingerprint(kind: &str, target: &impl Serialize, staged: bool) -> 
         floe_core::Error::new(floe_core::ErrorKind::Internal, "an operation cannot be hashed").with_source(e)
     })?;
     let hash = Sha256::digest(json);
-    let mut text = format!("{}{kind}-", if staged { STAGED } else { "" });
+    let mut hex = String::with_capacity(2 * BYTES);
     for byte in &hash[..BYTES] {
-        text.push_str(&format!("{byte:02x}"));
+        // A string takes everything.
+        let _ = write!(hex, "{byte:02x}");
     }
-    Ok(text)
+    Ok(format!("{}{kind}-{hex}", if staged { STAGED } else { "" }))
 }
 
 /// The fingerprint of a write of rows.

@@ -71,6 +71,15 @@ impl IcebergTableManager {
         self
     }
 
+    /// Gives one operation this many bytes of memory, in place of the configuration's `write_memory_bytes`. Fails with
+    /// `Validation` for less than 16 MiB.
+    pub fn with_write_memory(mut self, bytes: u64) -> Result<Self> {
+        let config = IcebergTableManagerConfig { write_memory_bytes: bytes, ..(*self.config).clone() };
+        config.validate()?;
+        self.config = Arc::new(config);
+        Ok(self)
+    }
+
     /// The catalog.
     pub fn catalog(&self) -> &Arc<dyn CatalogClient> {
         &self.catalog

@@ -267,7 +267,7 @@ impl Transaction<'_> {
                 }
             }
         }
-        let outcome = TransactionOutcome { steps, dry_run, ..TransactionOutcome::default() };
+        let outcome = TransactionOutcome { dry_run, steps, ..TransactionOutcome::default() };
         if dry_run {
             pending.forget().await;
             return Ok(outcome);
