@@ -134,20 +134,20 @@ fn op(random: &mut StdRng, number: usize, table: &TableMetadata, branches: &[Str
     };
     loop {
         let op = match random.random_range(0..100) {
-            0..26 => Op::Append { rows: rows(random) },
-            26..29 => Op::OverwriteAll { rows: rows(random) },
-            29..38 => Op::OverwriteWhere { filter: Filter::random(random, 2), rows: rows(random) },
-            38..46 => Op::OverwritePartitions { rows: rows(random) },
-            46..60 => Op::Delete { filter: Filter::random(random, 2) },
-            60..74 => {
+            0..22 => Op::Append { rows: rows(random) },
+            22..24 => Op::OverwriteAll { rows: rows(random) },
+            24..33 => Op::OverwriteWhere { filter: Filter::random(random, 2), rows: rows(random) },
+            33..41 => Op::OverwritePartitions { rows: rows(random) },
+            41..55 => Op::Delete { filter: Filter::random(random, 2) },
+            55..68 => {
                 let how = upsert(random);
                 Op::Upsert { rows: distinct(rows(random), &how.on), how }
             }
-            74..78 => {
+            68..75 => {
                 let on: &[&'static str] = [&["id"][..], &["p", "t"]][random.random_range(0..2)];
                 Op::Merge { rows: distinct(rows(random), on), on: on.to_vec(), clauses: clauses(random) }
             }
-            78 => Op::Transaction {
+            75..79 => Op::Transaction {
                 column: random.random::<bool>().then(|| format!("y{number}")),
                 rows: rows(random),
                 filter: Filter::random(random, 1),

@@ -131,6 +131,21 @@ pub(super) struct Call {
     pub(super) wap: Option<String>,
 }
 
+impl Call {
+    /// A plain append.
+    pub(super) fn append(rows: Vec<Row>) -> Self {
+        Self {
+            op: Op::Append { rows },
+            branch: None,
+            key: None,
+            isolation: Isolation::Serializable,
+            mode: None,
+            strategy: CommitStrategy::FastAppend,
+            wap: None,
+        }
+    }
+}
+
 /// How a call ended for its writer.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Outcome {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use floe::catalog::CatalogClient;
 use floe::env::Environment;
 use floe::iceberg::{NamespaceIdent, TableIdent};
 use floe::model::{IcebergTableManagerConfig, TableConfig};
@@ -123,7 +124,29 @@ impl World {
         ledger.committed(usize::MAX, &created);
         scheduler.note(format_args!("a table: {:?}, {:?}", config.partition_spec, config.properties));
         let table = created.ident;
-        Self { scheduler, memory, server, ledger, table, records: Mutex::default(), options }
+        let world = Self { scheduler, memory, server, ledger, table, records: Mutex::default(), options };
+        for _ in 0..random.random_range(0..3) {
+            let number = world.records.lock().unwrap().len();
+            let rows = (0..5).map(|row| row::random_row(&mut random, &format!("op{number}-{row}"))).collect();
+            let outcome = world.alone(&manager, Call::append(rows)).await;
+            assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");
+        }
+        world
+    }
+
+    /// Does what the call asks for while nobody else is there, and takes down what happened.
+    async fn alone(&self, manager: &IcebergTableManager, call: Call) -> Outcome {
+        let number = self.record(call.clone());
+        let before = self.server.load_table(&self.table).await.unwrap();
+        self.ledger.saw(number, &before);
+        let outcome = perform(manager, &self.table, &call, None).await;
+        let after = self.server.load_table(&self.table).await.unwrap();
+        if after.metadata_location != before.metadata_location {
+            self.ledger.committed(number, &after);
+        }
+        self.scheduler.note(format_args!("operation {number}: {}; {}", describe(&call), ending(&outcome)));
+        self.records.lock().unwrap()[number].outcome = outcome.clone();
+        outcome
     }
 
     /// The newest version of the table.
@@ -262,28 +285,17 @@ async fn heal(seed: u64, world: &World) -> Result<(), String> {
         if !open || call.key.is_none() || call.wap.is_some() || world.options.mutant.is_some() {
             continue;
         }
-        let before = world.server.load_table(&world.table).await.unwrap();
-        let again = world.record(call.clone());
-        world.ledger.saw(again, &before);
-        let outcome = perform(&manager, &world.table, call, None).await;
-        world.scheduler.note(format_args!("heals operation {number} as {again}: {}", ending(&outcome)));
-        let after = world.server.load_table(&world.table).await.unwrap();
-        if after.metadata_location != before.metadata_location {
-            world.ledger.committed(again, &after);
-        }
-        let branch_is_there =
-            before.metadata.snapshot_for_ref(call.branch.as_deref().unwrap_or("main")).is_some();
-        if let Outcome::Failed(why) = &outcome
-            && (branch_is_there || call.branch.is_none())
+        world.scheduler.note(format_args!("operation {number} is repeated"));
+        let branch = call.branch.as_deref().unwrap_or("main");
+        let is_there = call.branch.is_none() || world.newest().metadata.snapshot_for_ref(branch).is_some();
+        if let Outcome::Failed(why) = world.alone(&manager, call.clone()).await
+            && is_there
         {
             return Err(format!("operation {number} cannot be repeated: {why}"));
         }
-        world.records.lock().unwrap()[again].outcome = outcome;
     }
     Ok(())
 }
-
-use floe::catalog::CatalogClient as _;
 
 fn describe(call: &Call) -> String {
     let op = match &call.op {
