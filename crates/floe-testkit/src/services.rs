@@ -5,6 +5,7 @@ pub const SKIP: &str = "FLOE_SKIP_SERVICES";
 
 /// The values of these variables, or nothing when [`SKIP`] is set. Panics when one is missing: a test that did
 /// not run must not look like one that passed.
+#[allow(clippy::print_stdout)]
 pub fn find<const N: usize>(names: [&str; N]) -> Option<[String; N]> {
     if std::env::var(SKIP).is_ok_and(|value| value == "1") {
         println!("NOT RUN: {SKIP}=1 leaves out the tests that need {}", names.join(", "));

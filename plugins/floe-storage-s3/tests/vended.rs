@@ -26,8 +26,8 @@ async fn assume_role(service: &S3Service, folder: &str) -> VendedCredentials {
             {{"Effect":"Allow","Action":["s3:ListBucket"],"Resource":["arn:aws:s3:::{bucket}"],
               "Condition":{{"StringLike":{{"s3:prefix":["{folder}/*"]}}}}}}]}}"#
     );
-    let encode = |text: &str| text.bytes().map(|b| format!("%{b:02X}")).collect::<String>();
-    let body = format!("Action=AssumeRole&Version=2011-06-15&DurationSeconds=900&Policy={}", encode(&policy));
+    let encoded = policy.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02X}"));
+    let body = format!("Action=AssumeRole&Version=2011-06-15&DurationSeconds=900&Policy={encoded}");
     let mut request = HttpRequest::new(body.into());
     *request.method_mut() = "POST".parse().expect("method");
     *request.uri_mut() = format!("{}/", service.endpoint).parse().expect("uri");

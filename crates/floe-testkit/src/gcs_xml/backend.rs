@@ -97,7 +97,7 @@ impl Backend {
     }
 
     fn object(&self, bucket: &str, name: &str) -> String {
-        let name: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
         format!("{}/storage/v1/b/{bucket}/o/{name}", self.endpoint)
     }
 }

@@ -23,20 +23,16 @@ pub(super) fn completed(object: &Object) -> String {
 
 /// One page of a listing.
 pub(super) fn listing(objects: &[Object], next: Option<&str>) -> String {
-    let mut text = String::from("<ListBucketResult>");
-    for object in objects {
-        text += &format!(
-            "<Contents><Key>{}</Key><LastModified>{}</LastModified><ETag>{}</ETag><Size>{}</Size></Contents>",
-            escape(&object.name),
-            object.updated.to_rfc3339(),
-            escape(&object.etag),
-            object.size
-        );
-    }
-    if let Some(next) = next {
-        text += &format!("<NextContinuationToken>{}</NextContinuationToken>", escape(next));
-    }
-    text + "</ListBucketResult>"
+    let one = |object: &Object| {
+        let (name, etag) = (escape(&object.name), escape(&object.etag));
+        let (updated, size) = (object.updated.to_rfc3339(), &object.size);
+        format!(
+            "<Contents><Key>{name}</Key><LastModified>{updated}</LastModified><ETag>{etag}</ETag><Size>{size}</Size></Contents>"
+        )
+    };
+    let contents = objects.iter().map(one).collect::<Vec<_>>().concat();
+    let next = next.map(|next| format!("<NextContinuationToken>{}</NextContinuationToken>", escape(next)));
+    format!("<ListBucketResult>{contents}{}</ListBucketResult>", next.unwrap_or_default())
 }
 
 /// The values of every element of this name, in order.
