@@ -22,6 +22,8 @@ pub(crate) struct Location {
     pub(crate) properties: Properties,
     /// Where they come from, the last first; nowhere for an embedded warehouse.
     pub(crate) origins: Vec<Origin>,
+    /// Memory that a write may take, in bytes, if not the default.
+    memory: Option<u64>,
 }
 
 impl Location {
