@@ -299,7 +299,10 @@ impl Transaction<'_> {
                 return Ok(TransactionOutcome { attempts: 1, ..outcome });
             }
             let spec_id = pending.now().metadata().default_partition_spec_id();
-            pending.snapshot(CommitRequest::new(ChangeSet::append(spec_id, Vec::new())), env).await?;
+            let empty = CommitRequest::new(ChangeSet::append(spec_id, Vec::new()));
+            if let Err(e) = pending.snapshot(empty, env).await {
+                return Err(pending.discard(e).await);
+            }
         }
         let table = pending.base().table.clone();
         let committed = pending.commit(&*manager.catalog, env).await?;
