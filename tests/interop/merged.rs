@@ -10,7 +10,7 @@ use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 use floe::data::BatchStream;
 use floe::execute::rows::RowMode;
-use floe::model::MergeConfig;
+use floe::model::{ChangeOptions, MergeConfig};
 use floe_tests::data::{portable_batch, portable_schema};
 use floe_tests::peers::Peers;
 use floe_tests::warehouse::Warehouse;
@@ -88,7 +88,8 @@ async fn peers_see_what_a_merge_left_in_both_modes() {
             let data = source(&changes);
             let data = BatchStream::from_batches(data.schema(), vec![data]);
             let sql = format!("MERGE INTO {table} AS t USING changes AS s ON t.id = s.id {CLAUSES}");
-            let config = MergeConfig { row_mode: Some(mode), ..MergeConfig::from_sql(&sql, &table).unwrap() };
+            let options = ChangeOptions { row_mode: Some(mode), ..ChangeOptions::default() };
+            let config = MergeConfig { options, ..MergeConfig::from_sql(&sql, &table).unwrap() };
             let done = warehouse.manager.merge_data(&table, data, &config).await.unwrap();
             let counts = done.merged.unwrap();
             let inserted = (120..140).filter(|id| !deletes(*id)).count() as u64;

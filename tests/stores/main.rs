@@ -12,8 +12,8 @@ use floe::execute::rows::RowMode;
 use floe::execute::scan::ScanRequest;
 use floe::iceberg::{NamespaceIdent, TableIdent};
 use floe::model::{
-    DeleteConfig, FieldType, PartitionTransform, SchemaField, TableConfig, TableSchema, WriteConfig,
-    WriteMode,
+    ChangeOptions, DeleteConfig, FieldType, PartitionTransform, SchemaField, TableConfig, TableSchema,
+    WriteConfig, WriteMode,
 };
 use floe::plan::expr::Expr;
 use floe::{IcebergTableManager, Properties};
@@ -56,7 +56,10 @@ async fn write(
     let config = WriteConfig {
         mode,
         join_columns: if mode == WriteMode::Upsert { vec!["id".into()] } else { Vec::new() },
-        row_mode: (mode == WriteMode::Upsert).then_some(row_mode),
+        options: ChangeOptions {
+            row_mode: (mode == WriteMode::Upsert).then_some(row_mode),
+            ..ChangeOptions::default()
+        },
         ..WriteConfig::default()
     };
     let batch = batch(rows);
@@ -102,7 +105,8 @@ async fn a_table_lives(properties: &Properties, mode: RowMode) {
     let changed = rows(650..800, "changed");
     write(&manager, &table, &changed, WriteMode::Upsert, mode).await;
     expected.extend(changed);
-    let options = DeleteConfig { row_mode: Some(mode), ..DeleteConfig::default() };
+    let options =
+        DeleteConfig { options: ChangeOptions { row_mode: Some(mode), ..ChangeOptions::default() } };
     manager.delete_data(&table, &Expr::parse("id < 100").unwrap(), &options).await.unwrap();
     expected.retain(|id, _| *id >= 100);
     assert_eq!(scan(&manager, &table, None).await, expected);

@@ -3,6 +3,7 @@
 mod catalog;
 mod merge;
 mod refs;
+mod schema;
 mod write;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ pub(crate) use self::refs::{
     BranchArgs, CherryPickArgs, FastForwardArgs, PlaceArgs, PublishArgs, RollbackArgs, SetCurrentArgs,
     TagArgs,
 };
+pub(crate) use self::schema::{EvolveArgs, PropertiesArgs, TransactionArgs};
 pub(crate) use self::write::{
     AppendArgs, CommitArgs, DeleteArgs, IsolationLevel, Matched, Mode, NotMatched, OverwriteArgs, RowArgs,
     Strategy, UpsertArgs,
@@ -79,6 +81,10 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) catalog: Option<String>,
 
+    /// Memory that a write may take, such as 512MB; rows beyond it go to temporary files [default: 256MiB]
+    #[arg(long, global = true, value_name = "SIZE", value_parser = crate::values::bytes)]
+    pub(crate) memory: Option<u64>,
+
     /// Print one JSON object on standard output; errors as one JSON object on standard error
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -122,6 +128,18 @@ pub(crate) enum Command {
     /// Delete the rows for which a filter is true
     #[command(after_help = write::DELETE_EXAMPLES)]
     Delete(DeleteArgs),
+
+    /// Run the operations of a file and commit them together: schema, rows, properties, references
+    #[command(after_help = schema::TRANSACTION_EXAMPLES)]
+    Transaction(TransactionArgs),
+
+    /// Change a table's schema: add, rename, widen or delete columns; no file is touched
+    #[command(after_help = schema::EVOLVE_EXAMPLES)]
+    Evolve(EvolveArgs),
+
+    /// Show a table's properties; set and remove some
+    #[command(after_help = schema::PROPERTIES_EXAMPLES)]
+    Properties(PropertiesArgs),
 
     /// Read a table: filter, choose columns, travel in time, export
     #[command(after_help = SCAN_EXAMPLES)]
@@ -413,6 +431,9 @@ impl Command {
             Self::Upsert(_) => "upsert",
             Self::Merge(_) => "merge",
             Self::Delete(_) => "delete",
+            Self::Transaction(_) => "transaction",
+            Self::Evolve(_) => "evolve",
+            Self::Properties(_) => "properties",
             Self::Scan(_) => "scan",
             Self::Describe(_) => "describe",
             Self::Snapshots(_) => "snapshots",

@@ -76,6 +76,25 @@ impl FromStr for KeyValue {
     }
 }
 
+/// A number of bytes: `512MB`, `1GiB`, `268435456`.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "kib" | "k" => 1 << 10,
+        "mib" | "m" => 1 << 20,
+        "gib" | "g" => 1 << 30,
+        _ => return Err("a size is a number with MB, GB, MiB or GiB".into()),
+    };
+    let number: u64 = number.parse().map_err(|_| "a size begins with a number, such as 512MB".to_owned())?;
+    let bytes = number.checked_mul(unit).ok_or("a size of so many bytes is too much")?;
+    if bytes < 16 << 20 { Err("a write needs 16 MiB or more".into()) } else { Ok(bytes) }
+}
+
 /// One ASCII character, or `\t`.
 pub(crate) fn delimiter(text: &str) -> Result<u8, String> {
     match text {

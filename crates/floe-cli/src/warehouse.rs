@@ -22,12 +22,15 @@ pub(crate) struct Location {
     pub(crate) properties: Properties,
     /// Where they come from, the last first; nowhere for an embedded warehouse.
     pub(crate) origins: Vec<Origin>,
+    /// Memory that a write may take, in bytes, if not the default.
+    memory: Option<u64>,
 }
 
 impl Location {
     /// The catalog that options, environment and configuration files choose.
     pub(crate) fn find(global: &GlobalArgs) -> Result<Self> {
-        Self::choose(global, &environment(), &std::env::current_dir()?)
+        let found = Self::choose(global, &environment(), &std::env::current_dir()?)?;
+        Ok(Self { memory: global.memory, ..found })
     }
 
     /// As [`Location::find`], but never the catalog of a PyIceberg user who said nothing of it.
@@ -36,7 +39,10 @@ impl Location {
         let borrowed = found.option.is_empty() && found.origins.iter().any(Origin::is_pyiceberg);
         let named = global.catalog.is_some() || std::env::var_os("FLOE_CATALOG").is_some();
         match borrowed && !named {
-            true => Self::embedded(&std::env::current_dir()?, DEFAULT_WAREHOUSE),
+            true => {
+                let own = Self::embedded(&std::env::current_dir()?, DEFAULT_WAREHOUSE)?;
+                Ok(Self { memory: global.memory, ..own })
+            }
             false => Ok(found),
         }
     }
@@ -67,6 +73,7 @@ impl Location {
             name: name.to_owned(),
             properties: properties.clone(),
             origins: all.origins_of(name).to_vec(),
+            memory: None,
         })
     }
 
@@ -76,7 +83,8 @@ impl Location {
         }
         let properties =
             Properties::default().with(TYPE, "local").with(WAREHOUSE, absolute(folder, warehouse));
-        Ok(Self { option: String::new(), name: EMBEDDED_CATALOG.to_owned(), properties, origins: Vec::new() })
+        let name = EMBEDDED_CATALOG.to_owned();
+        Ok(Self { option: String::new(), name, properties, origins: Vec::new(), memory: None })
     }
 
     /// The warehouse as configured, for messages.
@@ -91,7 +99,11 @@ impl Location {
 
     /// Opens the catalog to read, or to change tables that are there.
     pub(crate) async fn open(&self) -> Result<IcebergTableManager> {
-        floe::connect(&self.name, &self.properties).await
+        let manager = floe::connect(&self.name, &self.properties).await?;
+        match self.memory {
+            Some(bytes) => manager.with_write_memory(bytes),
+            None => Ok(manager),
+        }
     }
 
     /// Opens the catalog to make tables in it. Fails with `FileNotFound` where a local warehouse holds tables
@@ -140,6 +152,7 @@ mod tests {
         GlobalArgs {
             warehouse: warehouse.map(PathBuf::from),
             catalog: catalog.map(str::to_owned),
+            memory: None,
             json: false,
             quiet: false,
             verbose: 0,

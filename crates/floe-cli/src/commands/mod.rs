@@ -8,6 +8,7 @@ mod create;
 mod delete;
 mod describe;
 mod drop;
+mod evolve;
 mod files;
 mod forward;
 mod init;
@@ -24,6 +25,7 @@ mod rollback;
 mod rows;
 mod scan;
 mod snapshots;
+mod transaction;
 mod upsert;
 
 use floe::Result;
@@ -57,6 +59,9 @@ pub(crate) async fn run(cli: Cli, ui: &Ui) -> Result<()> {
         Command::Upsert(args) => upsert::run(name, args, &location, ui).await,
         Command::Merge(args) => merge::run(name, args, &location, ui).await,
         Command::Delete(args) => delete::run(name, args, &location, ui).await,
+        Command::Transaction(args) => transaction::run(name, args, &location, ui).await,
+        Command::Evolve(args) => evolve::run(name, args, &location, ui).await,
+        Command::Properties(args) => evolve::properties(name, args, &location, ui).await,
         Command::Scan(args) => scan::run(name, args, &location, ui).await,
         Command::Describe(args) => describe::run(name, args, &location, ui).await,
         Command::Snapshots(args) => snapshots::run(name, args, &location, ui).await,

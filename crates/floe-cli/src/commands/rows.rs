@@ -1,11 +1,13 @@
 //! The rows that a command writes: its input files, as one stream of the table's columns.
 
 use std::path::PathBuf;
+use std::task::Poll;
 
 use arrow_schema::Schema;
 use floe::data::BatchStream;
 use floe::model::{MergeConfig, WriteConfig, WriteOutcome};
 use floe::{LoadedTable, Result};
+use futures::StreamExt;
 use iceberg::arrow::schema_to_arrow_schema;
 
 use crate::args::InputArgs;
@@ -33,7 +35,7 @@ impl Read {
 
 /// Which columns inputs may have.
 #[derive(Debug, Clone, Copy)]
-enum Columns {
+pub(super) enum Columns {
     /// Those of the table.
     OfTable,
     /// Any.
@@ -93,6 +95,23 @@ pub(super) async fn write(
     let outcome = Box::pin(manager.write_data(&ident, data, config)).await;
     progress.done();
     Ok((outcome?, read))
+}
+
+/// The rows of all inputs for a table as it is given, with a progress bar called `what`.
+pub(super) fn data(
+    files: &[PathBuf],
+    input: &InputArgs,
+    table: &LoadedTable,
+    columns: Columns,
+    what: &str,
+    ui: &Ui,
+) -> Result<BatchStream> {
+    let Rows { data, progress, .. } = Rows::open(files, input, table, columns, what, ui)?;
+    let end = futures::stream::poll_fn(move |_| {
+        progress.done();
+        Poll::Ready(None)
+    });
+    Ok(BatchStream::new(data.schema, data.stream.chain(end).boxed()))
 }
 
 /// Merges the rows of all inputs into a table.

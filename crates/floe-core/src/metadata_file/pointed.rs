@@ -1,13 +1,17 @@
 //! The metadata files of a catalog that keeps a pointer to each table's newest one.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use iceberg::io::FileIO;
-use iceberg::spec::TableMetadataRef;
+use iceberg::spec::{TableMetadata, TableMetadataRef};
 use iceberg::{TableCreation, TableIdent, TableRequirement, TableUpdate};
 
 use super::{MetadataCache, apply, create, next_location_with, write};
 use crate::{CommitOutcome, Environment, Error, ErrorKind, LoadedTable, Result};
+
+/// The property that says whether metadata files go with the entries of the table's log that are dropped.
+const DELETE_AFTER_COMMIT: &str = "write.metadata.delete-after-commit.enabled";
 
 /// The metadata files of a catalog that keeps a pointer to each table's newest one, and swaps it: SQL, Glue, memory.
 ///
@@ -117,6 +121,7 @@ impl PointedFiles {
         match swap(written).await {
             Ok(true) => {
                 self.cache.put_written(&next, metadata.clone(), text);
+                self.drop_previous(&current, &metadata).await;
                 Ok(CommitOutcome::Committed(self.loaded(table, next, metadata)))
             }
             Ok(false) => {
@@ -153,7 +158,21 @@ impl PointedFiles {
         }
     }
 
-    /// Removes a metadata file of ours that was never the table's.
+    /// Deletes the metadata files that the table's log had and has no more, if the table says so
+    /// (`write.metadata.delete-after-commit.enabled`, `write.metadata.previous-versions-max`). Only after a commit that
+    /// is certain.
+    async fn drop_previous(&self, before: &TableMetadata, after: &TableMetadata) {
+        let enabled = after.properties().get(DELETE_AFTER_COMMIT);
+        if !enabled.is_some_and(|enabled| enabled.trim().eq_ignore_ascii_case("true")) {
+            return;
+        }
+        let kept: HashSet<&str> = after.metadata_log().iter().map(|log| log.metadata_file.as_str()).collect();
+        for log in before.metadata_log().iter().filter(|log| !kept.contains(log.metadata_file.as_str())) {
+            self.sweep(&log.metadata_file).await;
+        }
+    }
+
+    /// Removes a metadata file of ours that is not, or no more, the table's.
     async fn sweep(&self, location: &str) {
         if let Err(error) = self.file_io.delete(location).await {
             tracing::warn!(location, kind = %error.kind(), "a metadata file that is not used stays behind");

@@ -153,7 +153,6 @@ impl Draft {
     pub(super) async fn lay_out(
         &mut self,
         base: &TableBase,
-        attempt: u32,
         not_before: i64,
         env: &dyn Environment,
     ) -> Result<Vec<TableUpdate>> {
@@ -192,7 +191,9 @@ impl Draft {
             sequence_number: place.sequence_number,
             first_row_id: place.next_row_id,
         };
-        let location = paths::manifest_list(metadata, self.snapshot_id, attempt, self.id);
+        // Each list has a name of its own: no reader, and no cache, can mix them up.
+        let number = self.lists.len() + 1;
+        let location = paths::manifest_list(metadata, self.snapshot_id, number, self.id);
         self.lists.push(List { location: location.clone(), manifests: Arc::default() });
         let written = list::write(&base.table, &location, head, manifests).await?;
         if let Some(list) = self.lists.last_mut() {

@@ -121,7 +121,7 @@ async fn drive(
                 Ok(Seen::Fit) => {}
             }
         }
-        let proposal = match operation.propose(&base, attempt, env).await {
+        let proposal = match operation.propose(&base, env).await {
             Ok(proposal) => proposal,
             Err(e) => return Err(operation.give_up(&base, e).await),
         };

@@ -186,14 +186,9 @@ impl Operation {
     }
 
     /// Lays the snapshots out on top of `base`, a table as the catalog gave it.
-    pub(super) async fn propose(
-        &mut self,
-        base: &TableBase,
-        attempt: u32,
-        env: &dyn Environment,
-    ) -> Result<Proposal> {
+    pub(super) async fn propose(&mut self, base: &TableBase, env: &dyn Environment) -> Result<Proposal> {
         self.validate(base).await?;
-        let updates = self.lay_out(base, attempt, env).await?;
+        let updates = self.lay_out(base, env).await?;
         let staged = self.drafts().filter(|draft| draft.request.staged);
         // A staged snapshot depends on the branch as any other does: its files were decided on top of it.
         let moves: Vec<TableUpdate> = staged.map(|draft| draft.move_branch(None)).collect();
@@ -210,7 +205,6 @@ impl Operation {
     pub(super) async fn lay_out(
         &mut self,
         base: &TableBase,
-        attempt: u32,
         env: &dyn Environment,
     ) -> Result<Vec<TableUpdate>> {
         let not_before = base.metadata().last_updated_ms();
@@ -219,7 +213,7 @@ impl Operation {
             updates.extend(step.updates.iter().cloned());
             if let Some(draft) = &mut step.draft {
                 let now = prepared_base(base, &updates)?;
-                updates.extend(draft.lay_out(&now, attempt, not_before, env).await?);
+                updates.extend(draft.lay_out(&now, not_before, env).await?);
             }
         }
         Ok(updates)

@@ -17,12 +17,12 @@ pub(super) fn manifest(metadata: &TableMetadata, operation: Uuid, number: usize)
     format!("{}/{operation}-m{number}.avro", folder(metadata))
 }
 
-/// The manifest list of an attempt. Each attempt has its own: no reader, and no cache, can mix them up.
+/// The manifest list number `number` of a snapshot.
 pub(super) fn manifest_list(
     metadata: &TableMetadata,
     snapshot_id: i64,
-    attempt: u32,
+    number: usize,
     operation: Uuid,
 ) -> String {
-    format!("{}/snap-{snapshot_id}-{attempt}-{operation}.avro", folder(metadata))
+    format!("{}/snap-{snapshot_id}-{number}-{operation}.avro", folder(metadata))
 }

@@ -64,7 +64,7 @@ impl Pending {
     }
 
     async fn look(&mut self, env: &dyn Environment) -> Result<()> {
-        let updates = self.operation.lay_out(&self.base, 1, env).await?;
+        let updates = self.operation.lay_out(&self.base, env).await?;
         self.now = prepared_base(&self.base, &updates)?.into_owned();
         self.operation.keep_lists(&self.base).await;
         Ok(())

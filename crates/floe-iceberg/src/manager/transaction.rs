@@ -18,7 +18,7 @@ use super::fingerprint::{fingerprint, write_target};
 use super::traced::{operation_span, traced};
 use crate::commit::{CommitRequest, Pending, find_done, prepared};
 use crate::data::BatchStream;
-use crate::model::{ChangeOptions, DeleteConfig, WriteConfig, WriteOutcome};
+use crate::model::{ChangeOptions, DeleteConfig, MergeConfig, WriteConfig, WriteOutcome};
 use crate::refs::{self, BranchRetention};
 use crate::{base::TableBase, properties};
 
@@ -67,6 +67,7 @@ enum Step {
     /// Updates of the metadata, and what they are for.
     Metadata(&'static str, Value, Build),
     Write(Rows, WriteConfig),
+    Merge(Rows, MergeConfig),
     Delete(Expr, DeleteConfig),
 }
 
@@ -141,6 +142,21 @@ impl Transaction<'_> {
         config: WriteConfig,
     ) -> Self {
         self.steps.push(Step::Write(Box::new(rows), config));
+        self
+    }
+
+    /// Merges rows, as [`IcebergTableManager::merge_data`] does.
+    pub fn merge(self, source: BatchStream, config: MergeConfig) -> Self {
+        self.merge_from(move |_| Ok(source), config)
+    }
+
+    /// Merges rows that depend on the table as the operations before leave it.
+    pub fn merge_from(
+        mut self,
+        source: impl FnOnce(&LoadedTable) -> Result<BatchStream> + Send + 'static,
+        config: MergeConfig,
+    ) -> Self {
+        self.steps.push(Step::Merge(Box::new(source), config));
         self
     }
 
@@ -283,7 +299,10 @@ impl Transaction<'_> {
                 return Ok(TransactionOutcome { attempts: 1, ..outcome });
             }
             let spec_id = pending.now().metadata().default_partition_spec_id();
-            pending.snapshot(CommitRequest::new(ChangeSet::append(spec_id, Vec::new())), env).await?;
+            let empty = CommitRequest::new(ChangeSet::append(spec_id, Vec::new()));
+            if let Err(e) = pending.snapshot(empty, env).await {
+                return Err(pending.discard(e).await);
+            }
         }
         let table = pending.base().table.clone();
         let committed = pending.commit(&*manager.catalog, env).await?;
@@ -311,6 +330,10 @@ impl Transaction<'_> {
             let options = match step {
                 Step::Metadata(..) => continue,
                 Step::Write(_, config) => {
+                    config.validate()?;
+                    &config.options
+                }
+                Step::Merge(_, config) => {
                     config.validate()?;
                     &config.options
                 }
@@ -353,6 +376,7 @@ impl Step {
         match self {
             Self::Metadata(what, ..) => what,
             Self::Write(_, config) => config.mode.as_str(),
+            Self::Merge(..) => "merge",
             Self::Delete(..) => "delete",
         }
     }
@@ -361,6 +385,7 @@ impl Step {
         match self {
             Self::Metadata(..) => None,
             Self::Write(_, config) => Some(&config.options),
+            Self::Merge(_, config) => Some(&config.options),
             Self::Delete(_, config) => Some(&config.options),
         }
     }
@@ -369,6 +394,7 @@ impl Step {
         let target = match self {
             Self::Metadata(_, target, _) => target.clone(),
             Self::Write(_, config) => json!(write_target(config)?),
+            Self::Merge(_, config) => json!(config.spec()),
             Self::Delete(filter, _) => json!(filter.to_string()),
         };
         let place = self.options().map(|options| (options.branch(), options.staged));
@@ -397,6 +423,11 @@ impl Step {
                 let now = pending.now();
                 let data = rows(&now.table)?;
                 (manager.execute_write(now, data, &config, None).await?, config.options)
+            }
+            Self::Merge(rows, config) => {
+                let now = pending.now();
+                let data = rows(&now.table)?;
+                (manager.execute_merge(now, data, &config).await?, config.options)
             }
             Self::Delete(filter, config) => {
                 (manager.execute_delete(pending.now(), &filter, &config).await?, config.options)

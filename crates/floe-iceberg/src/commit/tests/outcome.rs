@@ -10,7 +10,7 @@ use iceberg::TableUpdate;
 use iceberg::spec::{FormatVersion, SnapshotReference, SnapshotRetention};
 
 use super::world::{Fate, World};
-use crate::commit::CommitRequest;
+use crate::commit::{CommitRequest, Pending};
 
 fn v2() -> std::sync::Arc<World> {
     World::new(FormatVersion::V2, &[])
@@ -340,4 +340,19 @@ async fn a_catalog_that_was_locked_is_tried_again_and_its_error_is_the_last_word
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert_eq!(world.names().await, ["a"]);
     assert_eq!(world.metadata_files(), 2, "what the failed commit wrote is gone");
+}
+
+#[tokio::test]
+async fn a_transaction_that_others_overtook_while_it_waited_for_its_turn_is_laid_out_anew() {
+    let world = v2();
+    world.append(&["a"]).await.unwrap();
+    world.take_turns();
+    let mut pending = Pending::new(world.base(), retries(0), None, None);
+    pending.snapshot(world.request(&["b"]), &world.env).await.unwrap();
+    pending.snapshot(world.request(&["c"]), &world.env).await.unwrap();
+    world.append(&["d"]).await.unwrap();
+    let done = pending.commit(&*world, &world.env).await.unwrap();
+    assert_eq!((done.attempts, done.snapshot_ids.len()), (1, 2));
+    assert_eq!(world.names().await, ["a", "b", "c", "d"]);
+    assert_eq!(world.metadata_files(), 8, "a manifest and a list for each snapshot, none left over");
 }

@@ -44,7 +44,7 @@ async fn commits_of_one_file() {
         let request = world.request(&[&format!("x{number}")]);
         let mut operation = Operation::new(&base, request.retry, None, None);
         operation.add_snapshot(&base, &base, request, &world.env).unwrap();
-        operation.propose(&base, 1, &world.env).await.unwrap();
+        operation.propose(&base, &world.env).await.unwrap();
     }
     println!("all but the catalog: {:?}", started.elapsed() / 20);
     let started = Instant::now();

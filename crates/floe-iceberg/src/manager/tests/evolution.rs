@@ -117,3 +117,27 @@ async fn properties_are_set_and_removed_in_one_step() {
     lake.manager.update_properties(&lake.table, &set, &["a".to_owned()]).await.unwrap();
     assert_eq!(lake.versions(), versions, "it is so already");
 }
+
+#[tokio::test]
+async fn old_metadata_files_go_only_if_the_table_says_so() {
+    for (enabled, files) in [("true", 3), ("false", 7)] {
+        let lake = Lake::new(&[
+            ("write.metadata.previous-versions-max", "2"),
+            ("write.metadata.delete-after-commit.enabled", enabled),
+        ])
+        .await;
+        for id in 0..6 {
+            append(&lake, &[(id, "a", 1)]).await;
+        }
+        assert_eq!(lake.versions(), files, "{enabled}");
+        let table = lake.another().load_table(&lake.table).await.unwrap();
+        assert_eq!(table.metadata.metadata_log().len(), 2);
+        for log in table.metadata.metadata_log() {
+            assert!(lake.storage.locations().contains(&log.metadata_file), "what the log names is there");
+        }
+        // A reply that is lost deletes nothing that may be needed.
+        let config = WriteConfig::default();
+        lake.faulty(Fault::LostReply).write_data(&lake.table, rows(&[(9, "a", 9)]), &config).await.unwrap();
+        assert_eq!(lake.rows().await.len(), 7);
+    }
+}
