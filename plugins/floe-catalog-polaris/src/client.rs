@@ -232,6 +232,13 @@ impl CatalogClient for RestCatalog {
 
     async fn drop_namespace(&self, name: &NamespaceIdent) -> Result<()> {
         self.connection.endpoints.need(Endpoint::DropNamespace)?;
+        // Some servers (Iceberg's JDBC catalog) look for tables only.
+        if self.connection.endpoints.has(Endpoint::ListNamespaces)
+            && !self.list_namespaces(Some(name)).await?.is_empty()
+        {
+            let why = format!("the namespace '{name}' has namespaces below it");
+            return Err(Error::new(ErrorKind::NamespaceNotEmpty, why).with_hint("drop those first"));
+        }
         let call = Call::new(Method::DELETE, self.connection.paths.namespace(name)?);
         self.connection.write(call, About::Namespace).await.map(drop)
     }

@@ -161,7 +161,7 @@ async fn several_tables_are_committed_to_at_once_or_not_at_all() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_staged_table_is_not_there_before_its_commit() {
     let Some(server) = fixture() else { return };
-    let Faulty { client, table, .. } = faulty(&server).await;
+    let Faulty { proxy: _proxy, client, table } = faulty(&server).await;
     let staged = client.stage_table(table.namespace(), creation("staged")).await.unwrap();
     let ident = TableIdent::new(table.namespace().clone(), "staged".into());
     assert!(!client.table_exists(&ident).await.unwrap());
