@@ -95,7 +95,7 @@ impl StorageClient for ObjectStoreClient {
     }
 
     fn list(&self, prefix: &str) -> BoxStream<'static, Result<FileEntry>> {
-        let target = match self.storage.target(prefix) {
+        let target = match self.storage.folder(prefix) {
             Ok(target) => target,
             Err(e) => return futures::stream::once(async { Err(e) }).boxed(),
         };

@@ -35,6 +35,11 @@ pub trait StoreProvider: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Why the store cannot hold an object of this name, where it would give it another. Nothing by default.
+    fn refuses(&self, _path: &str) -> Option<&'static str> {
+        None
+    }
+
     /// The one spelling of an authority, where a store has several (`c@account.blob.core.windows.net` and
     /// `c@account.dfs.core.windows.net`).
     fn canonical<'a>(&self, authority: &'a str) -> Cow<'a, str> {

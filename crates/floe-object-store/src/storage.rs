@@ -79,7 +79,16 @@ impl ObjectStoreStorage {
             ))
             .with_hint(format!("it serves the schemes {}", self.provider.schemes().join(", "))));
         }
+        if let Some(why) = self.provider.refuses(uri.path) {
+            return Err(Error::validation(format!("the location '{location}' is not possible: {why}")));
+        }
         Ok(Target { store: self.store(uri.authority, location)?, path: uri.object_path()? })
+    }
+
+    /// Like `target`, for a location that names a folder. Credentials for the files below `a/b/` serve the folder
+    /// `a/b`.
+    pub(crate) fn folder(&self, location: &str) -> Result<Target> {
+        self.target(&format!("{}/", location.trim_end_matches('/')))
     }
 
     /// Like `target`, for a location that must name a file.
@@ -248,7 +257,7 @@ impl ObjectStoreStorage {
 
     /// Deletes every file below `prefix`, and on a local file system the folder itself.
     pub(crate) async fn delete_below(&self, prefix: &str) -> Result<()> {
-        let target = self.target(prefix)?;
+        let target = self.folder(prefix)?;
         if target.path.is_root() {
             return Err(Error::validation(format!("'{prefix}' is a whole store: it is not deleted")));
         }

@@ -167,6 +167,10 @@ impl StoreProvider for AzureStores {
         Ok(Some(Arc::new(builder.build().map_err(|_| cannot_open(place.container))?)))
     }
 
+    fn refuses(&self, path: &str) -> Option<&'static str> {
+        path.contains('\\').then_some("Azure takes a backslash in a name for a slash")
+    }
+
     fn canonical<'a>(&self, authority: &'a str) -> Cow<'a, str> {
         let account = self.config.account_of_config();
         Place::parse(authority, account.as_deref()).map_or(authority.into(), |p| p.canonical().into())

@@ -47,6 +47,10 @@ fn meaning(answer: &Answer) -> Option<(ErrorKind, &'static str)> {
             (Validation, "create the bucket, or mend its name and the endpoint")
         }
         "NoSuchKey" | "BlobNotFound" | "PathNotFound" | "NoSuchUpload" => (FileNotFound, ""),
+        // Azurite's word for a signature that has ended; Azure says it of firewalls.
+        "AuthorizationFailure" if answer.message.contains("failed to authenticate") => {
+            (Unauthenticated, "check the configured credentials")
+        }
         "AccessDenied"
         | "AllAccessDisabled"
         | "AuthorizationPermissionMismatch"
@@ -54,7 +58,10 @@ fn meaning(answer: &Answer) -> Option<(ErrorKind, &'static str)> {
         | "AuthorizationProtocolMismatch"
         | "InsufficientAccountPermissions"
         | "Forbidden" => (PermissionDenied, "grant these credentials access to this location"),
-        "InvalidAccessKeyId" | "InvalidClientTokenId" | "UnrecognizedClientException" => {
+        "XAdminUserNotFound"
+        | "InvalidAccessKeyId"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException" => {
             (Unauthenticated, "the store does not know this access key: check it, and the endpoint")
         }
         "SignatureDoesNotMatch" => {

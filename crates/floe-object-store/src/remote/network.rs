@@ -194,6 +194,7 @@ fn refuses_credentials(body: &str) -> bool {
         "InvalidAuthenticationInfo",
     ];
     CODES.iter().any(|code| body.contains(&format!("<Code>{code}</Code>")))
+        || body.contains("Server failed to authenticate the request")
 }
 
 #[cfg(test)]
