@@ -3,6 +3,7 @@
 //! One test at a time, and alone in the process: the counter knows no owner.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow_array::{Int64Array, RecordBatch, StringArray};
@@ -44,7 +45,7 @@ fn data(ids: std::ops::Range<i64>, salt: i64) -> BatchStream {
             let mut text = String::with_capacity(ROW_BYTES as usize);
             while text.len() < (ROW_BYTES - 24) as usize {
                 x = x.wrapping_mul(0x5851_f42d_4c95_7f2d_u64 as i64).wrapping_add(0x1405_7b7e_f767_814f);
-                text.push_str(&format!("{x:016x}"));
+                write!(text, "{x:016x}").unwrap();
             }
             text
         };
