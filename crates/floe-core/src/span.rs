@@ -6,7 +6,7 @@
 pub const TABLE: &str = "iceberg.table.identifier";
 /// The operation (`create_table`, `append`, …).
 pub const OPERATION: &str = "iceberg.operation";
-/// The write mode (`append`, `overwrite`, `upsert`).
+/// The write mode (`append`, `overwrite`, `upsert`, `merge`).
 pub const WRITE_MODE: &str = "iceberg.write.mode";
 /// The commit strategy (`fast_append`, `merge_commit`).
 pub const COMMIT_STRATEGY: &str = "iceberg.commit.strategy";

@@ -1,3 +1,5 @@
+#![allow(clippy::option_option, reason = "whether a clause decides, whether it changes the row, and to what")]
+
 use floe_core::{Error, ErrorKind};
 use floe_plan::merge::{JoinColumn, MergeAction, MergeClause, MergeSpec, MergeWhen};
 use iceberg::spec::{Transform, UnboundPartitionSpec};

@@ -74,15 +74,15 @@ impl<'a> Binder<'a> {
             Expr::IsNotFalse(value) => inner.is(value, false, true),
             Expr::IsUnknown(value) => Ok(Typed::boolean(inner.is_null(value)?)),
             Expr::IsNotUnknown(value) => Ok(Typed::boolean(not(inner.is_null(value)?))),
-            Expr::IsDistinctFrom(a, b) => inner.distinct(inner.expr(a)?, inner.expr(b)?),
+            Expr::IsDistinctFrom(a, b) => distinct(inner.expr(a)?, inner.expr(b)?),
             Expr::IsNotDistinctFrom(a, b) => {
-                Ok(Typed::boolean(not(inner.distinct(inner.expr(a)?, inner.expr(b)?)?.expr)))
+                Ok(Typed::boolean(not(distinct(inner.expr(a)?, inner.expr(b)?)?.expr)))
             }
             Expr::InList { expr, list, negated } => inner.in_list(expr, list, *negated),
             Expr::Between { expr, negated, low, high } => {
                 let value = inner.expr(expr)?;
-                let above = inner.compare(CompareOp::GtEq, value.clone(), inner.expr(low)?)?;
-                let below = inner.compare(CompareOp::LtEq, value, inner.expr(high)?)?;
+                let above = compare(CompareOp::GtEq, value.clone(), inner.expr(low)?)?;
+                let below = compare(CompareOp::LtEq, value, inner.expr(high)?)?;
                 Ok(Typed::boolean(negated_if(*negated, RowExpr::And(vec![above, below]))))
             }
             Expr::Like { negated, any: false, expr, pattern, escape_char } => {
@@ -98,7 +98,7 @@ impl<'a> Binder<'a> {
                     let condition = inner.expr(&branch.condition)?;
                     tests.push(match &operand {
                         None => condition.condition("a condition of CASE")?,
-                        Some(operand) => inner.compare(CompareOp::Eq, operand.clone(), condition)?,
+                        Some(operand) => compare(CompareOp::Eq, operand.clone(), condition)?,
                     });
                     values.push(inner.expr(&branch.result)?);
                 }
@@ -139,16 +139,16 @@ impl<'a> Binder<'a> {
             return Ok(Typed::boolean(if *op == Op::And { RowExpr::And(parts) } else { RowExpr::Or(parts) }));
         }
         let (a, b) = (self.expr(left)?, self.expr(right)?);
-        let compare = |op| self.compare(op, a.clone(), b.clone()).map(Typed::boolean);
+        let compared = |op| compare(op, a.clone(), b.clone()).map(Typed::boolean);
         let compute = |op| arithmetic(op, a.clone(), b.clone());
         match op {
-            Op::Eq => compare(CompareOp::Eq),
-            Op::NotEq => compare(CompareOp::NotEq),
-            Op::Lt => compare(CompareOp::Lt),
-            Op::LtEq => compare(CompareOp::LtEq),
-            Op::Gt => compare(CompareOp::Gt),
-            Op::GtEq => compare(CompareOp::GtEq),
-            Op::Spaceship => Ok(Typed::boolean(not(self.distinct(a, b)?.expr))),
+            Op::Eq => compared(CompareOp::Eq),
+            Op::NotEq => compared(CompareOp::NotEq),
+            Op::Lt => compared(CompareOp::Lt),
+            Op::LtEq => compared(CompareOp::LtEq),
+            Op::Gt => compared(CompareOp::Gt),
+            Op::GtEq => compared(CompareOp::GtEq),
+            Op::Spaceship => Ok(Typed::boolean(not(distinct(a, b)?.expr))),
             Op::Plus => compute(Arithmetic::Add),
             Op::Minus => compute(Arithmetic::Subtract),
             Op::Multiply => compute(Arithmetic::Multiply),
@@ -194,20 +194,6 @@ impl<'a> Binder<'a> {
         let literal = literal::value(&Value::Boolean(truth), false)?;
         let differs = RowExpr::Distinct(Box::new(value), Box::new(RowExpr::Literal(literal)));
         Ok(Typed::boolean(negated_if(!negated, differs)))
-    }
-
-    pub(super) fn compare(&self, op: CompareOp, a: Typed, b: Typed) -> Result<RowExpr> {
-        let (a, b) = comparable("a comparison", a, b)?;
-        Ok(RowExpr::Compare(op, Box::new(a), Box::new(b)))
-    }
-
-    fn distinct(&self, a: Typed, b: Typed) -> Result<Typed> {
-        if a.ty.is_nested() && (a.ty == b.ty || b.ty == DataType::Null) {
-            let to = a.ty.clone();
-            return Ok(Typed::boolean(RowExpr::Distinct(Box::new(a.expr), Box::new(b.cast(&to)?))));
-        }
-        let (a, b) = comparable("a comparison", a, b)?;
-        Ok(Typed::boolean(RowExpr::Distinct(Box::new(a), Box::new(b))))
     }
 
     fn in_list(&self, value: &Expr, list: &[Expr], negated: bool) -> Result<Typed> {
@@ -256,6 +242,20 @@ impl<'a> Binder<'a> {
     }
 }
 
+pub(super) fn compare(op: CompareOp, a: Typed, b: Typed) -> Result<RowExpr> {
+    let (a, b) = comparable("a comparison", a, b)?;
+    Ok(RowExpr::Compare(op, Box::new(a), Box::new(b)))
+}
+
+fn distinct(a: Typed, b: Typed) -> Result<Typed> {
+    if a.ty.is_nested() && (a.ty == b.ty || b.ty == DataType::Null) {
+        let to = a.ty.clone();
+        return Ok(Typed::boolean(RowExpr::Distinct(Box::new(a.expr), Box::new(b.cast(&to)?))));
+    }
+    let (a, b) = comparable("a comparison", a, b)?;
+    Ok(Typed::boolean(RowExpr::Distinct(Box::new(a), Box::new(b))))
+}
+
 /// A pattern with another escape character, in the form in which it is `\`.
 fn escaped(pattern: &RowExpr, escape: &Value) -> Result<RowExpr> {
     let escape = match escape {
@@ -288,7 +288,7 @@ fn escaped(pattern: &RowExpr, escape: &Value) -> Result<RowExpr> {
 }
 
 /// Two values as they can be compared: of one type, or two decimals.
-pub(super) fn comparable(what: &str, a: Typed, b: Typed) -> Result<(RowExpr, RowExpr)> {
+fn comparable(what: &str, a: Typed, b: Typed) -> Result<(RowExpr, RowExpr)> {
     let mut both = vec![a, b];
     decimals(&mut both)?;
     if both.iter().all(|value| matches!(value.ty, DataType::Decimal128(..))) {
@@ -319,7 +319,7 @@ fn no_nested(ty: &DataType) -> Result<()> {
 
 pub(super) fn case(tests: Vec<RowExpr>, values: Vec<Typed>) -> Result<Typed> {
     let (mut values, ty) = unify(values, "CASE")?;
-    let otherwise = values.pop().map_or_else(|| null().expr, |value| value);
+    let otherwise = values.pop().unwrap_or_else(|| null().expr);
     let branches = tests.into_iter().zip(values).collect();
     Ok(Typed::new(RowExpr::Case { branches, otherwise: Box::new(otherwise) }, ty))
 }

@@ -9,7 +9,7 @@ use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Trim
 
 use super::super::evaluate::{can_cast, is_number, type_name};
 use super::super::row_expr::{Function, RowExpr};
-use super::expr::{Binder, case, null};
+use super::expr::{Binder, case, compare, null};
 use super::types::{Typed, unify};
 use crate::expr::CompareOp;
 
@@ -72,7 +72,7 @@ pub(super) fn call(binder: &Binder<'_>, function: &sqlparser::ast::Function) -> 
         "nullif" => {
             takes(2, 2)?;
             let (a, b) = (binder.expr(arguments[0])?, binder.expr(arguments[1])?);
-            let same = binder.compare(CompareOp::Eq, a.clone(), b)?;
+            let same = compare(CompareOp::Eq, a.clone(), b)?;
             case(vec![same], vec![null(), a])
         }
         "if" | "iff" => {

@@ -98,7 +98,7 @@ pub fn bind(spec: &MergeSpec, source: &ArrowSchema, table: &Schema, now_us: i64)
     let arrow = schema_to_arrow_schema(table)?;
     let table = Table { schema: table.clone(), arrow };
     let binder = MergeBinder { columns: &columns, table: &table, names: &names, now_us };
-    let Join { keys, source_keys, on, matching, condition } = binder.join(spec)?;
+    let Join { keys, source_keys, mut on, matching, condition } = binder.join(spec)?;
     check_order(&spec.clauses)?;
     let mut rules = Rules::default();
     let mut others = Vec::new();
@@ -117,7 +117,6 @@ pub fn bind(spec: &MergeSpec, source: &ArrowSchema, table: &Schema, now_us: i64)
     if rules.not_matched_by_source.iter().all(|rule| matches!(rule.action, Action::Keep)) {
         rules.not_matched_by_source.clear();
     }
-    let mut on = on;
     let (source, place) = SourceRows::new(columns, source_keys, condition)?;
     let all = [&mut rules.matched, &mut rules.not_matched, &mut rules.not_matched_by_source];
     all.into_iter().flatten().for_each(|rule| rule.move_source(&place));
@@ -313,7 +312,7 @@ impl<'a> MergeBinder<'a> {
             self.fields().map(|(field, to)| match self.columns.find(std::slice::from_ref(&field.name))? {
                 Some(value) => {
                     any = true;
-                    self.assign(value, field, to)
+                    stored(value, field, to)
                 }
                 None if update => Ok(RowExpr::Target(field.id)),
                 None => default(field, to),
@@ -328,7 +327,7 @@ impl<'a> MergeBinder<'a> {
     fn update(&self, columns: &BTreeMap<String, String>, scope: &Scope<'_>) -> Result<Vec<RowExpr>> {
         let mut given = self.given(columns, scope)?;
         let all = self.fields().enumerate().map(|(at, (field, to))| match given.remove(&at) {
-            Some(value) => self.assign(value, field, to),
+            Some(value) => stored(value, field, to),
             None => Ok(RowExpr::Target(field.id)),
         });
         all.collect()
@@ -337,7 +336,7 @@ impl<'a> MergeBinder<'a> {
     fn insert(&self, columns: &BTreeMap<String, String>, scope: &Scope<'_>) -> Result<Vec<RowExpr>> {
         let mut given = self.given(columns, scope)?;
         let all = self.fields().enumerate().map(|(at, (field, to))| match given.remove(&at) {
-            Some(value) => self.assign(value, field, to),
+            Some(value) => stored(value, field, to),
             None => default(field, to),
         });
         all.collect()
@@ -382,16 +381,14 @@ impl<'a> MergeBinder<'a> {
         }
         Ok(given)
     }
+}
 
-    fn assign(&self, value: Typed, field: &NestedFieldRef, to: &DataType) -> Result<RowExpr> {
-        if field.required && value.ty == DataType::Null {
-            return Err(Error::validation(format!(
-                "column '{}' is required, and cannot be NULL",
-                field.name
-            )));
-        }
-        assign(value, &field.name, to)
+/// The value as a column has it.
+fn stored(value: Typed, field: &NestedFieldRef, to: &DataType) -> Result<RowExpr> {
+    if field.required && value.ty == DataType::Null {
+        return Err(Error::validation(format!("column '{}' is required, and cannot be NULL", field.name)));
     }
+    assign(value, &field.name, to)
 }
 
 /// What a new row has in a column that is given no value.

@@ -173,10 +173,11 @@ fn do_not_go(what: &str, a: &DataType, b: &DataType) -> Error {
 
 /// The value as it is stored in a column of a type. What cannot be stored there without a loss of meaning needs a `CAST`.
 pub(super) fn assign(value: Typed, column: &str, to: &DataType) -> Result<RowExpr> {
-    if value.is_text_literal() && *to != DataType::Utf8 {
-        if let Some(literal) = literal::text_as(&value.expr, to) {
-            return literal.map_err(|e| e.context(format!("column '{column}'")));
-        }
+    if value.is_text_literal()
+        && *to != DataType::Utf8
+        && let Some(literal) = literal::text_as(&value.expr, to)
+    {
+        return literal.map_err(|e| e.context(format!("column '{column}'")));
     }
     let bytes = matches!((value.as_literal(), to), (Some(array), DataType::FixedSizeBinary(length))
         if array.data_type() == &DataType::LargeBinary && array.as_binary::<i64>().value(0).len() == *length as usize);

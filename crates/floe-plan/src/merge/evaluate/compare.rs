@@ -34,7 +34,8 @@ pub(super) fn compare(op: CompareOp, a: Values, b: Values, rows: usize) -> Resul
             let (s1, s2) = (*s1, *s2);
             let (a, b) = (a.expand(rows)?, b.expand(rows)?);
             let (a, b) = (a.as_primitive::<Decimal128Type>(), b.as_primitive::<Decimal128Type>());
-            let compare = |a, b| if s1 == s2 { a_cmp(a, b) } else { decimal::compare(a, s1, b, s2) };
+            let compare =
+                |a: i128, b: i128| if s1 == s2 { a.cmp(&b) } else { decimal::compare(a, s1, b, s2) };
             Ok(BooleanArray::from_binary(a, b, |a, b| holds(op, Some(compare(a, b)))))
         }
         _ => {
@@ -49,10 +50,6 @@ pub(super) fn compare(op: CompareOp, a: Values, b: Values, rows: usize) -> Resul
             result.map_err(arrow)
         }
     }
-}
-
-fn a_cmp(a: i128, b: i128) -> Ordering {
-    a.cmp(&b)
 }
 
 /// Whether `op` holds for values that compare so; `None` for a NaN.

@@ -81,13 +81,13 @@ fn all_clauses(reader: &mut Reader) -> Result<Vec<MergeClause>> {
 fn clause(reader: &mut Reader) -> Result<MergeClause> {
     let negated = reader.eat(Keyword::NOT);
     reader.require(Keyword::MATCHED, if negated { "MATCHED" } else { "MATCHED or NOT MATCHED" })?;
-    let when = if !negated {
-        MergeWhen::Matched
-    } else if reader.eat_all(&[Keyword::BY, Keyword::SOURCE]) {
+    let when = if negated && reader.eat_all(&[Keyword::BY, Keyword::SOURCE]) {
         MergeWhen::NotMatchedBySource
-    } else {
+    } else if negated {
         reader.eat_all(&[Keyword::BY, Keyword::TARGET]);
         MergeWhen::NotMatched
+    } else {
+        MergeWhen::Matched
     };
     let condition = if reader.eat(Keyword::AND) { Some(reader.expression()?.to_string()) } else { None };
     reader.require(Keyword::THEN, if condition.is_some() { "THEN" } else { "AND or THEN" })?;
