@@ -12,7 +12,7 @@ use super::creation;
 type Handler = Arc<dyn Fn(&Request) -> Option<Answer> + Send + Sync>;
 
 /// Answers `/v1/config` with `config`, and everything else as `handler` says; 404 where it says nothing.
-pub async fn fake(
+pub(crate) async fn fake(
     config: Value,
     handler: impl Fn(&Request) -> Option<Answer> + Send + Sync + 'static,
 ) -> HttpServer {
@@ -31,12 +31,12 @@ pub async fn fake(
 }
 
 /// A server without a configuration of its own.
-pub fn plain() -> Value {
+pub(crate) fn plain() -> Value {
     json!({"defaults": {}, "overrides": {}})
 }
 
 /// `LoadTableResult` of an empty table at `location`.
-pub fn table(location: &str, extra: Value) -> Value {
+pub(crate) fn table(location: &str, extra: Value) -> Value {
     let mut creation = creation("t");
     creation.location = Some(location.to_owned());
     let metadata = metadata_file::create(creation).unwrap();
@@ -52,18 +52,18 @@ pub fn table(location: &str, extra: Value) -> Value {
 
 /// Counts by name.
 #[derive(Debug, Default, Clone)]
-pub struct Counter(Arc<Mutex<BTreeMap<&'static str, usize>>>);
+pub(crate) struct Counter(Arc<Mutex<BTreeMap<&'static str, usize>>>);
 
 impl Counter {
     /// The next number of `name`, from 1.
-    pub fn next(&self, name: &'static str) -> usize {
+    pub(crate) fn next(&self, name: &'static str) -> usize {
         let mut counts = self.0.lock().unwrap();
         let count = counts.entry(name).or_default();
         *count += 1;
         *count
     }
 
-    pub fn of(&self, name: &'static str) -> usize {
+    pub(crate) fn of(&self, name: &'static str) -> usize {
         self.0.lock().unwrap().get(name).copied().unwrap_or_default()
     }
 }
