@@ -124,7 +124,10 @@ def attached(connection, attach: dict, table: str) -> str:
 def append(command: dict) -> dict:
     table = catalog(command["uri"]).load_table(command["table"])
     data = read_ipc(command["data"])
-    table.append(data.cast(table.schema().as_arrow()) if command.get("cast") else data)
+    if command.get("cast"):
+        schema = table.schema().as_arrow()
+        data = data.select(schema.names).cast(schema)
+    table.append(data)
     return {"metadata_location": table.metadata_location}
 
 
