@@ -185,6 +185,12 @@ async fn floe_goes_on_with_tables_of_spark() {
             // And Spark goes on with that.
             spark.run(&[format!("DELETE FROM {table} WHERE id % 4 = 1")]);
             left = with_ids(&left, |id| id % 4 != 1);
+            if case.name == "source_dropped" {
+                // DuckDB 1.5 does not read a table with such a spec.
+                let theirs = rows(&spark.table(&table.to_string(), &left.schema()), &columns);
+                assert_same_rows(&format!("Spark reads {table}"), &theirs, &rows(&[left], &columns));
+                continue;
+            }
             tables.push(Expected { table, batches: vec![left] });
         }
     }
