@@ -102,7 +102,8 @@ impl Target {
         } else {
             Reach::Properties(name.clone(), properties)
         };
-        let peer = (!parts.peer.is_empty()).then(|| {
+        // PyIceberg reads Azure by adlfs, which clashes with other packages of the peers.
+        let peer = (!parts.peer.is_empty() && storage != Storage::Azure).then(|| {
             parts.peer.insert("name".into(), name);
             json!(parts.peer).to_string()
         });
@@ -315,7 +316,7 @@ fn duckdb(uri: &str, storage: Storage) -> Option<Value> {
             get("ENDPOINT")?.trim_start_matches("http://")
         ));
     }
-    let options = format!("ENDPOINT '{uri}', AUTHORIZATION_TYPE 'none'");
+    let options = format!("ENDPOINT '{uri}', AUTHORIZATION_TYPE 'none', DEFAULT_REGION 'us-east-1'");
     Some(json!({"warehouse": "", "options": options, "setup": setup}))
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use floe::config::{TYPE, unknown_keys};
-use floe::{Error, FloeConfig, Properties, Registry, Result};
+use floe::config::{TYPE, WAREHOUSE, unknown_keys};
+use floe::{Error, FloeConfig, PluginKind, Properties, Registry, Result};
 use serde::Deserialize;
 
 use super::{Configuration, Origin, Variables, variable};
@@ -91,7 +91,15 @@ fn translate(properties: &Properties, registry: &Registry) -> (Properties, Vec<S
     let given = properties.get(TYPE).map(str::to_lowercase);
     let kind = given.or_else(|| inferred(properties.get("uri").unwrap_or_default()).map(str::to_owned));
     let kind = kind.as_deref().map(|kind| if kind == "sql" { "local" } else { kind });
-    let plugins = registry.descriptors();
+    let places = kind.and_then(|kind| registry.catalog(kind).ok()).is_some_and(|c| c.places_tables());
+    // Without a location of its own, any storage may serve a table.
+    let warehouse = properties.get(WAREHOUSE).filter(|_| !places);
+    let storage = warehouse.and_then(|w| registry.storage_for_uri(w).ok()).map(|s| s.descriptor().name);
+    let mut plugins = registry.descriptors();
+    plugins.retain(|plugin| match plugin.kind {
+        PluginKind::Catalog => Some(plugin.name) == kind,
+        PluginKind::Storage => storage.is_none_or(|name| name == plugin.name),
+    });
     let ignored = unknown_keys(properties.keys(), &plugins.iter().collect::<Vec<_>>());
     let kept = properties.keys().filter(|key| !ignored.iter().any(|i| i == key));
     let mut translated: Properties =

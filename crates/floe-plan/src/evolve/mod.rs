@@ -79,8 +79,13 @@ pub fn evolve(table: &TableMetadata, evolution: &SchemaEvolution) -> Result<Vec<
     if same(&schema, table.current_schema()) {
         return Ok(Vec::new());
     }
-    let mut updates =
-        vec![TableUpdate::AddSchema { schema }, TableUpdate::SetCurrentSchema { schema_id: LAST_ADDED }];
+    // A schema that the table had before is not added again: a server would not count it as the last added.
+    let mut updates = match table.schemas_iter().find(|former| same(&schema, former)) {
+        Some(former) => vec![TableUpdate::SetCurrentSchema { schema_id: former.schema_id() }],
+        None => {
+            vec![TableUpdate::AddSchema { schema }, TableUpdate::SetCurrentSchema { schema_id: LAST_ADDED }]
+        }
+    };
     if let Some(mapping) = mapping
         && table.properties().get(DEFAULT_SCHEMA_NAME_MAPPING) != Some(&mapping)
     {
