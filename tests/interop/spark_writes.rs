@@ -179,7 +179,11 @@ async fn floe_goes_on_with_tables_of_spark() {
             let start = all_rows(&warehouse, &table).await;
             let columns = column_names(&start);
             let theirs = rows(&spark.table(&table.to_string(), &start.schema()), &columns);
-            assert_same_rows(&format!("floe reads {table}"), &rows(&[start.clone()], &columns), &theirs);
+            assert_same_rows(
+                &format!("floe reads {table}"),
+                &rows(std::slice::from_ref(&start), &columns),
+                &theirs,
+            );
 
             let mut left = go_on(&warehouse, &table, start, mode).await;
             // And Spark goes on with that.
@@ -224,7 +228,7 @@ async fn nested_columns_that_spark_updated_and_evolved_stay_right() {
     let start = all_rows(&warehouse, &table).await;
     let columns = column_names(&start);
     let theirs = rows(&spark.table("t.nested", &start.schema()), &columns);
-    assert_same_rows("floe reads t.nested", &rows(&[start.clone()], &columns), &theirs);
+    assert_same_rows("floe reads t.nested", &rows(std::slice::from_ref(&start), &columns), &theirs);
     let mut left = start.clone();
     for mode in [RowMode::CopyOnWrite, RowMode::MergeOnRead] {
         let (from, to) = if mode == RowMode::CopyOnWrite { (1, 4) } else { (20, 24) };

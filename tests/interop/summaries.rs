@@ -278,7 +278,8 @@ async fn summaries_count_what_spark_and_pyiceberg_count() {
                 command["do"] = json!("change");
                 command["uri"] = json!(warehouse.catalog_uri());
                 command["table"] = json!(tables[2].to_string());
-                command["data"] = json!(peers.hand_over(&format!("{what}.arrow"), &[change.rows.clone()]));
+                command["data"] =
+                    json!(peers.hand_over(&format!("{what}.arrow"), std::slice::from_ref(&change.rows)));
                 commands.push(command);
             }
             done.push((what, tables, with_spark, change.pyiceberg.is_some()));

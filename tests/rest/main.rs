@@ -1,7 +1,7 @@
 //! The manager over a catalog of the REST protocol: every operation, and replies that get lost.
 //!
 //! The server is the Iceberg REST fixture, whose warehouse is a local folder: `cargo xtask test` starts it.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::collections::BTreeSet;
 

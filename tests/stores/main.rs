@@ -1,4 +1,5 @@
 //! Tables in stores over a network, through the manager, with the catalog in a local SQLite file.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! What a user reads whose catalog or storage is not there, does not let them in, or lacks something: each fault has an
 //! error of its own that says what to check, soon enough, and without a secret.
 #![cfg(feature = "full")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod support;
 

@@ -60,7 +60,7 @@ impl GlueCatalog {
 
     /// A table, which must be an Iceberg one. `NoSuchTable`, `Unsupported`, `Corrupted`.
     pub(crate) async fn found(&self, table: &TableIdent) -> Result<Found> {
-        let (database, name) = self.names.table(table)?;
+        let (database, name) = Names::table(table)?;
         let of_table = |e: Error| e.with_table(table);
         let found =
             self.service.table(database, name).await.map_err(of_table)?.ok_or_else(|| no_table(table))?;
@@ -83,7 +83,7 @@ impl GlueCatalog {
     /// Where a new table goes, as Java has it: the database's location, or `<warehouse>/<database>.db`; then the
     /// table's name. `NoSuchNamespace`.
     async fn default_location(&self, table: &TableIdent) -> Result<String> {
-        let (database, name) = self.names.table(table)?;
+        let (database, name) = Names::table(table)?;
         let properties =
             properties(&self.database(table.namespace()).await.map_err(|e| e.with_table(table))?);
         names::check_folder(table)?;
@@ -95,7 +95,7 @@ impl GlueCatalog {
 
     /// A database. `NoSuchNamespace`.
     pub(crate) async fn database(&self, namespace: &NamespaceIdent) -> Result<aws_sdk_glue::types::Database> {
-        let name = self.names.database(namespace)?;
+        let name = Names::database(namespace)?;
         self.service.database(name).await?.ok_or_else(|| self.no_database(namespace))
     }
 
@@ -136,7 +136,7 @@ impl CatalogClient for GlueCatalog {
         namespace: &NamespaceIdent,
         properties: HashMap<String, String>,
     ) -> Result<Namespace> {
-        let name = self.names.database(namespace)?;
+        let name = Names::database(namespace)?;
         self.names.check_new(name)?;
         self.service.create_database(database_input(name, properties.clone(), None)?).await.map_err(|e| {
             match e.kind() {
@@ -153,7 +153,7 @@ impl CatalogClient for GlueCatalog {
     }
 
     async fn namespace_exists(&self, namespace: &NamespaceIdent) -> Result<bool> {
-        Ok(self.service.database(self.names.database(namespace)?).await?.is_some())
+        Ok(self.service.database(Names::database(namespace)?).await?.is_some())
     }
 
     async fn update_namespace(
@@ -167,7 +167,7 @@ impl CatalogClient for GlueCatalog {
         let mut properties = properties(&before);
         properties.retain(|key, _| !remove.contains(key));
         properties.extend(set);
-        let name = self.names.database(namespace)?;
+        let name = Names::database(namespace)?;
         let done = self.service.update_database(name, database_input(name, properties, Some(&before))?).await;
         done.map_err(|e| match e.kind() {
             ErrorKind::NoSuchTable => self.no_database(namespace),
@@ -176,7 +176,7 @@ impl CatalogClient for GlueCatalog {
     }
 
     async fn drop_namespace(&self, namespace: &NamespaceIdent) -> Result<()> {
-        let name = self.names.database(namespace)?;
+        let name = Names::database(namespace)?;
         let absent = |e: Error| match e.kind() {
             ErrorKind::NoSuchTable => self.no_database(namespace),
             _ => e,
@@ -189,11 +189,10 @@ impl CatalogClient for GlueCatalog {
     }
 
     async fn list_tables(&self, namespace: &NamespaceIdent) -> Result<Vec<TableIdent>> {
-        let found =
-            self.service.tables(self.names.database(namespace)?).await.map_err(|e| match e.kind() {
-                ErrorKind::NoSuchTable => self.no_database(namespace),
-                _ => e,
-            })?;
+        let found = self.service.tables(Names::database(namespace)?).await.map_err(|e| match e.kind() {
+            ErrorKind::NoSuchTable => self.no_database(namespace),
+            _ => e,
+        })?;
         let found = found.iter().filter(|table| is_iceberg(table));
         let mut tables: Vec<_> =
             found.map(|table| TableIdent::new(namespace.clone(), table.name().to_owned())).collect();
@@ -202,7 +201,7 @@ impl CatalogClient for GlueCatalog {
     }
 
     async fn table_exists(&self, table: &TableIdent) -> Result<bool> {
-        let (database, name) = self.names.table(table)?;
+        let (database, name) = Names::table(table)?;
         let found = self.service.table(database, name).await.map_err(|e| e.with_table(table))?;
         Ok(found.is_some_and(|found| is_iceberg(&found)))
     }
@@ -214,7 +213,7 @@ impl CatalogClient for GlueCatalog {
     ) -> Result<LoadedTable> {
         let table = TableIdent::new(namespace.clone(), creation.name.clone());
         let of_table = |e: Error| e.with_table(&table);
-        let (database, name) = self.names.table(&table)?;
+        let (database, name) = Names::table(&table)?;
         self.names.check_new(name).map_err(of_table)?;
         if is_s3_tables(&self.database(namespace).await.map_err(of_table)?) {
             return Err(Error::new(
@@ -243,7 +242,7 @@ impl CatalogClient for GlueCatalog {
     }
 
     async fn drop_table(&self, table: &TableIdent) -> Result<()> {
-        let (database, name) = self.names.table(table)?;
+        let (database, name) = Names::table(table)?;
         let found = self.service.table(database, name).await.map_err(|e| e.with_table(table))?;
         let found = found.ok_or_else(|| no_table(table))?;
         if !is_iceberg(&found) {
@@ -256,7 +255,7 @@ impl CatalogClient for GlueCatalog {
     }
 
     async fn register_table(&self, table: &TableIdent, metadata_location: &str) -> Result<LoadedTable> {
-        let (_, name) = self.names.table(table)?;
+        let (_, name) = Names::table(table)?;
         self.names.check_new(name).map_err(|e| e.with_table(table))?;
         self.database(table.namespace()).await.map_err(|e| e.with_table(table))?;
         let loaded = self.files.open(table, metadata_location).await?;

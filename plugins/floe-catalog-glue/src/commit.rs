@@ -7,11 +7,12 @@ use iceberg::TableIdent;
 
 use crate::client::{Found, GlueCatalog};
 use crate::input::{metadata_location, table_input};
+use crate::names::Names;
 
 impl GlueCatalog {
     /// Makes a table whose metadata was written; finds out what happened where the reply was lost.
     pub(crate) async fn insert(&self, table: &TableIdent, written: Written) -> Result<()> {
-        let (database, name) = self.names.table(table)?;
+        let (database, name) = Names::table(table)?;
         let error = match self.service.create_table(database, table_input(name, &written, None)?).await {
             Ok(()) => return Ok(()),
             Err(e) => e,
@@ -31,7 +32,7 @@ impl GlueCatalog {
 
     /// Moves the pointer of a table; finds out what happened where the reply was lost.
     pub(crate) async fn swap(&self, table: &TableIdent, found: &Found, written: Written) -> Result<bool> {
-        let (database, name) = self.names.table(table)?;
+        let (database, name) = Names::table(table)?;
         let input = table_input(name, &written, Some(&found.table))?;
         let error = match self.service.update_table(database, input, &found.version).await {
             Ok(()) => return Ok(true),

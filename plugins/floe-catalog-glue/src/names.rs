@@ -19,7 +19,7 @@ impl Names {
     }
 
     /// The database that a namespace is. `Validation` where none can have this name.
-    pub(crate) fn database<'a>(self, namespace: &'a NamespaceIdent) -> Result<&'a str> {
+    pub(crate) fn database(namespace: &NamespaceIdent) -> Result<&str> {
         names::check_namespace(namespace, &[])?;
         match &namespace[..] {
             [name] => check(name, "database").map(|()| name.as_str()),
@@ -29,9 +29,9 @@ impl Names {
     }
 
     /// The database and the name of a table. `Validation` where none can have this name.
-    pub(crate) fn table<'a>(self, table: &'a TableIdent) -> Result<(&'a str, &'a str)> {
+    pub(crate) fn table(table: &TableIdent) -> Result<(&str, &str)> {
         names::check_table(table, &[])?;
-        let database = self.database(table.namespace()).map_err(|e| e.with_table(table))?;
+        let database = Self::database(table.namespace()).map_err(|e| e.with_table(table))?;
         check(table.name(), "table").map_err(|e| e.with_table(table))?;
         Ok((database, table.name()))
     }

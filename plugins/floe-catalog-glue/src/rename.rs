@@ -5,12 +5,13 @@ use iceberg::TableIdent;
 
 use crate::client::GlueCatalog;
 use crate::input::renamed;
+use crate::names::Names;
 
 impl GlueCatalog {
     /// Renames a table: makes it under its new name, and drops it under its old one.
     pub(crate) async fn rename(&self, from: &TableIdent, to: &TableIdent) -> Result<()> {
-        let (from_database, from_name) = self.names.table(from)?;
-        let (to_database, to_name) = self.names.table(to)?;
+        let (from_database, from_name) = Names::table(from)?;
+        let (to_database, to_name) = Names::table(to)?;
         self.names.check_new(to_name).map_err(|e| e.with_table(to))?;
         let found = self.found(from).await?;
         if from == to {
@@ -51,7 +52,7 @@ impl GlueCatalog {
 
     /// Takes the new name of a table back, after its old one could not be dropped.
     async fn undo_rename(&self, to: &TableIdent) -> Result<()> {
-        let (database, name) = self.names.table(to)?;
+        let (database, name) = Names::table(to)?;
         self.service.delete_table(database, name).await
     }
 }

@@ -1,4 +1,5 @@
 //! What is particular to Glue: versions, lost replies, tables of others, renames, refusals.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

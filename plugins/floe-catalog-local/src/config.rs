@@ -179,8 +179,8 @@ mod tests {
         assert!(LocalCatalogConfig::default().path("s3://bucket/lake").is_err());
     }
 
-    #[test]
-    fn the_uri_of_a_server_is_known_as_such_and_not_shown() {
+    #[tokio::test]
+    async fn the_uri_of_a_server_is_known_as_such_and_not_shown() {
         let config = |uri: &str| LocalCatalogConfig { uri: Some(uri.into()), ..Default::default() };
         for uri in
             ["postgresql://ann:hunter2@db/lake", "postgres://db/x", "postgresql+psycopg2://ann:hunter2@db/l"]

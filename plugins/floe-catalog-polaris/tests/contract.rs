@@ -1,6 +1,6 @@
 //! The catalog contract, on servers of the protocol.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod support;
 

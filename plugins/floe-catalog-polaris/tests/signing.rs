@@ -6,6 +6,8 @@
 
 mod support;
 
+use std::fmt::Write;
+
 use floe_core::ErrorKind;
 use floe_testkit::http::Request;
 use hmac::{Hmac, Mac};
@@ -33,7 +35,7 @@ fn expected(request: &Request, id: &str, secret: &str, region: &str, service: &s
     let signed = given.split("SignedHeaders=").nth(1).unwrap().split(',').next().unwrap();
     let mut headers = String::new();
     for name in signed.split(';') {
-        headers += &format!("{name}:{}\n", request.header(name).unwrap().trim());
+        writeln!(headers, "{name}:{}", request.header(name).unwrap().trim()).unwrap();
     }
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     let canonical = format!(

@@ -127,7 +127,7 @@ mod tests {
 
     use super::*;
 
-    const YAML: &str = r#"
+    const YAML: &str = r"
 catalog:
   Lake:
     type: sql
@@ -140,7 +140,7 @@ catalog:
     token:
 max-workers: 4
 default-catalog: lake
-"#;
+";
 
     fn load_text(text: &str, env: &[(&str, &str)]) -> Result<Configuration> {
         let folder = tempfile::tempdir().unwrap();

@@ -213,7 +213,9 @@ impl RowExpr {
                 b.visit(each);
             }
             Self::And(parts) | Self::Or(parts) | Self::Coalesce(parts) | Self::Call(_, parts) => {
-                parts.iter().for_each(|part| part.visit(each));
+                for part in parts {
+                    part.visit(each);
+                }
             }
             Self::Case { branches, otherwise } => {
                 for (condition, value) in branches {
@@ -245,7 +247,9 @@ impl RowExpr {
                 b.move_source(to);
             }
             Self::And(parts) | Self::Or(parts) | Self::Coalesce(parts) | Self::Call(_, parts) => {
-                parts.iter_mut().for_each(|part| part.move_source(to));
+                for part in parts {
+                    part.move_source(to);
+                }
             }
             Self::Case { branches, otherwise } => {
                 for (condition, value) in branches {

@@ -75,7 +75,9 @@ impl Rule {
             condition.move_source(to);
         }
         if let Action::Write(columns) = &mut self.action {
-            columns.iter_mut().for_each(|column| column.move_source(to));
+            for column in columns {
+                column.move_source(to);
+            }
         }
     }
 

@@ -91,8 +91,8 @@ async fn serve(mut client: TcpStream, upstream: &str, account: u128, state: &Mut
     let fault = {
         let mut state = state.lock().unwrap();
         state.calls.push((operation.clone(), serde_json::from_slice(&body).unwrap_or_default()));
-        let due = state.faults.iter_mut().filter(|(name, _)| *name == operation);
-        due.filter_map(|(_, faults)| faults.pop_front()).next().unwrap_or(Fault::Pass)
+        let mut due = state.faults.iter_mut().filter(|(name, _)| *name == operation);
+        due.find_map(|(_, faults)| faults.pop_front()).unwrap_or(Fault::Pass)
     };
     match &fault {
         Fault::LoseRequest => return None,

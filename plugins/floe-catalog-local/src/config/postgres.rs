@@ -23,7 +23,10 @@ pub(crate) fn parse(uri: &str) -> Result<(PgConnectOptions, Option<Duration>)> {
             "write postgresql://user:password@host:5432/database, special characters percent-encoded",
         )
     };
-    let mut url = Url::parse(&format!("postgresql://{rest}")).map_err(|_| invalid())?;
+    // libpq leaves the host out where a parameter names a socket; a URL with a user needs one.
+    let (place, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    let place = place.replacen("@/", "@localhost/", 1);
+    let mut url = Url::parse(&format!("postgresql://{place}?{parameters}")).map_err(|_| invalid())?;
     let mut wait = None;
     let mut known = Vec::new();
     for (key, value) in url.query_pairs() {

@@ -1,6 +1,6 @@
 //! Servers for the tests, and connections to them.
 
-#![allow(dead_code)]
+#![allow(dead_code, clippy::print_stdout)]
 
 pub(crate) mod fake;
 

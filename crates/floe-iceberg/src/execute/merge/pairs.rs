@@ -89,12 +89,11 @@ impl Matches {
         let rules = &job.rules.matched;
         let reads_source = Rule::read_source(rules) || job.on.as_ref().is_some_and(RowExpr::reads_source);
         let whole = pairs.rows.len() == batch.num_rows() && pairs.rows.iter().zip(0..).all(|(a, b)| *a == b);
-        let target = match whole {
-            true => batch.clone(),
-            false => {
-                let rows = UInt32Array::from(pairs.rows.clone());
-                take_record_batch(batch, &rows).map_err(arrow_error)?
-            }
+        let target = if whole {
+            batch.clone()
+        } else {
+            let rows = UInt32Array::from(pairs.rows.clone());
+            take_record_batch(batch, &rows).map_err(arrow_error)?
         };
         let rows_of_source = if reads_source {
             let batches: Vec<&RecordBatch> = source.iter().collect();

@@ -88,5 +88,6 @@ async fn run(
     let ready = merge.source;
     let target = ready.schema().clone();
     let rows = source.stream.map(move |batch| ready.prepare(&batch?)).boxed();
-    merge_rows(base, BatchStream::new(target, rows), job, &options.rows, env).await
+    // On the heap: a merge holds much across its pauses.
+    Box::pin(merge_rows(base, BatchStream::new(target, rows), job, &options.rows, env)).await
 }

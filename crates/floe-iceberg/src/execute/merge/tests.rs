@@ -17,7 +17,7 @@ fn equal(a: Option<f64>, b: Option<f64>) -> bool {
     matches!((a, b), (Some(a), Some(b)) if a == b)
 }
 
-fn like<T: PartialEq>(a: &Option<T>, b: &Option<T>) -> bool {
+fn like<T: PartialEq>(a: Option<&T>, b: Option<&T>) -> bool {
     a.is_some() && a == b
 }
 
@@ -27,18 +27,20 @@ fn same_float(a: Option<f64>, b: Option<f64>) -> bool {
 
 /// Conditions of ON, and what they mean for a row of the source and one of the table.
 const ON: &[(&str, Pair)] = &[
-    ("target.k = source.k", |s, t| like(&s.k, &t.k)),
+    ("target.k = source.k", |s, t| like(s.k.as_ref(), t.k.as_ref())),
     ("source.k <=> target.k", |s, t| s.k == t.k),
     ("target.f = source.f", |s, t| equal(s.f, t.f)),
     ("target.f IS NOT DISTINCT FROM source.f AND target.p <=> source.p", |s, t| {
         same_float(s.f, t.f) && s.p == t.p
     }),
-    ("target.point.x = source.point.x", |s, t| like(&s.x, &t.x)),
-    ("target.k = source.point.x", |s, t| like(&s.x.map(i64::from), &t.k)),
-    ("target.point.x = source.k", |s, t| like(&s.k, &t.x.map(i64::from))),
-    ("target.k = source.k + 1", |s, t| like(&s.k.map(|k| k + 1), &t.k)),
-    ("target.k = source.k AND target.p = 'a'", |s, t| like(&s.k, &t.k) && t.p.as_deref() == Some("a")),
-    ("target.k = source.k AND source.v = 1", |s, t| like(&s.k, &t.k) && s.v == Some(1)),
+    ("target.point.x = source.point.x", |s, t| like(s.x.as_ref(), t.x.as_ref())),
+    ("target.k = source.point.x", |s, t| like(s.x.map(i64::from).as_ref(), t.k.as_ref())),
+    ("target.point.x = source.k", |s, t| like(s.k.as_ref(), t.x.map(i64::from).as_ref())),
+    ("target.k = source.k + 1", |s, t| like(s.k.map(|k| k + 1).as_ref(), t.k.as_ref())),
+    ("target.k = source.k AND target.p = 'a'", |s, t| {
+        like(s.k.as_ref(), t.k.as_ref()) && t.p.as_deref() == Some("a")
+    }),
+    ("target.k = source.k AND source.v = 1", |s, t| like(s.k.as_ref(), t.k.as_ref()) && s.v == Some(1)),
     ("target.k <=> source.k AND source.v >= target.v", |s, t| {
         s.k == t.k && matches!((s.v, t.v), (Some(s), Some(t)) if s >= t)
     }),
@@ -221,7 +223,7 @@ impl Clause {
             Do::Some => {
                 let v = s.v.map(|v| v + t.v.unwrap_or(10));
                 let p = if s.p.as_deref() == Some("a") { t.p.clone() } else { s.p.clone() };
-                Some(Some(Row { v, p, ..t.clone() }))
+                Some(Some(Row { p, v, ..t.clone() }))
             }
         })
     }

@@ -72,7 +72,8 @@ async fn run(
     };
     let target = mapping.target.clone();
     let rows = source.stream.map(move |batch| apply(&mapping, &batch?)).boxed();
-    merge_rows(base, BatchStream::new(target, rows), job, &options.rows, env).await
+    // On the heap: a merge holds much across its pauses.
+    Box::pin(merge_rows(base, BatchStream::new(target, rows), job, &options.rows, env)).await
 }
 
 fn mode(base: &TableBase, options: &UpsertOptions) -> Result<RowMode> {

@@ -332,9 +332,8 @@ fn arithmetic(op: Arithmetic, a: Typed, b: Typed) -> Result<Typed> {
     }
     let mut both = vec![a, b];
     decimals(&mut both)?;
-    let (a, b) = match <[Typed; 2]>::try_from(both) {
-        Ok([a, b]) => (a, b),
-        Err(_) => return Err(Error::validation("arithmetic has two sides")),
+    let Ok([a, b]) = <[Typed; 2]>::try_from(both) else {
+        return Err(Error::validation("arithmetic has two sides"));
     };
     if let (DataType::Decimal128(p1, s1), DataType::Decimal128(p2, s2)) = (&a.ty, &b.ty) {
         let (precision, scale) = super::super::evaluate::decimal_result(op, (*p1, *s1), (*p2, *s2));

@@ -36,7 +36,9 @@ pub(super) fn concat(arrays: &[ArrayRef]) -> Result<ArrayRef> {
             continue;
         }
         whole.clear();
-        texts.iter().for_each(|texts| whole.push_str(texts.value(row)));
+        for texts in &texts {
+            whole.push_str(texts.value(row));
+        }
         out.append_value(&whole);
     }
     Ok(Arc::new(out.finish()))

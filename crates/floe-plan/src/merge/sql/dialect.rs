@@ -105,15 +105,13 @@ impl Reader {
 
     pub(super) fn expression(&mut self) -> Result<Expr> {
         let parsed = self.parser.parse_expr();
-        parsed.map_err(|error| match error {
-            ParserError::RecursionLimitExceeded => {
-                Error::validation(format!("{} nests too deeply", self.what))
+        parsed.map_err(|error| {
+            if error == ParserError::RecursionLimitExceeded {
+                return Error::validation(format!("{} nests too deeply", self.what));
             }
-            _ => {
-                // What could not be part of one is taken already.
-                self.parser.prev_token();
-                self.expected("an expression")
-            }
+            // What could not be part of one is taken already.
+            self.parser.prev_token();
+            self.expected("an expression")
         })
     }
 
