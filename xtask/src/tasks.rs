@@ -135,9 +135,7 @@ fn checks_and_tests(
     };
     let result = steps.tests("tests", tests);
     drop(surroundings);
-    let mut outside = features::outside()?;
-    build_environment(&mut outside, options.ci);
-    steps.tests("crates outside of the workspace", outside).and(result)
+    result
 }
 
 /// How cargo is to build and print.

@@ -69,7 +69,7 @@ mod tests {
     fn database(skip: bool, parts: &[&str]) -> Result<String> {
         let namespace = NamespaceIdent::from_strs(parts).unwrap();
         let names = Names::new(skip);
-        let name = names.database(&namespace)?.to_owned();
+        let name = Names::database(&namespace)?.to_owned();
         names.check_new(&name)?;
         Ok(name)
     }
