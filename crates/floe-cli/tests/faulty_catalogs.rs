@@ -121,7 +121,7 @@ fn a_server_that_is_not_there_is_named() {
             ("rest", &["unavailable"], there),
             ("nowhere", &["unavailable"], "no-such-host.invalid"),
             ("tls", &["unavailable", "io"], "TLS"),
-            ("glue", &["unavailable"], "127.0.0.1"),
+            ("glue", &["unavailable"], "glue.endpoint"),
             ("postgres", &["unavailable"], "127.0.0.1"),
             ("s3", &["unavailable"], "127.0.0.1"),
             ("gcs", &["unavailable"], "127.0.0.1"),
