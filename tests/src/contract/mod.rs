@@ -1,6 +1,6 @@
 //! The contract of the manager: what its operations must do the same on every catalog with every storage.
 //!
-//! Each property is one async function over a [`Target`]. [`contract!`](crate::contract) makes a test of each for one
+//! Each property is one async function over a [`Target`]. [`contract!`](macro@crate::contract) makes a test of each for one
 //! pair; `tests/matrix` does so for every pair, and `cargo xtask integration` prints which pairs hold what.
 //! What a catalog declares that it cannot do, the property that needs it checks to be refused in plain words.
 
