@@ -8,7 +8,7 @@ use floe::iceberg::TableIdent;
 use floe::model::DeleteConfig;
 use floe::plan::expr::Expr;
 use floe_tests::data::{ids, portable_batch, with_ids, with_new_ids};
-use floe_tests::peers::Peers;
+use floe_tests::peers::{Peers, pyiceberg};
 use floe_tests::rows::{assert_same_rows, column_names, rows};
 use floe_tests::spark::{Spark, SparkWarehouse};
 use floe_tests::warehouse::{Warehouse, with_mode};
@@ -190,9 +190,10 @@ async fn floe_goes_on_with_tables_of_spark() {
             spark.run(&[format!("DELETE FROM {table} WHERE id % 4 = 1")]);
             left = with_ids(&left, |id| id % 4 != 1);
             if case.name == "source_dropped" {
-                // DuckDB 1.5 does not read a table with such a spec.
-                let theirs = rows(&spark.table(&table.to_string(), &left.schema()), &columns);
-                assert_same_rows(&format!("Spark reads {table}"), &theirs, &rows(&[left], &columns));
+                // DuckDB 1.5 does not read a table with such a spec, nor does Spark 4.1 after its own delete.
+                let answers = peers.read(&[pyiceberg(&warehouse.catalog_uri(), &table.to_string(), None)]);
+                let theirs = rows(&answers[0], &columns);
+                assert_same_rows(&format!("PyIceberg reads {table}"), &theirs, &rows(&[left], &columns));
                 continue;
             }
             tables.push(Expected { table, batches: vec![left] });
