@@ -276,7 +276,7 @@ impl Catalog {
                 } else {
                     "FLOE_TEST_REST_URI"
                 })?;
-                parts.duckdb = Some(duckdb(&uri, storage)?);
+                parts.duckdb = duckdb(&uri, storage);
                 parts.both("type", "rest");
                 parts.both("uri", uri);
             }
