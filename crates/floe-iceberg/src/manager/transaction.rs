@@ -32,7 +32,7 @@ use crate::{base::TableBase, properties};
 /// #     manager: &floe_iceberg::IcebergTableManager,
 /// #     table: &iceberg::TableIdent,
 /// #     data: floe_iceberg::data::BatchStream,
-/// # ) -> floe_core::Result<()> {
+/// # ) -> Result<(), Box<dyn std::error::Error>> {
 /// use floe_iceberg::model::{WriteConfig, WriteMode};
 ///
 /// let evolution = serde_json::from_str(
