@@ -123,9 +123,9 @@ fn a_server_that_is_not_there_is_named() {
             ("tls", &["unavailable", "io"], "TLS"),
             ("glue", &["unavailable"], "glue.endpoint"),
             ("postgres", &["unavailable"], "127.0.0.1"),
-            ("s3", &["unavailable"], "127.0.0.1"),
-            ("gcs", &["unavailable"], "127.0.0.1"),
-            ("azure", &["unavailable"], "127.0.0.1"),
+            ("s3", &["unavailable"], "s3://bucket"),
+            ("gcs", &["unavailable"], "gs://bucket"),
+            ("azure", &["unavailable"], "abfss://container"),
         ],
     );
 }
