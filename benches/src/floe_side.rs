@@ -120,6 +120,7 @@ pub(crate) async fn create(
         ("part", FieldType::Int),
     ];
     let fields = types.into_iter().zip(1..).map(|((n, t), id)| SchemaField::new(id, n, t, false)).collect();
+    let name = &table_name(name);
     let mut config = TableConfig::new("bench", name, TableSchema { fields });
     if partitioned {
         let field = PartitionField {
@@ -143,7 +144,12 @@ pub(crate) async fn create(
 }
 
 pub(crate) fn ident(name: &str) -> Result<TableIdent> {
-    Ok(TableIdent::from_strs(["bench", name])?)
+    Ok(TableIdent::from_strs(["bench", &table_name(name)])?)
+}
+
+/// The table of a case.
+fn table_name(case: &str) -> String {
+    case.replace('-', "_")
 }
 
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {

@@ -27,14 +27,14 @@ use floe::execute::rows::RowMode;
 use cases::{CASES, Case};
 use measure::{Measurement, Peak, Took, run_child};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[derive(Parser)]
 struct Arguments {
     /// Rows of the data set.
     #[arg(long, default_value_t = 5_000_000, global = true)]
     rows: usize,
+    /// How often each side runs, by turns; the run of the median time is shown.
+    #[arg(long, default_value_t = 1, global = true, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
     /// Folder for data and tables; a temporary one when absent.
     #[arg(long, global = true)]
     folder: Option<PathBuf>,
@@ -83,9 +83,21 @@ fn main() -> Result<()> {
     data::write_input(&folder.join("input.arrow"), arguments.rows)?;
     data::write_sources(folder, arguments.rows)?;
     for case in chosen {
-        report::print(case.name, &run_case(case, arguments.rows, folder)?);
+        let runs = (0..arguments.repeat).map(|_| run_case(case, arguments.rows, folder));
+        report::print(case.name, &medians(runs.collect::<Result<_>>()?));
     }
     Ok(())
+}
+
+/// Of several runs of the same sides, that of the median time for each.
+fn medians(runs: Vec<Vec<(String, Measurement)>>) -> Vec<(String, Measurement)> {
+    let sides = runs.first().into_iter().flatten().map(|(side, _)| side.clone()).collect::<Vec<_>>();
+    let median = |(index, side): (usize, String)| {
+        let mut all: Vec<Measurement> = runs.iter().filter_map(|run| Some(run.get(index)?.1)).collect();
+        all.sort_by(|a, b| a.took.seconds.total_cmp(&b.took.seconds));
+        Some((side, *all.get((all.len() - 1) / 2)?))
+    };
+    sides.into_iter().enumerate().filter_map(median).collect()
 }
 
 /// Runs every side of a case, each in a process of its own.

@@ -28,9 +28,6 @@ use tokio::sync::Notify;
 use crate::args::Cli;
 use crate::ui::Ui;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// How long an interrupted command may take to end by itself.
 const INTERRUPT_GRACE: Duration = Duration::from_millis(500);
 

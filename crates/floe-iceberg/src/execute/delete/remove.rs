@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::position_deletes::PositionDeleteFiles;
 use crate::base::TableBase;
-use crate::execute::rewrite::{Rewritten, check_rewritable, rewrite};
+use crate::execute::rewrite::{Rewritten, check_rewritable, memory_needed, rewrite};
 use crate::execute::rows::{FileRows, FoundRows, RowCounts, RowMode, RowOptions, Rows};
 use crate::execute::write::WriteSession;
 
@@ -97,6 +97,9 @@ struct Rewrites<'a> {
     session: Option<&'a Arc<WriteSession>>,
     reader: crate::execute::scan::rows::RowReader,
     at_a_time: usize,
+    memory: u64,
+    /// What the files that are being rewritten need.
+    needed: u64,
     running: JoinSet<(usize, FileRows, Result<Rewritten>)>,
     started: usize,
     done: Vec<(usize, FileRows, Rewritten)>,
@@ -115,6 +118,8 @@ impl<'a> Rewrites<'a> {
             session,
             reader: found.reader.clone(),
             at_a_time: cores.clamp(1, REWRITES_AT_A_TIME),
+            memory: options.memory_bytes.max(1),
+            needed: 0,
             running: JoinSet::new(),
             started: 0,
             done: Vec::new(),
@@ -131,11 +136,15 @@ impl<'a> Rewrites<'a> {
             removal.counts.rows_rewritten += file.task.record_count.saturating_sub(file.count());
             return Ok(());
         };
-        while self.running.len() >= self.at_a_time {
+        // A file that needs more than there is has it for itself.
+        let needs = memory_needed(&file.file.data_file).min(self.memory);
+        while self.running.len() >= self.at_a_time || self.needed + needs > self.memory {
             self.wait().await?;
         }
+        self.needed += needs;
         let (metadata, session) = (self.base.table.metadata.clone(), session.clone());
-        let (reader, shares) = (self.reader.clone(), self.at_a_time as u64);
+        let shares = (self.memory / needs.max(1)).clamp(1, self.at_a_time as u64);
+        let reader = self.reader.clone();
         self.running.spawn(async move {
             let rewritten = rewrite(&metadata, &session, &reader, &file, shares).await;
             (number, file, rewritten)
@@ -148,6 +157,7 @@ impl<'a> Rewrites<'a> {
         let Some(done) = self.running.join_next().await else { return Ok(()) };
         let failed = match done {
             Ok((number, file, Ok(rewritten))) => {
+                self.needed -= memory_needed(&file.file.data_file).min(self.memory);
                 self.done.push((number, file, rewritten));
                 return Ok(());
             }

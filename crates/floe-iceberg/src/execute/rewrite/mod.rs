@@ -1,13 +1,19 @@
 //! Copy-on-write: a data file without some of its rows.
 //!
 //! Row groups that keep all their rows are taken over as bytes, with their statistics and page indexes, when the file has
-//! the schema that the table writes now. The others are decoded, filtered and encoded again.
+//! the schema that the table writes now. The others are decoded, filtered and encoded again, piece by piece, so that a row
+//! group is never in memory as a whole; neighbours among them grow together.
+
+mod pieces;
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use arrow_array::RecordBatch;
 use floe_core::{Error, ErrorKind, Result};
 use floe_plan::change::partition_type;
-use futures::StreamExt;
+use futures::stream::BoxStream;
+use futures::{StreamExt, future};
 use iceberg::spec::{DataFile, FormatVersion, PartitionSpec, StructType, TableMetadata};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
@@ -16,6 +22,9 @@ use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use super::rows::{FileRows, Rows};
 use super::scan::rows::{RowReader, WholeFile};
 use super::write::{Replacement, WriteSession};
+
+/// Pieces of a file that are decoded at a time.
+const PIECES_AT_A_TIME: usize = 2;
 
 /// What became of a data file.
 #[derive(Debug, Clone, Default)]
@@ -56,29 +65,78 @@ pub(crate) async fn rewrite(
     let Some(file) = reader.open(&found.task).await? else { return Ok(Rewritten::default()) };
     let old = &found.file.data_file;
     let mut new = session.replacement(spec, &partition_type, old.partition().clone(), shares);
+    let Rows::At(dropped) = &found.rows else { return Ok(Rewritten::default()) };
     let footer = file.footer();
     let copyable = new.same_schema(footer.file_metadata().schema_descr());
+    let file = Arc::new(file);
     let mut done = Rewritten::default();
+    let mut steps = Vec::new();
     for (group, positions) in file.positions().iter().enumerate() {
-        let dropped: Vec<u64> = match &found.rows {
-            Rows::All => return Ok(Rewritten::default()),
-            Rows::At(dropped) => dropped.within(positions.clone()).collect(),
-        };
-        if dropped.len() as u64 == positions.end - positions.start {
+        let dropped_here = dropped.within(positions.clone()).count() as u64;
+        if dropped_here == positions.end - positions.start {
             continue;
         }
-        let untouched = dropped.is_empty() && !file.may_be_deleted_in(group);
+        let untouched = dropped_here == 0 && !file.may_be_deleted_in(group);
         if untouched && copyable && chunks(&footer, group, old.file_size_in_bytes()).is_some() {
-            copy(&file, old, group, &mut new).await?;
+            steps.push(Step::Copy(group));
             done.row_groups_copied += 1;
         } else {
-            decode(&file, group, dropped, &mut new).await?;
+            let pieces = pieces::pieces(&footer, group, positions.clone());
+            steps.extend(pieces.into_iter().map(|piece| Step::Decode(group, piece)));
             done.row_groups_decoded += 1;
+            if copyable {
+                new.learn(footer.row_group(group))?;
+            }
         }
     }
+    let begun = futures::stream::iter(steps.into_iter().map(|step| {
+        let begun = match step {
+            Step::Copy(group) => Begun::Copy(group),
+            Step::Decode(group, piece) => {
+                Begun::Decode(file.rows(group, piece.clone(), dropped.within(piece)))
+            }
+        };
+        future::ready(begun)
+    }));
+    let mut begun = begun.buffered(PIECES_AT_A_TIME);
+    while let Some(step) = begun.next().await {
+        match step {
+            Begun::Copy(group) => copy(&file, old, group, &mut new).await?,
+            Begun::Decode(mut batches) => {
+                while let Some(batch) = batches.next().await {
+                    new.write(&batch?).await?;
+                }
+            }
+        }
+    }
+    drop(begun);
     done.files = new.finish().await?;
     done.rows_kept = done.files.iter().map(DataFile::record_count).sum();
     Ok(done)
+}
+
+/// What a new file is made of.
+enum Step {
+    /// A row group, as it is.
+    Copy(usize),
+    /// Rows of a row group.
+    Decode(usize, Range<u64>),
+}
+
+/// A step that is under way.
+enum Begun {
+    Copy(usize),
+    Decode(BoxStream<'static, Result<RecordBatch>>),
+}
+
+/// How much memory it takes to rewrite a file, about: what is read, and the row group that is encoded beside the one that is
+/// written out.
+pub(crate) fn memory_needed(file: &DataFile) -> u64 {
+    let offsets =
+        file.split_offsets().unwrap_or_default().iter().filter_map(|start| u64::try_from(*start).ok());
+    let ends = offsets.clone().skip(1).chain([file.file_size_in_bytes()]);
+    let largest = offsets.zip(ends).map(|(start, end)| end.saturating_sub(start)).max();
+    3 * largest.unwrap_or(file.file_size_in_bytes())
 }
 
 /// The spec of a file, and the type of its partition values, even if a source column was dropped since.
@@ -137,12 +195,4 @@ async fn copy(file: &WholeFile, old: &DataFile, group: usize, new: &mut Replacem
         target.column(range, bytes, close).await?;
     }
     Ok(())
-}
-
-async fn decode(file: &WholeFile, group: usize, dropped: Vec<u64>, new: &mut Replacement) -> Result<()> {
-    let mut batches = file.rows(group, dropped)?;
-    while let Some(batch) = batches.next().await {
-        new.write(&batch?).await?;
-    }
-    new.end_group().await
 }

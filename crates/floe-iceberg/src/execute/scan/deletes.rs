@@ -146,24 +146,35 @@ impl DeletedRows {
         DeletedRows { positions: Arc::new(all), ..self.clone() }
     }
 
-    /// The rows to read of row groups that hold these `positions` of the file; `None` when that is all of them.
-    pub(super) fn selection(&self, positions: &[Range<u64>]) -> Option<(RowSelection, u64)> {
+    /// The rows to read of row groups that hold these `positions` of the file, of which only those `within` are wanted, if
+    /// that is given; `None` when that is all of them. With them, how many are deleted.
+    pub(super) fn selection(
+        &self,
+        positions: &[Range<u64>],
+        within: Option<&Range<u64>>,
+    ) -> Option<(RowSelection, u64)> {
         let mut selectors: Vec<RowSelector> = Vec::new();
         let mut deleted_rows = 0;
+        let mut left_out = false;
         for group in positions {
-            let from = self.positions.partition_point(|p| *p < group.start);
-            let to = self.positions.partition_point(|p| *p < group.end);
-            let mut next = group.start;
+            let start = within.map_or(group.start, |within| within.start.clamp(group.start, group.end));
+            let end = within.map_or(group.end, |within| within.end.clamp(start, group.end));
+            left_out |= start > group.start || end < group.end;
+            selectors.push(RowSelector::skip((start - group.start) as usize));
+            let from = self.positions.partition_point(|p| *p < start);
+            let to = self.positions.partition_point(|p| *p < end);
+            let mut next = start;
             for position in &self.positions[from..to] {
                 selectors.push(RowSelector::select((position - next) as usize));
                 selectors.push(RowSelector::skip(1));
                 next = position + 1;
                 deleted_rows += 1;
             }
-            selectors.push(RowSelector::select((group.end - next) as usize));
+            selectors.push(RowSelector::select((end - next) as usize));
+            selectors.push(RowSelector::skip((group.end - end) as usize));
         }
         // Joins neighbours, and leaves out those of no rows.
-        (deleted_rows > 0).then(|| (RowSelection::from(selectors), deleted_rows))
+        (left_out || deleted_rows > 0).then(|| (RowSelection::from(selectors), deleted_rows))
     }
 }
 
@@ -257,7 +268,7 @@ mod tests {
 
     fn selected(positions: &[u64], groups: &[Range<u64>]) -> Option<Vec<(bool, usize)>> {
         let deleted = DeletedRows { positions: Arc::new(positions.to_vec()), ..DeletedRows::default() };
-        let (selection, _) = deleted.selection(groups)?;
+        let (selection, _) = deleted.selection(groups, None)?;
         Some(selection.iter().map(|s| (!s.skip, s.row_count)).collect())
     }
 
@@ -269,6 +280,20 @@ mod tests {
             selected(&[2, 9], &[0..3, 6..10]),
             Some(vec![(true, 2), (false, 1), (true, 3), (false, 1)])
         );
+    }
+
+    #[test]
+    fn a_part_of_a_row_group_is_selected() {
+        let deleted = DeletedRows { positions: Arc::new(vec![1, 5, 8]), ..DeletedRows::default() };
+        let selected = |within: Range<u64>| {
+            let selection = deleted.selection(&[3..10], Some(&within));
+            selection.map(|(s, count)| (s.iter().map(|s| (!s.skip, s.row_count)).collect::<Vec<_>>(), count))
+        };
+        assert_eq!(selected(4..7), Some((vec![(false, 1), (true, 1), (false, 1), (true, 1), (false, 3)], 1)));
+        assert_eq!(selected(9..20), Some((vec![(false, 6), (true, 1)], 0)));
+        assert_eq!(selected(0..4), Some((vec![(true, 1), (false, 6)], 0)));
+        let none = DeletedRows::default();
+        assert!(none.selection(&[3..10], Some(&(3..10))).is_none());
     }
 
     #[test]

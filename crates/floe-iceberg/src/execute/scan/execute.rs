@@ -157,9 +157,17 @@ fn start(context: Arc<Context>, unit: Unit) -> BoxStream<'static, Result<RecordB
         }
         Unit::Read(unit) => unit,
     };
+    ahead(move || read(&context, *unit))
+}
+
+/// The batches that `make` gives, decoded by a task of its own that is a few of them ahead. Must be called within a tokio
+/// runtime; dropping the stream stops the task.
+pub(super) fn ahead(
+    make: impl FnOnce() -> Result<BoxStream<'static, Result<RecordBatch>>> + Send + 'static,
+) -> BoxStream<'static, Result<RecordBatch>> {
     let (sender, mut receiver) = mpsc::channel(BATCHES_AHEAD);
     tokio::spawn(async move {
-        let mut batches = match read(&context, *unit) {
+        let mut batches = match make() {
             Ok(batches) => batches,
             Err(e) => futures::stream::iter([Err(e)]).boxed(),
         };
@@ -192,7 +200,8 @@ fn start(context: Arc<Context>, unit: Unit) -> BoxStream<'static, Result<RecordB
 
 /// The batches of a piece: decoded, without deleted rows, filtered, in the table's columns.
 pub(super) fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let ReadUnit { task, input, mut metadata, row_groups, positions, projection, filter, deleted } = unit;
+    let ReadUnit { task, input, mut metadata, row_groups, positions, within, projection, filter, deleted } =
+        unit;
     let path: Arc<str> = input.path().into();
     let places = context.rows.then(|| rows::with_places(&context.arrow));
     if places.is_some() {
@@ -205,7 +214,7 @@ pub(super) fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'stati
         .with_row_groups(row_groups)
         .with_batch_size(context.batch_size)
         .with_projection(mask);
-    if let Some((selection, deleted_rows)) = deleted.selection(&positions) {
+    if let Some((selection, deleted_rows)) = deleted.selection(&positions, within.as_ref()) {
         add(&context.metrics.rows_deleted, deleted_rows);
         builder = builder.with_row_selection(selection);
     }

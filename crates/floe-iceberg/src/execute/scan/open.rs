@@ -63,6 +63,8 @@ pub(super) struct ReadUnit {
     pub(super) row_groups: Vec<usize>,
     /// The position of the first row of each row group in the file.
     pub(super) positions: Vec<Range<u64>>,
+    /// Only rows at these positions; all of them if not set.
+    pub(super) within: Option<Range<u64>>,
     pub(super) projection: Projection,
     pub(super) filter: RowsFilter,
     pub(super) deleted: DeletedRows,
@@ -118,6 +120,7 @@ pub(super) async fn open(context: Arc<Context>, number: u32, task: ScanTask) -> 
             input: input.clone(),
             metadata: metadata.clone(),
             positions: row_groups.iter().map(|index| positions[*index].clone()).collect(),
+            within: None,
             row_groups,
             projection: projection.clone(),
             filter: rows_filter.clone(),

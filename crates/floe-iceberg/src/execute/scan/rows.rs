@@ -19,7 +19,7 @@ use parquet::file::metadata::ParquetMetaData;
 
 use super::columns;
 use super::deletes::DeletedRows;
-use super::execute::{context, read, run};
+use super::execute::{ahead, context, read, run};
 use super::filter::{Probe, RowsFilter};
 use super::ids::with_ids;
 use super::input::{ParquetInput, parquet_error};
@@ -123,13 +123,15 @@ impl WholeFile {
         !self.deleted.equality.is_empty() || self.deleted.any_in(&self.positions[group])
     }
 
-    /// The rows of a row group in the table's columns, without those that are deleted and those at the positions `drop`.
+    /// The rows at some `positions` of a row group, in the table's columns, without those that are deleted and those at
+    /// the positions `drop`. Only the pages that hold them are read, if the file has page indexes. They are decoded ahead, by a
+    /// task of their own.
     pub(crate) fn rows(
         &self,
         group: usize,
+        positions: Range<u64>,
         drop: impl IntoIterator<Item = u64>,
-    ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-        let positions = self.positions[group].clone();
+    ) -> BoxStream<'static, Result<RecordBatch>> {
         let unit = ReadUnit {
             task: 0,
             input: self.input.clone(),
@@ -138,9 +140,11 @@ impl WholeFile {
             projection: self.projection.clone(),
             filter: RowsFilter::None,
             deleted: self.deleted.with_positions(&positions, drop),
-            positions: vec![positions],
+            within: Some(positions),
+            positions: vec![self.positions[group].clone()],
         };
-        read(&self.context, unit)
+        let context = self.context.clone();
+        ahead(move || read(&context, unit))
     }
 
     /// Bytes of the file, as they are stored.

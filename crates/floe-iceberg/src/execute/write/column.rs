@@ -6,13 +6,12 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, FieldRef, SchemaRef};
 use floe_core::Result;
 use floe_plan::rows::metrics::{LeafMetrics, MetricsField};
-use parquet::arrow::arrow_writer::{
-    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
-};
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, compute_leaves};
+use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
-use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::TypePtr;
 
+use super::dictionaries::ColumnWriters;
 use super::errors::parquet_error;
 
 /// Schema and properties of every file of a write.
@@ -22,7 +21,7 @@ pub(super) struct Encoding {
     pub(super) properties: WriterPropertiesPtr,
     /// The leaf columns with metrics, for each top-level column.
     pub(super) metrics: Vec<Arc<[MetricsField]>>,
-    factory: ArrowRowGroupWriterFactory,
+    writers: ColumnWriters,
 }
 
 impl Encoding {
@@ -33,15 +32,14 @@ impl Encoding {
         metrics: Vec<Vec<MetricsField>>,
     ) -> Result<Self> {
         let properties = Arc::new(properties);
-        let file = SerializedFileWriter::new(std::io::sink(), parquet.clone(), properties.clone());
-        let factory = ArrowRowGroupWriterFactory::new(&file.map_err(parquet_error)?, arrow.clone());
+        let writers = ColumnWriters::new(arrow.clone(), parquet.clone(), properties.clone())?;
         let metrics = metrics.into_iter().map(Arc::from).collect();
-        Ok(Self { arrow, parquet, properties, metrics, factory })
+        Ok(Self { arrow, parquet, properties, metrics, writers })
     }
 
     /// An encoder for each top-level column of a new row group.
     pub(super) fn columns(&self) -> Result<Vec<ColumnEncoder>> {
-        let mut writers = self.factory.create_column_writers(0).map_err(parquet_error)?.into_iter();
+        let mut writers = self.writers.row_group()?.into_iter();
         let columns = self.arrow.fields().iter().zip(&self.metrics).map(|(field, fields)| ColumnEncoder {
             writers: writers.by_ref().take(leaf_count(field.data_type())).collect(),
             field: field.clone(),
@@ -49,6 +47,11 @@ impl Encoding {
             fields: fields.clone(),
         });
         Ok(columns.collect())
+    }
+
+    /// Learns from the column chunks of a row group how to encode the next ones.
+    pub(super) fn learn<'a>(&self, chunks: impl Iterator<Item = &'a ColumnChunkMetaData>) -> Result<()> {
+        self.writers.learn(chunks.enumerate())
     }
 }
 
@@ -104,6 +107,10 @@ pub(super) struct EncodedColumn {
 impl EncodedColumn {
     pub(super) fn bytes(&self) -> u64 {
         self.chunks.iter().map(|chunk| chunk.close().bytes_written).sum()
+    }
+
+    pub(super) fn metadata(&self) -> impl Iterator<Item = &ColumnChunkMetaData> {
+        self.chunks.iter().map(|chunk| &chunk.close().metadata)
     }
 }
 

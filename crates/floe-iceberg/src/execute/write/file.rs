@@ -159,6 +159,7 @@ pub(super) async fn write_file(
         let context = context.clone();
         tokio::task::spawn_blocking(move || assemble(&context, group_receiver, Parts::new(part_sender)))
     };
+    let encoding = context.encoding.clone();
     let feed = async move {
         // Without a word that the file ends, whoever writes it has given up.
         while let Some(piece) = pieces.recv().await.ok_or_else(stopped)? {
@@ -166,6 +167,7 @@ pub(super) async fn write_file(
                 Piece::Encoded(EndedGroup { group, estimate, scale }) => {
                     let encoded = group.end().await?;
                     let bytes: u64 = encoded.columns.iter().map(EncodedColumn::bytes).sum();
+                    encoding.learn(encoded.columns.iter().flat_map(EncodedColumn::metadata))?;
                     for sizes in &sizes {
                         sizes.add(estimate, scale, bytes);
                     }

@@ -8,6 +8,7 @@ mod column;
 mod conform;
 mod context;
 mod created;
+mod dictionaries;
 mod errors;
 mod field_metrics;
 mod file;

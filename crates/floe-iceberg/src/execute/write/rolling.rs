@@ -76,6 +76,7 @@ impl RollingWriter {
         writer.limits.file_bytes = u64::MAX;
         writer.limits.row_group_bytes = (writer.limits.row_group_bytes / shares).max(1);
         writer.backlog_bytes = (writer.backlog_bytes / shares).max(16 << 10);
+        writer.encoded_bytes /= shares;
         writer
     }
 

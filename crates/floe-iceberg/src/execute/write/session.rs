@@ -134,9 +134,9 @@ impl Replacement {
         self.writer.write(batch).await
     }
 
-    /// Ends the row group of the rows so far.
-    pub(crate) async fn end_group(&mut self) -> Result<()> {
-        self.writer.end_group().await
+    /// Learns from a row group of a file with the same schema how to encode such rows.
+    pub(crate) fn learn(&self, group: &RowGroupMetaData) -> Result<()> {
+        self.context.encoding.learn(group.columns().iter())
     }
 
     /// Begins to take over a row group of `old`, a file of the same schema; its columns follow.
