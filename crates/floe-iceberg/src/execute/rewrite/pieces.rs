@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use parquet::file::metadata::ParquetMetaData;
 
-/// Compressed bytes of a piece, about.
-const PIECE_BYTES: u64 = 8 << 20;
+/// Compressed bytes of a piece, about. Few in tests, so that small row groups are cut too.
+const PIECE_BYTES: u64 = if cfg!(test) { 64 } else { 8 << 20 };
 
 /// The positions, out of those of a row group, that are read together: cut where pages of its largest column begin, so that
 /// few pages are decoded twice. One piece if the file has no page indexes.
