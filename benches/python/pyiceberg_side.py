@@ -1,5 +1,6 @@
 """PyIceberg's side of the benchmarks: python pyiceberg_side.py CASE FOLDER; prints one JSON object."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -68,6 +69,45 @@ def commits(folder: Path) -> dict:
     return start.stop(100)
 
 
+def open_server(folder: Path, name: str):
+    """The catalog that a case of `catalogs` names, its tables on local files."""
+    warehouse = folder / "catalogs" / "pyiceberg"
+    warehouse.mkdir(parents=True, exist_ok=True)
+    local = {"warehouse": f"file://{warehouse}"}
+    if name == "sqlite":
+        properties = {**local, "type": "sql", "uri": f"sqlite:///{warehouse}/catalog.db"}
+    elif name == "postgres":
+        uri = os.environ["FLOE_TEST_POSTGRES_URI"].replace("postgres://", "postgresql+psycopg2://", 1)
+        properties = {**local, "type": "sql", "uri": uri}
+    elif name == "rest":
+        properties = {"type": "rest", "uri": os.environ["FLOE_TEST_REST_URI"]}
+    else:
+        properties = {
+            **local,
+            "type": "glue",
+            "glue.endpoint": os.environ["FLOE_TEST_GLUE_ENDPOINT"],
+            "glue.region": "us-east-1",
+            "glue.access-key-id": "testing",
+            "glue.secret-access-key": "testing",
+        }
+    catalog = load_catalog("bench", **properties)
+    catalog.create_namespace_if_not_exists("bench")
+    return catalog
+
+
+def commits_on(folder: Path, case: str) -> dict:
+    data = read_input(folder).slice(0, 10)
+    name = case.removeprefix("catalogs-")
+    table = create(open_server(folder, name), "commits_pyiceberg", data.schema)
+    table.append(data)
+    start = Watch()
+    for _ in range(50):
+        table.append(data)
+    took = start.stop(50)
+    print(f"pyiceberg on {name}: {1 / took['seconds']:.1f} commits a second", file=sys.stderr)
+    return took
+
+
 def plan(folder: Path) -> dict:
     table = open_catalog(folder, "warehouse").load_table("bench.many_files")
     start = Watch()
@@ -119,6 +159,10 @@ CASES = {
     "partitions": lambda folder, case: append(folder, True),
     "scan": lambda folder, case: scan(folder),
     "commits": lambda folder, case: commits(folder),
+    "catalogs-sqlite": commits_on,
+    "catalogs-postgres": commits_on,
+    "catalogs-rest": commits_on,
+    "catalogs-glue": commits_on,
     "plan": lambda folder, case: plan(folder),
     "upsert-1k": upsert,
     "upsert-10k": upsert,

@@ -1,5 +1,6 @@
 //! floe through its public API.
 
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -65,25 +66,29 @@ pub(crate) fn scan(folder: &Path) -> Result<Took> {
 pub(crate) fn commits(folder: &Path) -> Result<Took> {
     runtime()?.block_on(async {
         let (manager, table) = create(folder, "commits", false).await?;
-        let small = |first| {
-            Ok::<_, anyhow::Error>(BatchStream::from_batches(schema(), vec![batch(first, COMMIT_ROWS)?]))
-        };
-        manager.write_data(&table, small(0)?, &WriteConfig::default()).await?;
+        small_commits(&manager, &table, 0..1).await?;
         let start = Stopwatch::start();
-        for commit in 0..COMMITS {
-            manager.write_data(&table, small(commit * COMMIT_ROWS)?, &WriteConfig::default()).await?;
-        }
+        small_commits(&manager, &table, 0..COMMITS).await?;
         let average = start.stop()?.each(COMMITS);
-        for commit in COMMITS..950 {
-            manager.write_data(&table, small(commit * COMMIT_ROWS)?, &WriteConfig::default()).await?;
-        }
+        small_commits(&manager, &table, COMMITS..950).await?;
         let start = Stopwatch::start();
-        for commit in 0..50 {
-            manager.write_data(&table, small(commit * COMMIT_ROWS)?, &WriteConfig::default()).await?;
-        }
+        small_commits(&manager, &table, 0..50).await?;
         eprintln!("floe commits 951 to 1000: {:.4} s each", start.stop()?.seconds / 50.0);
         Ok(average)
     })
+}
+
+/// Appends of [`COMMIT_ROWS`] rows, one after the other.
+pub(crate) async fn small_commits(
+    manager: &IcebergTableManager,
+    table: &TableIdent,
+    numbers: Range<usize>,
+) -> Result<()> {
+    for number in numbers {
+        let rows = BatchStream::from_batches(schema(), vec![batch(number * COMMIT_ROWS, COMMIT_ROWS)?]);
+        manager.write_data(table, rows, &WriteConfig::default()).await?;
+    }
+    Ok(())
 }
 
 /// Plans a point query over the table that [`make_many_files`] made.
@@ -105,12 +110,29 @@ pub(crate) fn make_many_files(folder: &Path) -> Result<()> {
     crate::many_files::make(folder)
 }
 
+/// A new table in the embedded warehouse, in the place of an old one.
 pub(crate) async fn create(
     folder: &Path,
     name: &str,
     partitioned: bool,
 ) -> Result<(IcebergTableManager, TableIdent)> {
     let manager = floe::embedded(folder.join("warehouse")).await?;
+    let table = ident(name)?;
+    manager.ensure_namespace(table.namespace()).await?;
+    if manager.table_exists(&table).await? {
+        manager.drop_table(&table).await?;
+        std::fs::remove_dir_all(folder.join("warehouse/bench").join(name)).context("old table")?;
+    }
+    let table = create_in(&manager, name, partitioned).await?;
+    Ok((manager, table))
+}
+
+/// A new table of the data set, in the place of an old one, whose files stay.
+pub(crate) async fn create_in(
+    manager: &IcebergTableManager,
+    name: &str,
+    partitioned: bool,
+) -> Result<TableIdent> {
     let types = [
         ("id", FieldType::Long),
         ("ts", FieldType::Timestamp),
@@ -137,10 +159,9 @@ pub(crate) async fn create(
     manager.ensure_namespace(table.namespace()).await?;
     if manager.table_exists(&table).await? {
         manager.drop_table(&table).await?;
-        std::fs::remove_dir_all(folder.join("warehouse/bench").join(name)).context("old table")?;
     }
     manager.create_table(&config, false).await?;
-    Ok((manager, table))
+    Ok(table)
 }
 
 pub(crate) fn ident(name: &str) -> Result<TableIdent> {

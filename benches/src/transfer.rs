@@ -13,8 +13,6 @@ use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
 
 use crate::measure::{Stopwatch, Took};
 
-/// The server, as the tests name it.
-pub(crate) const ENDPOINT: &str = "FLOE_TEST_MINIO_ENDPOINT";
 /// Bytes of the file.
 const SIZE: u64 = 1 << 30;
 /// Bytes handed over at a time.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -41,6 +42,7 @@ const SETS: &[&str] = &["default", "full"];
 #[derive(Debug, Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
+    target_directory: PathBuf,
 }
 
 #[derive(Debug, Deserialize)]
@@ -91,13 +93,18 @@ pub(crate) fn each(hack: bool) -> Result<()> {
     commands.into_iter().try_for_each(run)
 }
 
-/// Tests the crates outside of the workspace, with the versions that the workspace's lock file has.
+/// Tests the crates outside of the workspace, with the versions that the workspace's lock file has. What is built for
+/// them stays in a folder of the workspace's target folder.
 pub(crate) fn outside() -> Result<Command> {
     let folder = workspace::root().join("tests/downstream");
     fs::copy(workspace::root().join("Cargo.lock"), folder.join("Cargo.lock"))
         .with_context(|| format!("cannot copy the lock file to {}", folder.display()))?;
     let mut command = cargo(&["test", "--workspace", "--quiet", "--manifest-path"]);
-    command.arg(folder.join("Cargo.toml"));
+    command
+        .arg(folder.join("Cargo.toml"))
+        .env("CARGO_TARGET_DIR", metadata()?.target_directory.join("outside"));
+    // Incremental builds cost time where everything is built once.
+    command.env("CARGO_INCREMENTAL", "0");
     Ok(command)
 }
 
@@ -111,9 +118,8 @@ fn run(mut command: Command) -> Result<()> {
 
 /// The features of `floe` that are a plugin each.
 fn plugin_features() -> Result<Vec<String>> {
-    let output = cargo(&["metadata", "--no-deps", "--format-version", "1"]).output()?;
-    let metadata: Metadata = serde_json::from_slice(&output.stdout).context("cargo metadata failed")?;
-    let floe = metadata.packages.into_iter().find(|p| p.name == "floe").context("there is no crate floe")?;
+    let floe =
+        metadata()?.packages.into_iter().find(|p| p.name == "floe").context("there is no crate floe")?;
     let plugins: Vec<String> =
         floe.features.keys().filter(|name| !SETS.contains(&name.as_str())).cloned().collect();
     let mut full: BTreeSet<&str> = BTreeSet::from(["full"]);
@@ -126,6 +132,12 @@ fn plugin_features() -> Result<Vec<String>> {
         bail!("the feature full lacks {missing}");
     }
     Ok(plugins)
+}
+
+fn metadata() -> Result<Metadata> {
+    let output = cargo(&["metadata", "--no-deps", "--format-version", "1"]).output()?;
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
 /// The crates that `floe` brings with these features.

@@ -71,6 +71,7 @@ impl Steps {
     /// Runs a step that is a test run: what it prints is passed on, and its results are added up.
     pub(crate) fn tests(&mut self, name: &str, mut command: Command) -> Result<()> {
         let mut tally = self.tests;
+        let before = tally.runs;
         let result = self.run(name, || {
             let mut child = command
                 .stdout(Stdio::piped())
@@ -87,7 +88,7 @@ impl Steps {
             if !status.success() {
                 bail!("the test run ended with {status}");
             }
-            if tally.runs == 0 {
+            if tally.runs == before {
                 bail!("the test run reported no result");
             }
             Ok(())

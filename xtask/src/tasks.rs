@@ -121,6 +121,7 @@ fn checks_and_tests(
     let mut doc = quiet(&["doc", "--workspace", "--no-deps", "--all-features", "--locked", "--quiet"]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
     steps.command("documentation", doc)?;
+    steps.tests("crates outside of the workspace", features::outside()?)?;
     let mut tests = quiet(&["test", "--workspace", "--all-features", "--locked", "--no-fail-fast"]);
     let surroundings = if let Some(thread) = surroundings {
         let wait = || thread.join().map_err(|_| anyhow!("preparing servers and engines panicked"))?;
@@ -177,9 +178,16 @@ pub(crate) fn interop(filter: Option<&str>, no_spark: bool) -> Result<()> {
 /// The benchmarks, with the peers in Python.
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     let python = peers::environment("benches/python/requirements.txt")?;
-    let mut command = cargo(&["run", "--release", "--quiet", "--package", "floe-benches", "--"]);
-    let status =
-        command.args(arguments).env("FLOE_BENCH_PYTHON", python).status().context("cannot start cargo")?;
+    let mut command = cargo(&["run", "--release", "--quiet", "--package", "floe-benches"]);
+    if std::env::var_os(Service::Glue.variables()[0]).is_some() {
+        command.args(["--features", "glue"]);
+    }
+    let status = command
+        .arg("--")
+        .args(arguments)
+        .env("FLOE_BENCH_PYTHON", python)
+        .status()
+        .context("cannot start cargo")?;
     if !status.success() {
         bail!("the benchmarks ended with {status}");
     }

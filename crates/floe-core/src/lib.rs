@@ -30,12 +30,12 @@ pub use credentials::{CredentialProvider, VendedCredentials};
 pub use env::{Environment, SystemEnvironment};
 pub use error::{Action, Error, ErrorKind, Result};
 pub use plugin::{PluginDescriptor, PluginKind};
-pub use registry::{CatalogRegistration, Registry, StorageRegistration};
+pub use registry::{CatalogRegistration, FeatureAnnouncement, PluginFeature, Registry, StorageRegistration};
 pub use router::StorageRouter;
 pub use secret::{SecretRef, SecretString};
 pub use storage::{FileEntry, StorageCapabilities, StorageClient, StoragePlugin};
 pub use turn::{CommitTurn, TaskQueues};
 
-/// Re-exported so that [`register_catalog!`] and [`register_storage!`] work in any crate.
+/// Re-exported so that [`register_catalog!`], [`register_storage!`] and [`announce_features!`] work in any crate.
 #[doc(hidden)]
 pub use inventory;

@@ -20,6 +20,8 @@
 //! # }
 //! ```
 
+mod features;
+
 use std::path::Path;
 
 // A crate that is only listed as a dependency is not linked, and then registers nothing.

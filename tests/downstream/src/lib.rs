@@ -3,11 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
 use floe::data::BatchStream;
 use floe::execute::scan::ScanRequest;
 use floe::iceberg::TableIdent;
 use floe::model::{FieldType, SchemaField, TableConfig, TableSchema, WriteConfig};
+use floe::plan::expr::Expr;
 use floe::{Error, IcebergTableManager, Result};
 
 /// Measurements in a folder.
@@ -41,9 +44,15 @@ impl Measurements {
         Ok(self.manager.write_data(&self.table, data, &WriteConfig::default()).await?.rows)
     }
 
-    /// How many there are.
-    pub async fn count(&self) -> Result<usize> {
-        let scan = self.manager.scan(&self.table, &ScanRequest::default()).await?;
-        Ok(scan.data.collect().await?.iter().map(RecordBatch::num_rows).sum())
+    /// The measurements of a sensor, in the order of their values.
+    pub async fn of_sensor(&self, sensor: i64) -> Result<Vec<f64>> {
+        let filter = Expr::parse(&format!("sensor = {sensor}"))?;
+        let request = ScanRequest { filter: Some(filter), ..ScanRequest::default() };
+        let batches = self.manager.scan(&self.table, &request).await?.data.collect().await?;
+        let columns = batches.iter().filter_map(|batch| batch.column_by_name("value"));
+        let mut values: Vec<f64> =
+            columns.flat_map(|c| c.as_primitive::<Float64Type>().values().to_vec()).collect();
+        values.sort_by(f64::total_cmp);
+        Ok(values)
     }
 }

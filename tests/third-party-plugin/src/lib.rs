@@ -1,15 +1,16 @@
-//! A catalog plugin of a third party: a catalog in memory that refuses commits beyond a limit.
+//! A catalog plugin of a third party: catalogs in memory, one for each warehouse and as long-lived as the process, which
+//! refuse commits beyond a limit.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use floe_core::{
     CatalogCapabilities, CatalogClient, CatalogPlugin, CommitOutcome, Error, ErrorKind, LoadedTable,
-    PluginConfig, PluginDescriptor, PluginKind, Result, StorageClient,
+    PluginConfig, PluginDescriptor, PluginKind, Result, StorageClient, SystemEnvironment,
 };
-use floe_testkit::catalog::MemoryCatalogPlugin;
+use floe_testkit::catalog::MemoryCatalog;
 use iceberg::{Namespace, NamespaceIdent, TableCreation, TableIdent, TableRequirement, TableUpdate};
 
 floe_core::register_catalog!(|| Arc::new(AuditedCatalogPlugin));
@@ -45,15 +46,23 @@ impl CatalogPlugin for AuditedCatalogPlugin {
         storage: Arc<dyn StorageClient>,
     ) -> Result<Arc<dyn CatalogClient>> {
         let limit = config.parse::<AuditedCatalogConfig>()?.max_commits.unwrap_or(u64::MAX);
-        let inner = MemoryCatalogPlugin.connect(config, storage).await?;
+        let inner = catalog_of(storage.as_ref()).another_client();
         Ok(Arc::new(AuditedCatalog { inner, limit, commits: AtomicU64::new(0) }))
     }
 }
 
-/// A catalog that counts.
+/// The catalog of a warehouse, which all its clients share.
+fn catalog_of(storage: &dyn StorageClient) -> MemoryCatalog {
+    static CATALOGS: LazyLock<Mutex<HashMap<String, MemoryCatalog>>> = LazyLock::new(Mutex::default);
+    let mut catalogs = CATALOGS.lock().unwrap_or_else(PoisonError::into_inner);
+    let make = || MemoryCatalog::new(storage, Arc::new(SystemEnvironment));
+    catalogs.entry(storage.warehouse().to_owned()).or_insert_with(make).clone()
+}
+
+/// A client that counts its commits.
 #[derive(Debug)]
 struct AuditedCatalog {
-    inner: Arc<dyn CatalogClient>,
+    inner: MemoryCatalog,
     limit: u64,
     commits: AtomicU64,
 }

@@ -6,6 +6,7 @@ use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 // Named once, so that it is linked and registers itself.
 use audited_catalog as _;
 use floe::data::BatchStream;
+use floe::execute::scan::ScanRequest;
 use floe::model::{FieldType, SchemaField, TableConfig, TableSchema, WriteConfig};
 use floe::{ErrorKind, Properties, Registry};
 
@@ -37,6 +38,12 @@ async fn it_takes_part_in_writes_and_its_errors_come_through() {
     assert_eq!(manager.write_data(&table, write(), &config).await.unwrap().rows, 3);
     let refused = manager.write_data(&table, write(), &config).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::PermissionDenied, "{refused}");
+    assert!(refused.to_string().contains("the limit of commits is reached"), "{refused}");
+
+    // Another client of the same catalog reads what the first one committed, and nothing of what was refused.
+    let other = floe::connect("audited", &properties).await.unwrap();
+    let batches = other.scan(&table, &ScanRequest::default()).await.unwrap().data.collect().await.unwrap();
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 3);
 }
 
 #[tokio::test]

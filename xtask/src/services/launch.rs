@@ -2,41 +2,30 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
 
-use super::containers;
-use super::http;
+use super::containers::{self, Image};
 use super::kind::Service;
 use super::process::User;
+use super::{http, postgres, stores};
 use crate::{peers, tools, workspace};
 
 /// The access key of the S3 servers.
-const KEY: &str = "testing";
+pub(super) const KEY: &str = "testing";
 /// Their secret key.
-const SECRET: &str = "testingsecret";
+pub(super) const SECRET: &str = "testingsecret";
 /// Their region.
-const REGION: &str = "us-east-1";
+pub(super) const REGION: &str = "us-east-1";
 /// The bucket, or container, on each storage server.
-const BUCKET: &str = "warehouse";
+pub(super) const BUCKET: &str = "warehouse";
 /// The catalog that is made in Polaris.
 const POLARIS_CATALOG: &str = "floe";
-/// The account of Azurite, and its published key.
-const AZURE_ACCOUNT: &str = "devstoreaccount1";
-const AZURE_KEY: &str =
-    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
-
 const REST_FIXTURE: &str = "1.10.0";
-const VERSITYGW: &str = "v1.8.0";
-const MINIO: &str = "v0.0.0-20260212201848-7aac2a2c5b7c";
-const FAKE_GCS: &str = "v1.56.1";
-const AZURITE: &str = "3.37.0";
+const MOTO: &str = "5.2.5";
+const POLARIS: &str = "1.4.0";
 
 /// Where a server goes.
 #[derive(Debug)]
@@ -66,7 +55,11 @@ pub(super) struct Launch {
 }
 
 impl Launch {
-    fn new(command: Command, values: Vec<String>, ready: impl Fn() -> bool + Send + 'static) -> Self {
+    pub(super) fn new(
+        command: Command,
+        values: Vec<String>,
+        ready: impl Fn() -> bool + Send + 'static,
+    ) -> Self {
         Self {
             command,
             user: None,
@@ -77,7 +70,7 @@ impl Launch {
         }
     }
 
-    fn after(mut self, after: impl FnOnce() -> Result<()> + Send + 'static) -> Self {
+    pub(super) fn after(mut self, after: impl FnOnce() -> Result<()> + Send + 'static) -> Self {
         self.after = Box::new(after);
         self
     }
@@ -91,12 +84,12 @@ impl Service {
         }
         match self {
             Self::Rest | Self::RestS3 => java().and_then(|_| rest_jar()).map(|_| ()),
-            Self::S3 => versitygw().map(|_| ()),
-            Self::Minio => minio().map(|_| ()),
+            Self::S3 => stores::versitygw().map(|_| ()),
+            Self::Minio => stores::minio().map(|_| ()),
             Self::Glue => moto().map(|_| ()),
-            Self::Gcs => fake_gcs().map(|_| ()),
-            Self::Azure => azurite().map(|_| ()),
-            Self::Postgres => postgres_programs().map(|_| ()),
+            Self::Gcs => stores::fake_gcs().map(|_| ()),
+            Self::Azure => stores::azurite().map(|_| ()),
+            Self::Postgres => postgres::programs().map(|_| ()),
             Self::Polaris => bail!(
                 "Polaris is in no package registry: start Docker, or set FLOE_POLARIS_URL, FLOE_POLARIS_CREDENTIAL and \
                  FLOE_POLARIS_CATALOG to use one that runs"
@@ -109,12 +102,12 @@ impl Service {
         match self {
             Self::Rest => rest(place),
             Self::RestS3 => rest_s3(place),
-            Self::S3 => s3(place),
-            Self::Minio => minio_server(place),
+            Self::S3 => stores::s3(place),
+            Self::Minio => stores::minio_server(place),
             Self::Glue => glue(place),
-            Self::Gcs => gcs(place),
-            Self::Azure => azure(place),
-            Self::Postgres => postgres(place),
+            Self::Gcs => stores::gcs(place),
+            Self::Azure => stores::azure(place),
+            Self::Postgres => postgres::launch(place),
             Self::Polaris => polaris(place),
         }
     }
@@ -194,61 +187,23 @@ fn rest_s3(place: &Place) -> Result<Launch> {
     Ok(Launch::new(command, vec![uri], move || http::status(&config) == Some(200)))
 }
 
-fn versitygw() -> Result<PathBuf> {
-    go_tool("versitygw", "github.com/versity/versitygw/cmd/versitygw", VERSITYGW)
-}
-
-fn s3(place: &Place) -> Result<Launch> {
-    // On a local folder, a bucket is a folder.
-    fs::create_dir_all(place.folder.join(BUCKET))?;
-    let mut command = Command::new(versitygw()?);
-    command
-        .args(["--port", &format!("127.0.0.1:{}", place.port), "--region", REGION, "posix"])
-        .arg(&place.folder)
-        .env("ROOT_ACCESS_KEY", KEY)
-        .env("ROOT_SECRET_KEY", SECRET);
-    let uri = local(place.port);
-    let values = vec![uri.clone(), KEY.into(), SECRET.into(), BUCKET.into()];
-    Ok(Launch::new(command, values, move || http::status(&uri).is_some()))
-}
-
-fn minio() -> Result<PathBuf> {
-    go_tool("minio", "github.com/minio/minio", MINIO)
-}
-
-fn minio_server(place: &Place) -> Result<Launch> {
-    let native = || {
-        // A folder that is there before the first start becomes a bucket.
-        fs::create_dir_all(place.folder.join(BUCKET))?;
-        let mut command = Command::new(minio()?);
-        command
-            .arg("server")
-            .arg(&place.folder)
-            .args(["--address", &format!("127.0.0.1:{}", place.port), "--quiet"])
-            .env("MINIO_ROOT_USER", KEY)
-            .env("MINIO_ROOT_PASSWORD", SECRET)
-            .env("MINIO_BROWSER", "off")
-            .env("MINIO_UPDATE", "off");
-        Ok(command)
-    };
-    let command = contained_or(Service::Minio, place, native)?;
-    let uri = local(place.port);
-    let health = format!("{uri}/minio/health/ready");
-    let values = vec![uri, KEY.into(), SECRET.into(), BUCKET.into()];
-    Ok(Launch::new(command, values, move || http::status(&health) == Some(200)))
-}
-
 /// An environment of its own: what moto needs clashes with the peers.
 fn moto() -> Result<PathBuf> {
     peers::environment("tests/python/requirements-moto.txt")
 }
 
 fn glue(place: &Place) -> Result<Launch> {
-    let mut command = Command::new(moto()?);
-    command
-        .arg(workspace::root().join("tests/python/glue_server.py"))
-        .args(["-H", "127.0.0.1", "-p", &place.port.to_string()])
-        .env("PYTHONDONTWRITEBYTECODE", "1");
+    let scripts = workspace::root().join("tests/python");
+    let native = || {
+        let mut command = Command::new(moto()?);
+        command
+            .arg(scripts.join("glue_server.py"))
+            .args(["-H", "127.0.0.1", "-p", &place.port.to_string()])
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        Ok(command)
+    };
+    let image = Image { tag: MOTO, folder: Some(scripts.clone()) };
+    let command = containers::or(Service::Glue, place, &image, native)?;
     let uri = local(place.port);
     let (health, bucket) = (format!("{uri}/moto-api/"), format!("{uri}/{BUCKET}"));
     let launch = Launch::new(command, vec![uri], move || http::status(&health) == Some(200));
@@ -259,83 +214,14 @@ fn glue(place: &Place) -> Result<Launch> {
     Ok(launch.after(move || http::send("PUT", &bucket, &[("authorization".into(), signature)], None)))
 }
 
-fn fake_gcs() -> Result<PathBuf> {
-    go_tool("fake-gcs-server", "github.com/fsouza/fake-gcs-server", FAKE_GCS)
-}
-
-fn gcs(place: &Place) -> Result<Launch> {
-    let uri = local(place.port);
-    let native = || {
-        let mut command = Command::new(fake_gcs()?);
-        command.args(["-scheme", "http", "-host", "127.0.0.1", "-port", &place.port.to_string()]).args([
-            "-backend",
-            "memory",
-            "-external-url",
-            &uri,
-            "-public-host",
-            &format!("127.0.0.1:{}", place.port),
-        ]);
-        Ok(command)
-    };
-    let command = contained_or(Service::Gcs, place, native)?;
-    let buckets = format!("{uri}/storage/v1/b?project=floe");
-    let make = buckets.clone();
-    let launch = Launch::new(command, vec![uri, BUCKET.into()], move || http::status(&buckets) == Some(200));
-    let json = ("content-type".to_owned(), "application/json".to_owned());
-    Ok(launch.after(move || http::send("POST", &make, &[json], Some(&format!(r#"{{"name":"{BUCKET}"}}"#)))))
-}
-
-/// Azurite's folder, and the node that runs it.
-fn azurite() -> Result<(PathBuf, PathBuf)> {
-    let node = tools::program("node", "nodejs", "Node.js 18 or later, which Azurite runs on")?;
-    let folder = tools::cached(&format!("azurite-{AZURITE}"), |folder| {
-        let npm = tools::program("npm", "npm", "npm, which brings Azurite")?;
-        tools::run(
-            Command::new(npm)
-                .args(["install", "--silent", "--no-fund", "--no-audit", &format!("azurite@{AZURITE}")])
-                .current_dir(folder),
-        )
-    })?;
-    Ok((folder, node))
-}
-
-fn azure(place: &Place) -> Result<Launch> {
-    let native = || {
-        let (folder, node) = azurite()?;
-        let mut command = Command::new(node);
-        command
-            .arg(folder.join("node_modules").join(".bin").join("azurite-blob"))
-            .args(["--blobHost", "127.0.0.1", "--blobPort", &place.port.to_string()])
-            .args(["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent"])
-            .current_dir(&place.folder);
-        Ok(command)
-    };
-    let command = contained_or(Service::Azure, place, native)?;
-    let uri = local(place.port);
-    let account = format!("{uri}/{AZURE_ACCOUNT}");
-    let container = format!("{account}/{BUCKET}?restype=container");
-    let values = vec![account.clone(), AZURE_ACCOUNT.into(), AZURE_KEY.into(), BUCKET.into()];
-    let launch = Launch::new(command, values, move || http::status(&account).is_some());
-    Ok(launch.after(move || http::send("PUT", &container, &azure_headers()?, None)))
-}
-
-/// A container where a Docker engine runs, and a process elsewhere.
-fn contained_or(
-    service: Service,
-    place: &Place,
-    native: impl FnOnce() -> Result<Command>,
-) -> Result<Command> {
-    if containers::runs(service) { containers::command(service, place, KEY, SECRET) } else { native() }
-}
-
 /// Polaris with one catalog, whose tables lie in a folder that the container sees under the same path.
 fn polaris(place: &Place) -> Result<Launch> {
     let warehouse = std::env::temp_dir().join(format!("floe-polaris-{}-{}", std::process::id(), place.port));
     fs::create_dir_all(&warehouse)?;
     // The server runs as a user of its own in the container.
     fs::set_permissions(&warehouse, Permissions::from_mode(0o777))?;
-    let mut command = containers::command(Service::Polaris, place, KEY, SECRET)?;
-    command.arg("--folder").arg(&warehouse);
+    let image = Image { tag: POLARIS, folder: Some(warehouse.clone()) };
+    let command = containers::command(Service::Polaris, place, &image)?;
     let uri = local(place.port);
     let tokens = format!("{uri}/api/catalog/v1/oauth/tokens");
     let values = vec![uri.clone(), format!("{KEY}:{SECRET}"), POLARIS_CATALOG.into()];
@@ -364,97 +250,8 @@ fn polaris(place: &Place) -> Result<Launch> {
     }))
 }
 
-/// The headers, signed, of the request that makes the container (Azure "Authorize with Shared Key").
-fn azure_headers() -> Result<Vec<(String, String)>> {
-    let date = chrono::Utc::now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    let version = "2021-08-06";
-    let resource = format!("/{AZURE_ACCOUNT}/{AZURE_ACCOUNT}/{BUCKET}\nrestype:container");
-    let text = format!("PUT{}x-ms-date:{date}\nx-ms-version:{version}\n{resource}", "\n".repeat(12));
-    let mut mac = Hmac::<Sha256>::new_from_slice(&BASE64_STANDARD.decode(AZURE_KEY)?)?;
-    mac.update(text.as_bytes());
-    let signature = BASE64_STANDARD.encode(mac.finalize().into_bytes());
-    Ok(vec![
-        ("x-ms-date".into(), date),
-        ("x-ms-version".into(), version.into()),
-        ("content-length".into(), "0".into()),
-        ("authorization".into(), format!("SharedKey {AZURE_ACCOUNT}:{signature}")),
-    ])
-}
-
-/// The folder of PostgreSQL's own programs: Debian keeps them out of `PATH`.
-fn postgres_programs() -> Result<PathBuf> {
-    let newest = || {
-        let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-        let folders = versions.map(|v| v.path().join("bin")).filter(|bin| bin.join("initdb").exists());
-        folders.max().or_else(|| tools::find("initdb").and_then(|p| p.parent().map(Path::to_owned)))
-    };
-    if let Some(found) = newest() {
-        return Ok(found);
-    }
-    tools::install("postgresql").with_context(|| tools::missing("PostgreSQL", "postgresql"))?;
-    newest().with_context(|| tools::missing("PostgreSQL", "postgresql"))
-}
-
-fn postgres(place: &Place) -> Result<Launch> {
-    let programs = postgres_programs()?;
-    let user = unprivileged()?;
-    // Another user may not look into the cache, which lies in a home.
-    let folder = std::env::temp_dir().join(format!("floe-postgres-{}-{}", std::process::id(), place.port));
-    fs::create_dir_all(&folder)?;
-    if let Some(user) = user {
-        std::os::unix::fs::chown(&folder, Some(user.uid), Some(user.gid))?;
-    }
-    let data = folder.join("data");
-    let mut init = Command::new(programs.join("initdb"));
-    init.args(["--username=floe", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
-        .arg(&data);
-    init.current_dir(&folder);
-    as_user(&mut init, user);
-    let output = init.output().context("cannot start initdb")?;
-    if !output.status.success() {
-        bail!("initdb ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
-    }
-    let port = place.port.to_string();
-    let mut command = Command::new(programs.join("postgres"));
-    command.arg("-D").arg(&data).args(["-p", &port, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]);
-    command.args(["-c", &format!("unix_socket_directories={}", folder.display())]).current_dir(&folder);
-    let check = programs.join("pg_isready");
-    let uri = format!("postgres://floe@127.0.0.1:{port}/postgres");
-    let mut launch = Launch::new(command, vec![uri], move || {
-        let output = Command::new(&check).args(["-q", "-h", "127.0.0.1", "-p", &port]).output();
-        output.is_ok_and(|o| o.status.success())
-    });
-    launch.user = user;
-    launch.folders.push(folder);
-    Ok(launch)
-}
-
-/// PostgreSQL refuses to run as root: its own user then, or nobody.
-fn unprivileged() -> Result<Option<User>> {
-    if !rustix::process::geteuid().is_root() {
-        return Ok(None);
-    }
-    let users = fs::read_to_string("/etc/passwd").context("cannot read /etc/passwd")?;
-    let find = |name: &str| {
-        let line = users.lines().find(|l| l.split(':').next() == Some(name))?;
-        let mut fields = line.split(':').skip(2);
-        Some(User { uid: fields.next()?.parse().ok()?, gid: fields.next()?.parse().ok()? })
-    };
-    find("postgres")
-        .or_else(|| find("nobody"))
-        .map(Some)
-        .context("there is neither a user postgres nor nobody")
-}
-
-fn as_user(command: &mut Command, user: Option<User>) {
-    use std::os::unix::process::CommandExt;
-    if let Some(user) = user {
-        command.uid(user.uid).gid(user.gid);
-    }
-}
-
 /// A program that the Go module proxy has: built once, its sources pinned by its own sums.
-fn go_tool(name: &str, package: &str, version: &str) -> Result<PathBuf> {
+pub(super) fn go_tool(name: &str, package: &str, version: &str) -> Result<PathBuf> {
     let folder = tools::cached(&format!("{name}-{version}"), |folder| {
         let go = tools::program("go", "golang-go", "Go 1.25 or later")?;
         tools::run(Command::new(go).args(["install", &format!("{package}@{version}")]).env("GOBIN", folder))
@@ -462,6 +259,17 @@ fn go_tool(name: &str, package: &str, version: &str) -> Result<PathBuf> {
     Ok(folder.join(name))
 }
 
-fn local(port: u16) -> String {
+pub(super) fn local(port: u16) -> String {
     format!("http://127.0.0.1:{port}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_image_of_moto_is_of_the_version_that_runs_natively() {
+        let requirements = include_str!("../../../tests/python/requirements-moto.txt");
+        assert!(requirements.lines().any(|line| line == format!("moto=={MOTO}")));
+    }
 }

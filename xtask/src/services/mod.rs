@@ -8,8 +8,10 @@ mod containers;
 mod http;
 mod kind;
 mod launch;
+mod postgres;
 mod process;
 mod run;
+mod stores;
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -53,6 +55,7 @@ impl Servers {
         if missing.is_empty() {
             return Ok(servers);
         }
+        containers::say(&missing);
         end_when_interrupted();
         let run = Run::new()?;
         servers.running = launch_all(&missing, &run, true, std::env::var(Service::S3.variables()[0]).ok())?;
@@ -94,6 +97,7 @@ pub(crate) fn start_lasting(chosen: &[Service]) -> Result<()> {
     let runs = |service: Service| record.servers.iter().any(|s| s.name == service.name());
     let missing: Vec<Service> =
         Service::with_needs(chosen, containers::engine_runs()).into_iter().filter(|s| !runs(*s)).collect();
+    containers::say(&missing);
     let s3 = record.servers.iter().find(|s| s.name == Service::S3.name());
     let s3 = s3.and_then(|s| s.variables.first()).map(|(_, endpoint)| endpoint.clone());
     let started = launch_all(&missing, &run, false, s3)?;
@@ -275,8 +279,10 @@ fn end_when_interrupted() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let set = ctrlc::set_handler(|| {
-            if let Ok(groups) = GROUPS.lock() {
-                groups.iter().copied().for_each(process::kill_now);
+            // Held to the end: no server is started, and none ended twice, while these end.
+            let groups = GROUPS.lock();
+            if let Ok(groups) = &groups {
+                process::end(groups.iter().copied());
             }
             std::process::exit(130);
         });

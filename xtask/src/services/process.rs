@@ -155,9 +155,15 @@ impl Identity {
     }
 }
 
-/// Ends a process group at once.
-pub(super) fn kill_now(group: i32) {
-    signal(group, Signal::KILL);
+/// Ends process groups: each may end by itself first, as a container must, to be stopped and removed.
+pub(super) fn end(groups: impl IntoIterator<Item = i32>) {
+    let groups: Vec<i32> = groups.into_iter().collect();
+    groups.iter().for_each(|group| signal(*group, Signal::TERM));
+    let start = Instant::now();
+    while start.elapsed() < GRACE && groups.iter().any(|group| started(*group).is_some()) {
+        thread::sleep(Duration::from_millis(20));
+    }
+    groups.iter().for_each(|group| signal(*group, Signal::KILL));
 }
 
 fn signal(group: i32, signal: Signal) {
@@ -225,7 +231,7 @@ mod tests {
         process.pipe = None;
         // What the operating system does with the child of a process that died.
         process.child.wait().unwrap();
-        kill_now(group);
+        end([group]);
         assert!(gone(group));
     }
 
