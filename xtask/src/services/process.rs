@@ -158,12 +158,16 @@ impl Identity {
 /// Ends process groups: each may end by itself first, as a container must, to be stopped and removed.
 pub(super) fn end(groups: impl IntoIterator<Item = i32>) {
     let groups: Vec<i32> = groups.into_iter().collect();
-    groups.iter().for_each(|group| signal(*group, Signal::TERM));
+    for group in &groups {
+        signal(*group, Signal::TERM);
+    }
     let start = Instant::now();
     while start.elapsed() < GRACE && groups.iter().any(|group| started(*group).is_some()) {
         thread::sleep(Duration::from_millis(20));
     }
-    groups.iter().for_each(|group| signal(*group, Signal::KILL));
+    for group in groups {
+        signal(group, Signal::KILL);
+    }
 }
 
 fn signal(group: i32, signal: Signal) {
