@@ -22,8 +22,6 @@
 
 mod features;
 
-use std::path::Path;
-
 // A crate that is only listed as a dependency is not linked, and then registers nothing.
 #[cfg(feature = "catalog-glue")]
 use floe_catalog_glue as _;
@@ -60,7 +58,7 @@ pub const EMBEDDED_CATALOG: &str = "default";
 /// PyIceberg opens the same folder as
 /// `load_catalog("default", type="sql", uri="sqlite:///FOLDER/catalog.db")`.
 #[cfg(all(feature = "catalog-local", feature = "storage-local"))]
-pub async fn embedded(warehouse: impl AsRef<Path>) -> Result<IcebergTableManager> {
+pub async fn embedded(warehouse: impl AsRef<std::path::Path>) -> Result<IcebergTableManager> {
     let properties = Properties::default()
         .with(config::TYPE, "local")
         .with(config::STORAGE, "local")
