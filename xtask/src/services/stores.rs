@@ -167,8 +167,9 @@ mod tests {
         let place = Place { folder: "/data".into(), port: 41234, s3: None };
         let image = Image { tag: "1", folder: None };
         let told = containers::arguments(Service::Minio, &place, &image);
-        let after =
-            |name: &str| told[told.iter().position(|a| a == name).unwrap() + 1].clone().into_string().unwrap();
+        let after = |name: &str| {
+            told[told.iter().position(|a| a == name).unwrap() + 1].clone().into_string().unwrap()
+        };
         let [key, secret, bucket] = ["--key", "--secret", "--bucket"].map(after);
         assert_eq!(after("--port"), "41234");
         let variables = |service: Service, launch: Launch| -> Vec<(&str, String)> {
