@@ -34,16 +34,17 @@ impl CredentialProvider for VendedKeys {
 
 #[async_trait]
 impl Renewal for VendedKeys {
-    async fn renew(&self, mut request: HttpRequest) -> Option<HttpRequest> {
-        let keys = keys(&self.vended.renewed().await.ok()?).ok()?;
-        let hash = request.headers().get(BODY_HASH).and_then(|hash| from_hex(hash.as_bytes()))?;
+    async fn renew(&self, mut request: HttpRequest) -> Result<Option<HttpRequest>> {
+        let keys = keys(&self.vended.renewed().await?)?;
+        let hash = request.headers().get(BODY_HASH).and_then(|hash| from_hex(hash.as_bytes()));
+        let Some(hash) = hash else { return Ok(None) };
         for header in ["authorization", "x-amz-security-token"] {
             request.headers_mut().remove(header);
         }
         AwsAuthorizer::new(&keys, "s3", &self.region)
             .with_request_payer(self.requester_pays)
             .authorize(&mut request, Some(&hash));
-        Some(request)
+        Ok(Some(request))
     }
 }
 

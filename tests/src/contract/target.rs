@@ -11,11 +11,12 @@ use floe::{IcebergTableManager, Properties, Registry};
 use floe_testkit::SeededEnvironment;
 use floe_testkit::catalog::MemoryCatalog;
 use floe_testkit::gcs_xml::GcsXml;
-use floe_testkit::http::{FaultProxy, HttpFault, Rule};
+use floe_testkit::http::{FaultProxy, HttpFault, Rule, TokenRules};
 use floe_testkit::services;
 use serde_json::{Value, json};
 
 use super::rows;
+use super::sessions::Sessions;
 
 /// A catalog of the matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +53,7 @@ pub enum Storage {
 /// A catalog with a storage, and a namespace of its own in it.
 pub struct Target {
     catalog: Catalog,
+    storage: Storage,
     /// A manager of the catalog.
     pub manager: IcebergTableManager,
     /// A namespace that nobody else uses; it is there.
@@ -112,6 +114,7 @@ impl Target {
         manager.ensure_namespace(&namespace).await.unwrap();
         Some(Self {
             catalog,
+            storage,
             manager,
             namespace,
             peer,
@@ -144,6 +147,61 @@ impl Target {
         let properties = properties.clone().with(key, proxy.uri());
         let reach = Reach::Properties(name.clone(), properties);
         Some((reach.connect(IcebergTableManagerConfig::default()).await, proxy, rule))
+    }
+
+    /// A manager whose requests to the storage, and to a catalog that vends credentials for it, take their way through
+    /// the proxies of `sessions`. `Err` says why there is no such thing.
+    pub(super) async fn with_sessions(
+        &self,
+        sessions: &Sessions,
+    ) -> Result<IcebergTableManager, &'static str> {
+        let Reach::Properties(name, properties) = &self.reach else {
+            return Err("the catalog is in this process, on local files");
+        };
+        let mut properties = properties.clone();
+        let key = match self.storage {
+            Storage::Local => return Err("files of this machine: there are no credentials"),
+            Storage::S3 | Storage::Minio => "s3.endpoint",
+            Storage::Gcs => "gcs.service.host",
+            Storage::Azure => "adls.connection-string",
+        };
+        let before = properties.get(key).unwrap_or_default().to_owned();
+        let endpoint = before.rsplit_once("BlobEndpoint=").map_or(&*before, |(_, endpoint)| endpoint);
+        let address = endpoint.find('/').map_or(endpoint, |_| {
+            let host = endpoint.find("://").map_or(0, |at| at + 3);
+            &endpoint[..endpoint[host..].find('/').map_or(endpoint.len(), |at| host + at)]
+        });
+        properties.set(key, before.replacen(address, &sessions.before_store(self.storage, address).await, 1));
+        if self.vends_credentials() {
+            let catalog = properties.get("uri").unwrap_or_default().to_owned();
+            properties.set("uri", sessions.before_catalog(&catalog).await);
+        }
+        let reach = Reach::Properties(name.clone(), properties);
+        Ok(reach.connect(IcebergTableManagerConfig::default()).await)
+    }
+
+    /// Whether tables come with the credentials for their files.
+    pub fn vends_credentials(&self) -> bool {
+        self.catalog == Catalog::Rest && self.storage == Storage::S3
+    }
+
+    /// A manager whose requests to the catalog need a token, by a proxy that can end it. `Err` says why there is no
+    /// such thing.
+    pub async fn with_token(&self) -> Result<(IcebergTableManager, FaultProxy), &'static str> {
+        let Reach::Properties(name, properties) = &self.reach else {
+            return Err("the catalog is in this process");
+        };
+        match self.catalog {
+            Catalog::Rest => {}
+            Catalog::Glue => return Err("requests to Glue are signed, each by itself"),
+            Catalog::Polaris => return Err("its tokens are its own: see the tests of the plugin"),
+            _ => return Err("a database knows no tokens"),
+        }
+        let server = properties.get("uri").unwrap_or_default();
+        let proxy = FaultProxy::with_tokens(server, TokenRules::new("floe", "hunter2")).await;
+        let properties = properties.clone().with("uri", proxy.uri()).with("credential", "floe:hunter2");
+        let reach = Reach::Properties(name.clone(), properties);
+        Ok((reach.connect(IcebergTableManagerConfig::default()).await, proxy))
     }
 
     /// What the catalog says that it can do.

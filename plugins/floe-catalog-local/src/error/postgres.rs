@@ -11,7 +11,11 @@ pub(crate) fn from_postgres(error: sqlx::Error, place: &str) -> Error {
             Some(code) => describe(&code),
             None => describe(""),
         },
-        sqlx::Error::Tls(_) => (ErrorKind::Unavailable, "TLS failed", "check `sslmode` and the certificates"),
+        sqlx::Error::Tls(_) => (
+            ErrorKind::Io,
+            "TLS failed",
+            "check `sslmode`, `sslrootcert`, the host's name and this machine's clock",
+        ),
         sqlx::Error::Configuration(_) => (ErrorKind::Validation, "the settings do not fit", "check `uri`"),
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) => describe("42703"),
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
@@ -38,10 +42,11 @@ pub(crate) fn unreachable(place: &str, why: &str) -> Error {
 fn describe(code: &str) -> (ErrorKind, &'static str, &'static str) {
     const AGAIN: &str = "try again";
     match code {
-        "28P01" | "28000" => (
+        "28P01" => (ErrorKind::Unauthenticated, "it refuses user or password", "check both in `uri`"),
+        "28000" => (
             ErrorKind::Unauthenticated,
-            "it refuses user or password",
-            "check both in `uri`, and pg_hba.conf",
+            "it does not let this user in",
+            "check the user in `uri`, and pg_hba.conf at the server",
         ),
         "3D000" => {
             (ErrorKind::Validation, "there is no such database", "make it with `createdb`, or mend `uri`")
