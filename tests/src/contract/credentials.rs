@@ -12,7 +12,6 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::Target;
 use super::rows::{Row, append, batch, read, some, sorted, write};
-use super::sessions::Sessions;
 
 /// Parts of a table, each with a file of its own, so that a job makes many requests.
 const PARTS: i64 = 12;
@@ -20,10 +19,10 @@ const PARTS: i64 = 12;
 /// A long write and a long scan whose credentials end in the middle go on with new ones, and nothing is there twice.
 pub async fn a_long_job_outlives_the_credentials_of_its_storage(target: &Target) {
     if !target.vends_credentials() {
-        println!("n/a: the catalog vends no credentials for this storage: configured ones are not renewed");
+        println!("n/a: the catalog gives no temporary credentials here; configured ones are not renewed");
         return;
     }
-    let sessions = Sessions::default();
+    let sessions = target.sessions().await;
     let manager = target.with_sessions(&sessions).await.unwrap();
     let table = target.partitioned("outlived").await;
     for turn in 0..2 {
@@ -46,7 +45,7 @@ pub async fn a_long_job_outlives_the_credentials_of_its_storage(target: &Target)
 /// Where there are no new ones the job fails, says that they have ended, and leaves the table as it was; with good ones
 /// it can be done again.
 pub async fn a_job_whose_credentials_end_for_good_leaves_the_table_as_it_was(target: &Target) {
-    let sessions = Sessions::default();
+    let sessions = target.sessions().await;
     let manager = match target.with_sessions(&sessions).await {
         Ok(manager) => manager,
         Err(reason) => return println!("n/a: {reason}"),

@@ -8,9 +8,10 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::Storage;
+use crate::sts::Session;
 
 /// Requests to a store, counted; those whose credentials have ended are refused as the store refuses them. A catalog
-/// gives the session `n` with the `n`-th table that it tells of.
+/// gives the temporary keys `n` with the `n`-th table that it tells of.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sessions {
     state: Arc<State>,
@@ -19,6 +20,7 @@ pub(super) struct Sessions {
 
 #[derive(Debug, Default)]
 struct State {
+    keys: Vec<Session>,
     /// How many sessions the catalog gave.
     given: AtomicUsize,
     /// Sessions up to this one have ended.
@@ -34,6 +36,14 @@ struct State {
 }
 
 impl Sessions {
+    /// A catalog of a test gives no more than so many.
+    pub(super) const MOST: usize = 48;
+
+    /// The catalog gives these, one after the other.
+    pub(super) fn of(keys: Vec<Session>) -> Self {
+        Self { state: Arc::new(State { keys, ..State::default() }), proxies: Arc::default() }
+    }
+
     /// What was given so far ends with the `requests`-th request to the store from now on.
     pub(super) fn end_after(&self, requests: usize) {
         self.state.until_end.store(requests, Ordering::SeqCst);
@@ -88,10 +98,9 @@ impl State {
     /// Whether the credentials of a request have ended.
     fn judge(&self, request: &Request) -> bool {
         let left = self.until_end.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
-        let session = request
-            .header("x-amz-security-token")
-            .and_then(|token| token.strip_prefix("session-"))
-            .and_then(|n| n.parse::<usize>().ok());
+        // `Credential=KEY/…` (AWS Signature Version 4, "Authorization header").
+        let signed = request.header("authorization").unwrap_or_default();
+        let session = self.keys.iter().position(|key| signed.contains(&*key.access_key_id)).map(|at| at + 1);
         if left == Ok(1) {
             self.ended.store(self.given.load(Ordering::SeqCst), Ordering::SeqCst);
             self.all_ended.store(true, Ordering::SeqCst);
@@ -113,8 +122,10 @@ impl State {
         if !config.contains_key("s3.access-key-id") {
             return reply;
         }
-        let session = self.given.fetch_add(1, Ordering::SeqCst) + 1;
-        config.insert("s3.session-token".into(), format!("session-{session}").into());
+        let session = &self.keys[self.given.fetch_add(1, Ordering::SeqCst)];
+        config.insert("s3.access-key-id".into(), session.access_key_id.as_str().into());
+        config.insert("s3.secret-access-key".into(), session.secret_access_key.as_str().into());
+        config.insert("s3.session-token".into(), session.session_token.as_str().into());
         Reply { body: told.to_string().into(), ..reply }
     }
 }

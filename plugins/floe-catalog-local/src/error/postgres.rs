@@ -2,6 +2,8 @@
 
 use floe_core::{Error, ErrorKind};
 
+use super::certain;
+
 /// Turns a failure into an error that names the database.
 ///
 /// Kind `CommitStateUnknown` where a change may have taken effect, if it was one; see [`super::certain`].
@@ -30,6 +32,32 @@ pub(crate) fn from_postgres(error: sqlx::Error, place: &str) -> Error {
     };
     // The source stays out: a reply may quote the row.
     Error::new(kind, format!("{place}: {what}{cause}")).with_hint(hint)
+}
+
+/// Why no connection to the database came about; nothing was changed.
+pub(crate) fn not_connected(error: sqlx::Error, place: &str) -> Error {
+    let sqlx::Error::Io(cause) = &error else {
+        return certain(from_postgres(error, place), ErrorKind::Unavailable);
+    };
+    let text = cause.to_string();
+    let (kind, what, hint) = if text.contains("certificate") {
+        return from_postgres(sqlx::Error::Tls(text.into()), place);
+    } else if text.contains("lookup address") {
+        (
+            ErrorKind::Unavailable,
+            "its host's name cannot be resolved",
+            "check the host in `uri`, and the name service",
+        )
+    } else if cause.kind() == std::io::ErrorKind::ConnectionRefused {
+        (
+            ErrorKind::Unavailable,
+            "nothing listens there",
+            "check host and port in `uri`, and whether the server runs",
+        )
+    } else {
+        return unreachable(place, &format!("no connection came about: {cause}"));
+    };
+    Error::new(kind, format!("{place}: {what}")).with_hint(hint)
 }
 
 /// There is no connection to the database.

@@ -48,7 +48,7 @@ pub(crate) async fn cell(fault: Fault) -> Option<Cell> {
         match fault {
             Fault::UnknownHost => {
                 trial(&format!("postgresql://ann:hunter2@{NO_HOST}/lake"), ErrorKind::Unavailable)
-                    .names(&[NO_HOST, "check host"])
+                    .names(&[NO_HOST, "`uri`", "name"])
             }
             Fault::NobodyListens => {
                 let address = closed();
