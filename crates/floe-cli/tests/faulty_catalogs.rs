@@ -185,3 +185,41 @@ fn a_server_that_refuses_is_told_from_one_that_lacks_something() {
         ],
     );
 }
+
+#[test]
+fn a_server_that_places_tables_is_checked_where_they_are() {
+    let Some([rest, store]) = services::find(["FLOE_TEST_REST_MINIO_URI", "FLOE_TEST_MINIO_ENDPOINT"]) else {
+        return;
+    };
+    let closed = closed_port();
+    let floe = Floe::new();
+    let catalog = |name: &str, endpoint: &str| {
+        format!(
+            "[catalogs.{name}]\ntype = 'rest'\nuri = '{rest}'\ns3.endpoint = '{endpoint}'\n\
+             s3.region = 'us-east-1'\n"
+        )
+    };
+    // The server gives the credentials with each table.
+    floe.file("floe.toml", catalog("good", &store) + &catalog("gone", &format!("http://127.0.0.1:{closed}")));
+    let namespace = format!("checked_{}", std::process::id());
+    floe.file("rows.csv", "id\n1\n");
+    let table = format!("{namespace}.rows");
+    floe.run(&["--catalog", "good", "create", &table, "--from", "rows.csv"]).ok();
+    floe.run(&["--catalog", "good", "append", &table, "rows.csv"]).ok();
+    let report = floe.run(&["catalog", "check", "good", "--write", "--json"]).ok().json();
+    let steps = report["steps"].as_array().unwrap();
+    for name in ["list", "read", "storage", "write"] {
+        let step = steps.iter().find(|step| step["step"] == name).unwrap();
+        assert_eq!(step["status"], "ok", "{name}: {report}");
+    }
+    let storage = steps.iter().find(|step| step["step"] == "storage").unwrap();
+    assert!(
+        storage["message"].as_str().unwrap().contains("s3://"),
+        "the place of a table is named: {storage}"
+    );
+
+    let (_, fault) = fault(&floe, "gone");
+    assert_eq!(fault["kind"], "unavailable", "{fault}");
+    assert!(fault["message"].as_str().unwrap().contains(&format!("127.0.0.1:{closed}")), "{fault}");
+    floe.run(&["--catalog", "good", "drop", &table]).ok();
+}

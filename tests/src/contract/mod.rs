@@ -28,6 +28,7 @@ macro_rules! contract {
                 tables::what_is_missing_is_named
                 tables::namespaces_are_made_listed_and_dropped
                 tables::tables_are_renamed_dropped_and_registered_again
+                tables::the_storage_of_a_table_is_checked_and_nothing_left
                 tables::odd_names_are_kept_or_clearly_refused
                 tables::a_thousand_tables_are_listed
                 writes::appends_of_both_strategies_are_read_back

@@ -60,7 +60,7 @@ pub(crate) async fn cell(fault: Fault) -> Option<Cell> {
         Fault::MissingPlace => check(properties(&host, "no-such-bucket-here"), ErrorKind::Validation)
             .names(&["no-such-bucket-here", "create the bucket"]),
         Fault::DeniedPart => {
-            let proxy = refused(&host, "/secret/", refusals::GCS_DENIED).await;
+            let proxy = refused(&host, "secret", refusals::GCS_DENIED).await;
             let own = properties(&proxy.uri(), &bucket);
             let place = secret_place(&own);
             of(own, Act::CreateAt(place), ErrorKind::PermissionDenied)
