@@ -55,7 +55,8 @@ impl ObjectStoreClient {
         (own.0.to_owned(), authority.to_owned())
     }
 
-    /// Writes a file, reads and lists it, and deletes it; the folder goes with it where there are folders.
+    /// Writes a file, reads and lists it, and deletes it, whatever happens in between; the folder goes with it where
+    /// there are folders.
     async fn probe(&self, folder: &str) -> Result<()> {
         let location = format!("{folder}/probe");
         let content = Bytes::from_static(b"floe checks that this location can be used");
@@ -65,17 +66,21 @@ impl ObjectStoreClient {
             // Most likely nothing is there, and asking again would take as long again.
             Err(e) if leaves_no_file(e.kind()) => return Err(e.context("no file can be written")),
             Err(e) => {
-                let _ = self.storage.delete_below(folder).await;
+                let _ = self.remove_probe(folder, &location).await;
                 return Err(e.context("no file can be written"));
             }
         }
         let used = self.use_probe(folder, &location, &content).await;
-        let deleted = self.storage.delete_below(folder).await.map_err(|e| {
+        let removed = self.remove_probe(folder, &location).await.map_err(|e| {
             e.context(format!(
                 "files cannot be deleted, and {location}, which the check wrote, is still there"
             ))
         });
-        used.and(deleted)
+        used.and(removed)?;
+        if self.file_io.exists(&location).await? {
+            return Err(Error::new(ErrorKind::Io, format!("{location} is still there after its deletion")));
+        }
+        Ok(())
     }
 
     async fn use_probe(&self, folder: &str, location: &str, content: &Bytes) -> Result<()> {
@@ -89,13 +94,14 @@ impl ObjectStoreClient {
         if !listed.iter().any(|entry| entry.location == location) {
             return Err(Error::new(ErrorKind::Io, format!("{location} is there but is not listed")));
         }
-        self.storage.delete_one(location).await.map_err(|e| {
-            e.context(format!(
-                "files cannot be deleted, and {location}, which the check wrote, is still there"
-            ))
-        })?;
-        if self.file_io.exists(location).await? {
-            return Err(Error::new(ErrorKind::Io, format!("{location} is still there after its deletion")));
+        Ok(())
+    }
+
+    /// Deletes the one file; it is not looked for, which takes another permission.
+    async fn remove_probe(&self, folder: &str, location: &str) -> Result<()> {
+        self.storage.delete_one(location).await?;
+        if self.storage.options().local_files {
+            self.storage.delete_below(folder).await?;
         }
         Ok(())
     }

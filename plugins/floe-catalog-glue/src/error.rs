@@ -24,12 +24,16 @@ where
 {
     // Glue's replies and the chain of sources stay out of the error: a reply about a signature quotes the request,
     // session token included.
+    if !matches!(error, SdkError::ServiceError(_))
+        && let Some(cause) = find::<CredentialsError>(&error)
+    {
+        return no_credentials(cause);
+    }
     match &error {
         SdkError::ServiceError(reply) => {
             let status = reply.raw().status().as_u16();
             described(error.code().unwrap_or_default(), error.message().unwrap_or_default(), status)
         }
-        _ if find::<CredentialsError>(&error).is_some() => no_credentials(&error),
         SdkError::ConstructionFailure(_) => {
             Error::new(ErrorKind::Internal, format!("the request cannot be made: {}", root(&error)))
         }
@@ -179,15 +183,10 @@ fn clock() -> (ErrorKind, String, &'static str) {
     (ErrorKind::Unauthenticated, what, "set the clock of this machine")
 }
 
-fn no_credentials(error: &(dyn StdError + 'static)) -> Error {
-    let what = match find::<CredentialsError>(error) {
-        Some(CredentialsError::ProviderTimedOut(_)) => "the source of AWS credentials did not answer in time",
-        Some(CredentialsError::InvalidConfiguration(_)) => "the AWS configuration files are not valid",
-        Some(CredentialsError::CredentialsNotLoaded(_)) => "there are no AWS credentials",
-        _ => "the source of AWS credentials failed",
-    };
-    Error::new(ErrorKind::Unauthenticated, what).with_hint(
-        "set `glue.access-key-id` and `glue.secret-access-key`, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile",
+fn no_credentials(error: &CredentialsError) -> Error {
+    floe_aws::no_credentials(error).with_hint(
+        "set `glue.access-key-id` and `glue.secret-access-key`, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile; \
+         check a role that is to be assumed",
     )
 }
 

@@ -95,8 +95,10 @@ async fn row(manager: &IcebergTableManager, namespace: &NamespaceIdent) -> Resul
 async fn remove(manager: &IcebergTableManager, namespace: &NamespaceIdent) -> Result<()> {
     for table in manager.list_tables(namespace).await? {
         let location = manager.load_table(&table).await?.metadata.location().to_owned();
+        // With the credentials that the catalog gives, which it gives for no table that is dropped.
+        let storage = manager.catalog().table_storage(&table).await?;
+        let storage = storage.unwrap_or_else(|| manager.storage().clone());
         manager.drop_table(&table).await?;
-        let storage = manager.storage();
         let files: Vec<String> = storage
             .list(&format!("{}/", location.trim_end_matches('/')))
             .map_ok(|file| file.location)
