@@ -383,11 +383,12 @@ async fn what_cannot_be_reached_is_named_with_its_cause() {
     // Nothing listens on a port that was just given back.
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let unavailable = ErrorKind::Unavailable;
+    let moto = std::env::var("FLOE_TEST_GLUE_ENDPOINT").unwrap();
     for (endpoint, kind, cause) in [
         (format!("http://{closed}"), unavailable, "nothing listens"),
         ("http://no-such-host.invalid".to_owned(), unavailable, "name"),
         // It speaks no TLS.
-        (lake.proxy.endpoint().replace("http://", "https://"), ErrorKind::Io, "TLS"),
+        (moto.replace("http://", "https://"), ErrorKind::Io, "TLS"),
     ] {
         let catalog = lake.open_with(&[("glue.endpoint", &endpoint)]).await.unwrap();
         let error = failed(catalog.list_namespaces(None).await);
