@@ -69,9 +69,11 @@ impl Trial {
 
     /// The text of the error.
     pub(crate) async fn run(self, name: &str) -> String {
-        let start = Instant::now();
-        let error = act(&self.properties, &self.act).await.expect_err(name);
-        let elapsed = start.elapsed();
+        let (mut error, mut elapsed) = self.once(name).await;
+        if elapsed >= LIMIT {
+            // The machine may have been held up; a fault that takes long takes long again.
+            (error, elapsed) = self.once(name).await;
+        }
         let text = error.to_string();
         println!("{name}: {} after {:.1} s: {text}", error.kind(), elapsed.as_secs_f64());
         assert_eq!(error.kind(), self.kind, "{name}: {error}");
@@ -84,6 +86,12 @@ impl Trial {
         }
         assert!(elapsed < LIMIT, "{name}: {elapsed:?} is too long");
         text
+    }
+
+    async fn once(&self, name: &str) -> (Error, Duration) {
+        let start = Instant::now();
+        let error = act(&self.properties, &self.act).await.expect_err(name);
+        (error, start.elapsed())
     }
 }
 

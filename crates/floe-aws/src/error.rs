@@ -37,7 +37,11 @@ fn cause(error: &CredentialsError) -> String {
         last = source;
     }
     let text = last.to_string();
-    let text = text.lines().next().unwrap_or_default();
+    // What a service answered shows as its fields.
+    let text = match text.split_once("message: \"").and_then(|(_, rest)| rest.split_once('"')) {
+        Some((message, _)) => message,
+        None => text.lines().next().unwrap_or_default(),
+    };
     let sentence = text.split_once(". ").map_or(text, |(first, _)| first);
     sentence.chars().take(LONGEST).collect()
 }
@@ -53,6 +57,9 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Unauthenticated);
         assert!(error.to_string().contains("does not match"), "{error}");
         assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        let answered = "Error { code: \"AccessDenied\", message: \"not for you\", request_id: \"1\" }";
+        let error = no_credentials(&CredentialsError::provider_error(answered));
+        assert_eq!(error.message(), "the source of AWS credentials failed: not for you");
         let error =
             no_credentials(&CredentialsError::provider_error("tcp connect error: Connection refused"));
         assert_eq!(error.kind(), ErrorKind::Unavailable);

@@ -117,13 +117,14 @@ async fn a_role_is_assumed_by_a_profile_and_by_every_spelling_of_the_configurati
         new(&format!("s3.role-arn = '{ROLE}'\ns3.role-session-name = 'me'\n")).writes_and_reads("keys");
         let java = format!("client.assume-role.arn = '{ROLE}'\nclient.assume-role.external-id = 'x'\n");
         new(&java).writes_and_reads("keys");
+        let secret = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(secret.path(), &service.secret_access_key).unwrap();
         let keys = format!(
-            "client.role-arn = '{ROLE}'\ns3.access-key-id = '{}'\ns3.secret-access-key = 'file:secret'\n",
-            service.access_key_id
+            "client.role-arn = '{ROLE}'\ns3.access-key-id = '{}'\ns3.secret-access-key = 'file:{}'\n",
+            service.access_key_id,
+            secret.path().display()
         );
-        let setting = new(&keys);
-        setting.floe.file("secret", &service.secret_access_key);
-        setting.writes_and_reads("wrong");
+        new(&keys).writes_and_reads("wrong");
     })
     .await;
     let asked: Vec<String> = sts.requests().iter().map(|r| String::from_utf8_lossy(&r.body).into()).collect();
