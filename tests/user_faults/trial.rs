@@ -107,12 +107,12 @@ async fn act(properties: &Properties, act: &Act) -> Result<()> {
             let allowed = TableConfig::new("ns", "allowed", rows::schema());
             let made = async {
                 manager.ensure_namespace(&NamespaceIdent::new("ns".into())).await?;
-                manager.create_table(&allowed, false).await
+                manager.create_table(&allowed, true).await
             };
             made.await.expect("the rest of the warehouse can be used");
             let mut denied = TableConfig::new("ns", "denied", rows::schema());
             denied.location = Some(location.clone());
-            manager.create_table(&denied, false).await.map(drop).map_err(|e: Error| e)
+            manager.create_table(&denied, false).await.map(drop)
         }
     }
 }
