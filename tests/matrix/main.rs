@@ -13,6 +13,7 @@ floe_tests::contract! {
     postgres_s3: Postgres, S3;
     rest_local: Rest, Local;
     rest_s3: Rest, S3;
+    rest_minio: Rest, Minio;
     #[ignore = "needs a Polaris: `cargo xtask integration` where Docker runs, or FLOE_POLARIS_URL"]
     polaris_local: Polaris, Local;
     glue_local: Glue, Local;

@@ -13,4 +13,5 @@ pub mod peers;
 pub mod rows;
 pub mod sim;
 pub mod spark;
+pub mod sts;
 pub mod warehouse;

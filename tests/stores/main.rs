@@ -17,10 +17,12 @@ use floe::model::{
     WriteConfig, WriteMode,
 };
 use floe::plan::expr::Expr;
-use floe::{IcebergTableManager, Properties};
+use floe::{ErrorKind, IcebergTableManager, Properties};
 use floe_testkit::gcs_xml::GcsXml;
 use floe_testkit::services::{AzureService, S3Service, find};
+use floe_tests::sts::assume_role;
 use floe_tests::warehouse::spec;
+use futures::TryStreamExt;
 
 /// What a table holds: ids and names.
 type Rows = BTreeMap<i64, String>;
@@ -133,6 +135,40 @@ async fn a_table_lives_on_versitygw() {
 async fn a_table_lives_on_minio() {
     let Some(service) = S3Service::minio() else { return };
     in_both_modes(|| service.properties()).await;
+}
+
+/// A check of the storage says which permission is missing, and leaves no file unless it may not delete it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_names_the_permission_that_is_missing() {
+    let Some(service) = S3Service::minio() else { return };
+    let cases = [
+        ("s3:PutObject", "no file can be written"),
+        ("s3:GetObject", "files can be written, but not read"),
+        ("s3:ListBucket", "files can be written and read, but not listed"),
+        ("s3:DeleteObject", "files cannot be deleted, and"),
+    ];
+    for (action, words) in cases {
+        let policy = format!(
+            r#"{{"Version":"2012-10-17","Statement":[
+                {{"Effect":"Allow","Action":["s3:*"],"Resource":["arn:aws:s3:::*"]}},
+                {{"Effect":"Deny","Action":["{action}"],"Resource":["arn:aws:s3:::*"]}}]}}"#
+        );
+        let session = assume_role(&service, &policy).await;
+        let own = service.properties();
+        let folder = tempfile::tempdir().unwrap();
+        let manager = open(folder.path(), &session.lay_over(own.clone())).await;
+        let error = manager.check_storage().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{action}: {error}");
+        let text = error.to_string();
+        assert!(text.contains(words) && text.contains(own.get("warehouse").unwrap()), "{action}: {error}");
+        assert!(!format!("{text} {error:?}").contains(&session.secret_access_key), "{error:?}");
+
+        let root = open(folder.path(), &own).await;
+        let left: Vec<_> = root.storage().list(own.get("warehouse").unwrap()).try_collect().await.unwrap();
+        let kept = action == "s3:DeleteObject";
+        assert_eq!(left.len(), usize::from(kept), "{action}: {left:?}");
+        assert!(left.iter().all(|file| text.contains(&file.location)), "what is left is named: {error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

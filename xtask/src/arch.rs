@@ -11,10 +11,13 @@ use crate::workspace::cargo;
 const ARROWS: &[(&str, &[&str])] = &[
     ("floe-core", &[]),
     ("floe-plan", &["floe-core"]),
+    ("floe-aws", &["floe-core"]),
     ("floe-object-store", &["floe-core"]),
     ("floe-iceberg", &["floe-core", "floe-plan"]),
     ("floe-testkit", &["floe-core"]),
+    ("floe-catalog-glue", &["floe-core", "floe-aws"]),
     ("floe-catalog-*", &["floe-core"]),
+    ("floe-storage-s3", &["floe-core", "floe-object-store", "floe-aws"]),
     ("floe-storage-*", &["floe-core", "floe-object-store"]),
     ("floe", &["floe-core", "floe-plan", "floe-iceberg", "floe-catalog-*", "floe-storage-*"]),
     ("floe-cli", &["floe"]),

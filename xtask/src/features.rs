@@ -13,8 +13,10 @@ use crate::workspace::{self, cargo};
 
 /// Crates that weigh, and the features of `floe` that may bring them. A pattern may end in `*`.
 const SDKS: &[(&str, &[&str])] = &[
-    ("aws-sdk-*", &["catalog-glue"]),
-    ("aws-config", &["catalog-glue", "storage-s3"]),
+    ("aws-sdk-glue", &["catalog-glue"]),
+    // STS and SSO, which credentials may come from.
+    ("aws-sdk-*", &["catalog-glue", "storage-s3-profiles"]),
+    ("aws-config", &["catalog-glue", "storage-s3-profiles"]),
     ("sqlx-sqlite", &["catalog-local", "catalog-postgres"]),
     ("sqlx-postgres", &["catalog-postgres"]),
     ("rustls", NETWORKED),
@@ -32,6 +34,7 @@ const NETWORKED: &[&str] = &[
     "catalog-polaris-sigv4",
     "catalog-postgres",
     "storage-s3",
+    "storage-s3-profiles",
     "storage-gcs",
     "storage-azure",
 ];

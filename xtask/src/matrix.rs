@@ -66,7 +66,7 @@ impl Catalog {
         match self {
             Self::Memory | Self::Sqlite | Self::Polaris => &[],
             Self::Postgres => &[Service::Postgres],
-            Self::Rest => &[Service::Rest, Service::RestS3],
+            Self::Rest => &[Service::Rest, Service::RestS3, Service::RestMinio],
             Self::Glue => &[Service::Glue],
         }
     }
@@ -88,7 +88,7 @@ impl Storage {
 fn reason(catalog: Catalog, storage: Storage) -> &'static str {
     match (catalog, storage) {
         (Catalog::Memory, _) => "the memory catalog is the measure on local files only",
-        (Catalog::Rest, Storage::Minio | Storage::Gcs | Storage::Azure) => {
+        (Catalog::Rest, Storage::Gcs | Storage::Azure) => {
             "the REST fixture writes metadata itself, and is started for local files and S3"
         }
         (Catalog::Glue, Storage::Gcs | Storage::Azure) => "Glue keeps tables on S3",

@@ -88,6 +88,13 @@ pub trait CatalogClient: Send + Sync + fmt::Debug {
     /// The table as it is now. `NoSuchTable`, `Corrupted`.
     async fn load_table(&self, table: &TableIdent) -> Result<LoadedTable>;
 
+    /// The storage of a table's files with the credentials that the catalog gives for them, to look beside the
+    /// files that the table knows; nothing, as here by default, where the storage that the catalog was connected
+    /// with serves. `NoSuchTable`.
+    async fn table_storage(&self, _table: &TableIdent) -> Result<Option<Arc<dyn StorageClient>>> {
+        Ok(None)
+    }
+
     /// Renames a table. `NoSuchTable`, `TableAlreadyExists`, `NoSuchNamespace` for the target's namespace.
     async fn rename_table(&self, from: &TableIdent, to: &TableIdent) -> Result<()>;
 

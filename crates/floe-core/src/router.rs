@@ -142,9 +142,8 @@ impl StorageClient for StorageRouter {
         locations.chunks(DELETED_TOGETHER).then(deleting).flatten().boxed()
     }
 
-    /// There is nothing to check before a location is known: each storage is checked by its first use.
-    async fn check(&self) -> Result<()> {
-        Ok(())
+    async fn check_at(&self, location: &str) -> Result<()> {
+        self.client(location).await?.check_at(location).await
     }
 }
 

@@ -56,9 +56,19 @@ pub trait StorageClient: Send + Sync + fmt::Debug {
     /// one result for each location, in no order; one failure does not stop the others.
     fn delete_many(&self, locations: BoxStream<'static, String>) -> BoxStream<'static, (String, Result<()>)>;
 
-    /// Proves that the warehouse can be written, read, listed and deleted from, with one small file of its own
-    /// (FR-047). The error says what to check.
-    async fn check(&self) -> Result<()>;
+    /// Proves that the warehouse can be written to, read, listed and deleted from, as [`Self::check_at`] does
+    /// (FR-047). Nothing to prove where the catalog alone knows where tables go.
+    async fn check(&self) -> Result<()> {
+        match self.warehouse() {
+            "" => Ok(()),
+            warehouse => self.check_at(warehouse).await,
+        }
+    }
+
+    /// Proves that files below `location` (an absolute URI) can be written, read, listed and deleted, with one
+    /// small file of its own below a name that begins with `.floe-check-`. That file alone is deleted again. The
+    /// error says which of it is not possible, and what to check.
+    async fn check_at(&self, location: &str) -> Result<()>;
 }
 
 /// A file that a listing found.

@@ -57,7 +57,7 @@ impl StorageClient for Disk {
         futures::stream::empty().boxed()
     }
 
-    async fn check(&self) -> Result<()> {
+    async fn check_at(&self, _location: &str) -> Result<()> {
         Ok(())
     }
 }

@@ -55,21 +55,53 @@ impl ObjectStoreClient {
         (own.0.to_owned(), authority.to_owned())
     }
 
+    /// Writes a file, reads and lists it, and deletes it, whatever happens in between; the folder goes with it where
+    /// there are folders.
     async fn probe(&self, folder: &str) -> Result<()> {
         let location = format!("{folder}/probe");
         let content = Bytes::from_static(b"floe checks that this location can be used");
-        self.file_io.new_output(&location)?.write(content.clone()).await?;
-        if self.file_io.new_input(&location)?.read().await? != content {
+        let written = self.file_io.new_output(&location)?.write(content.clone()).await.map_err(Error::from);
+        match written {
+            Ok(()) => {}
+            // Most likely nothing is there, and asking again would take as long again.
+            Err(e) if leaves_no_file(e.kind()) => return Err(e.context("no file can be written")),
+            Err(e) => {
+                let _ = self.remove_probe(folder, &location).await;
+                return Err(e.context("no file can be written"));
+            }
+        }
+        let used = self.use_probe(folder, &location, &content).await;
+        let removed = self.remove_probe(folder, &location).await.map_err(|e| {
+            e.context(format!(
+                "files cannot be deleted, and {location}, which the check wrote, is still there"
+            ))
+        });
+        used.and(removed)?;
+        if self.file_io.exists(&location).await? {
+            return Err(Error::new(ErrorKind::Io, format!("{location} is still there after its deletion")));
+        }
+        Ok(())
+    }
+
+    async fn use_probe(&self, folder: &str, location: &str, content: &Bytes) -> Result<()> {
+        let read = self.file_io.new_input(location)?.read().await.map_err(Error::from);
+        if read.map_err(|e| e.context("files can be written, but not read"))? != *content {
             return Err(Error::new(ErrorKind::Corrupted, format!("{location} reads back differently")));
         }
         let listed: Vec<_> = self.list(folder).collect().await;
-        let listed = listed.into_iter().collect::<Result<Vec<_>>>()?;
+        let listed: Result<Vec<_>> = listed.into_iter().collect();
+        let listed = listed.map_err(|e| e.context("files can be written and read, but not listed"))?;
         if !listed.iter().any(|entry| entry.location == location) {
             return Err(Error::new(ErrorKind::Io, format!("{location} is there but is not listed")));
         }
-        self.file_io.delete(&location).await?;
-        if self.file_io.exists(&location).await? {
-            return Err(Error::new(ErrorKind::Io, format!("{location} is still there after its deletion")));
+        Ok(())
+    }
+
+    /// Deletes the one file; it is not looked for, which takes another permission.
+    async fn remove_probe(&self, folder: &str, location: &str) -> Result<()> {
+        self.storage.delete_one(location).await?;
+        if self.storage.options().local_files {
+            self.storage.delete_below(folder).await?;
         }
         Ok(())
     }
@@ -126,24 +158,19 @@ impl StorageClient for ObjectStoreClient {
         self.storage.delete_each(locations)
     }
 
-    async fn check(&self) -> Result<()> {
-        if self.warehouse.is_empty() {
-            return Ok(());
-        }
-        let folder = format!("{}/.floe-check-{}", self.warehouse, uuid::Uuid::new_v4().simple());
-        let result = match self.probe(&folder).await {
-            // Most likely nothing is there, and asking again would take as long again.
-            Err(e) if refuses_all(e.kind()) => Err(e),
-            result => result.and(self.storage.delete_below(&folder).await),
-        };
-        result.map_err(|e| {
-            e.context(format!("the warehouse {} cannot be used", self.warehouse))
+    async fn check_at(&self, location: &str) -> Result<()> {
+        let location = location.trim_end_matches('/');
+        let folder = format!("{location}/.floe-check-{}", uuid::Uuid::new_v4().simple());
+        let what = if location == self.warehouse { "warehouse" } else { "location" };
+        self.probe(&folder).await.map_err(|e| {
+            e.context(format!("the {what} {location} cannot be used"))
                 .with_hint("check its address, the credentials and the permissions")
         })
     }
 }
 
 /// Whether a write that ended so has most likely left no file.
-fn refuses_all(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Unavailable | ErrorKind::Unauthenticated | ErrorKind::Validation)
+fn leaves_no_file(kind: ErrorKind) -> bool {
+    use ErrorKind::{PermissionDenied, Unauthenticated, Unavailable, Validation};
+    matches!(kind, Unavailable | Unauthenticated | PermissionDenied | Validation)
 }

@@ -1,23 +1,10 @@
 //! Configuration of the Glue catalog.
 
-use std::time::Duration;
-
-use aws_config::BehaviorVersion;
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_credential_types::Credentials;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::{Builder as HttpClientBuilder, Connector, tls};
 use aws_types::SdkConfig;
-use aws_types::region::Region;
+use floe_aws::{AwsKeys, AwsRole, AwsSettings};
 use floe_core::{Error, ErrorKind, Result, SecretString};
 use schemars::JsonSchema;
 use serde::Deserialize;
-
-/// How long to wait for a connection: three attempts end within ten seconds.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(2_500);
-/// How long one request may take, its connection included. A commit that takes longer has an unknown outcome.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Properties of a catalog of `type = "glue"`, spelled as PyIceberg and Iceberg for Java do.
 ///
@@ -68,6 +55,31 @@ pub struct GlueCatalogConfig {
     #[serde(rename = "client.session-token")]
     #[schemars(with = "Option<String>")]
     pub client_session_token: Option<SecretString>,
+    /// A role to assume, with the keys or the profile, for every AWS service.
+    #[serde(rename = "client.role-arn")]
+    pub client_role_arn: Option<String>,
+    /// How the session of the role is named. Default: `floe`.
+    #[serde(rename = "client.role-session-name")]
+    pub client_role_session_name: Option<String>,
+    /// A role to assume, as Iceberg for Java spells it.
+    #[serde(rename = "client.assume-role.arn")]
+    pub assume_role_arn: Option<String>,
+    /// How the session of that role is named. Default: `floe`.
+    #[serde(rename = "client.assume-role.session-name")]
+    pub assume_role_session_name: Option<String>,
+    /// What the owner of the role asks strangers for.
+    #[serde(rename = "client.assume-role.external-id")]
+    pub assume_role_external_id: Option<String>,
+    /// The region in which the role is assumed. Default: that of the catalog.
+    #[serde(rename = "client.assume-role.region")]
+    pub assume_role_region: Option<String>,
+    /// How long a session lasts, in seconds. Default: what AWS says, an hour.
+    #[serde(rename = "client.assume-role.timeout-sec")]
+    #[schemars(range(min = 900, max = 43200))]
+    pub assume_role_timeout_sec: Option<u64>,
+    /// Without effect: a class of Iceberg for Java.
+    #[serde(rename = "client.factory")]
+    pub client_factory: Option<String>,
     /// Whether Glue keeps no former version of a table at a commit. Default: true.
     #[serde(rename = "glue.skip-archive")]
     pub skip_archive: Option<bool>,
@@ -115,43 +127,38 @@ impl GlueCatalogConfig {
     /// Fails with `Validation` where no region is known.
     pub(crate) async fn sdk(&self) -> Result<SdkConfig> {
         self.check()?;
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-            .build();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(HttpClientBuilder::new().build_with_connector_fn(|settings, parts| {
-                let mut connector = Connector::builder()
-                    .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-                    .proxy_config(ProxyConfig::from_env());
-                connector.set_connector_settings(settings.cloned());
-                connector.set_sleep_impl(parts.and_then(|parts| parts.sleep_impl()));
-                connector.build()
-            }))
-            .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(self.max_retries.unwrap_or(3)));
-        if let Some(region) = self.region.as_ref().or(self.client_region.as_ref()) {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(profile) = self.profile_name.as_ref().or(self.client_profile_name.as_ref()) {
-            loader = loader.profile_name(profile);
-        }
-        if let Some((key, secret, token)) = self.keys()? {
-            let token = token.map(|token| token.expose().to_owned());
-            loader = loader.credentials_provider(Credentials::new(
-                key.expose(),
-                secret.expose(),
-                token,
-                None,
-                "floe configuration",
-            ));
-        }
-        let config = loader.load().await;
+        let keys = self.keys()?.map(|(id, secret, token)| AwsKeys {
+            id: id.clone(),
+            secret: secret.clone(),
+            token: token.cloned(),
+        });
+        let settings = AwsSettings {
+            region: self.region.clone().or_else(|| self.client_region.clone()),
+            profile: self.profile_name.clone().or_else(|| self.client_profile_name.clone()),
+            keys,
+            role: self.role(),
+            max_attempts: Some(self.max_retries.unwrap_or(3)),
+        };
+        let config = settings.load().await;
         if config.region().is_none() {
             return Err(Error::validation("no AWS region is known")
                 .with_hint("set `glue.region`, AWS_REGION, or a region in the profile"));
         }
         Ok(config)
+    }
+
+    /// The role that is to be assumed.
+    fn role(&self) -> Option<AwsRole> {
+        let arn = self.client_role_arn.clone().or_else(|| self.assume_role_arn.clone())?;
+        let session_name =
+            self.client_role_session_name.clone().or_else(|| self.assume_role_session_name.clone());
+        Some(AwsRole {
+            arn,
+            session_name,
+            external_id: self.assume_role_external_id.clone(),
+            region: self.assume_role_region.clone(),
+            seconds: self.assume_role_timeout_sec,
+        })
     }
 
     /// The keys that are configured: those of Glue, else those of every service. Half a pair is `Validation`.

@@ -9,33 +9,80 @@ use floe_core::{Error, ErrorKind};
 
 const REACH: &str = "check `glue.endpoint`, `glue.region` and the network";
 const KEYS: &str = "check the access key, its secret and its token";
+const KEY_ID: &str =
+    "AWS does not know the access key or its token: check `glue.access-key-id` and `glue.session-token`";
+const SECRET: &str = "the secret does not belong to the access key: check `glue.secret-access-key`";
 
-/// Turns a failure of a call into an error.
+/// Turns a failure of a call to the service at `address` into an error.
 ///
 /// Kind `CommitStateUnknown` where a change may have taken effect, if it was one; see [`certain`]. The kinds
 /// `NoSuchTable`, `TableAlreadyExists` and `CommitConflict` stand for Glue's EntityNotFound, AlreadyExists and
 /// ConcurrentModification, of a database as well: the caller knows what was asked for.
-pub(crate) fn from_sdk<E>(error: SdkError<E, HttpResponse>) -> Error
+pub(crate) fn from_sdk<E>(error: SdkError<E, HttpResponse>, address: &str) -> Error
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
     // Glue's replies and the chain of sources stay out of the error: a reply about a signature quotes the request,
     // session token included.
+    if !matches!(error, SdkError::ServiceError(_))
+        && let Some(cause) = find::<CredentialsError>(&error)
+    {
+        return no_credentials(cause);
+    }
     match &error {
         SdkError::ServiceError(reply) => {
             let status = reply.raw().status().as_u16();
             described(error.code().unwrap_or_default(), error.message().unwrap_or_default(), status)
         }
-        _ if find::<CredentialsError>(&error).is_some() => no_credentials(&error),
         SdkError::ConstructionFailure(_) => {
             Error::new(ErrorKind::Internal, format!("the request cannot be made: {}", root(&error)))
         }
         SdkError::TimeoutError(_) => {
-            Error::new(ErrorKind::CommitStateUnknown, "Glue did not answer in time").with_hint(REACH)
+            let what = format!("Glue at {address} did not answer in time");
+            Error::new(ErrorKind::CommitStateUnknown, what).with_hint(REACH)
         }
-        _ => Error::new(ErrorKind::CommitStateUnknown, format!("Glue cannot be reached: {}", root(&error)))
-            .with_hint(REACH),
+        _ => unreachable(&error, address),
     }
+}
+
+/// No answer came. `CommitStateUnknown` where the request may have been received.
+fn unreachable(error: &(dyn StdError + 'static), address: &str) -> Error {
+    let text = texts(error);
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let (kind, what, hint) = if says(&["certificate"]) {
+        (
+            ErrorKind::Io,
+            "its TLS certificate was refused".to_owned(),
+            "check the host in `glue.endpoint`, the certificates that this machine trusts, and its clock",
+        )
+    } else if says(&["corrupt message", "handshake", "alert"]) {
+        (
+            ErrorKind::Io,
+            "no TLS connection can be made".to_owned(),
+            "check that it speaks https at this port, or write http:// in `glue.endpoint`",
+        )
+    } else if says(&["invalid http"]) {
+        (
+            ErrorKind::Io,
+            "its answer is not HTTP".to_owned(),
+            "write https:// in `glue.endpoint`, or check its port",
+        )
+    } else if says(&["dns error", "failed to lookup"]) {
+        (
+            ErrorKind::Unavailable,
+            "its name cannot be resolved".to_owned(),
+            "check the host in `glue.endpoint`, `glue.region` and the name service",
+        )
+    } else if says(&["connection refused"]) {
+        (
+            ErrorKind::Unavailable,
+            "nothing listens there".to_owned(),
+            "check host and port in `glue.endpoint`, and that the service runs",
+        )
+    } else {
+        (ErrorKind::CommitStateUnknown, root(error), REACH)
+    };
+    Error::new(kind, format!("Glue cannot be reached at {address}: {what}")).with_hint(hint)
 }
 
 /// The error of a call that changes nothing, or that changed nothing for certain.
@@ -95,11 +142,13 @@ fn described(code: &str, message: &str, status: u16) -> Error {
         {
             clock()
         }
-        "UnrecognizedClientException"
-        | "InvalidClientTokenId"
-        | "InvalidSignatureException"
-        | "SignatureDoesNotMatch"
-        | "IncompleteSignature"
+        "UnrecognizedClientException" | "InvalidClientTokenId" => {
+            (Kind::Unauthenticated, format!("AWS refuses the credentials ({code})"), KEY_ID)
+        }
+        "InvalidSignatureException" | "SignatureDoesNotMatch" => {
+            (Kind::Unauthenticated, format!("AWS refuses the credentials ({code})"), SECRET)
+        }
+        "IncompleteSignature"
         | "IncompleteSignatureException"
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException"
@@ -134,15 +183,10 @@ fn clock() -> (ErrorKind, String, &'static str) {
     (ErrorKind::Unauthenticated, what, "set the clock of this machine")
 }
 
-fn no_credentials(error: &(dyn StdError + 'static)) -> Error {
-    let what = match find::<CredentialsError>(error) {
-        Some(CredentialsError::ProviderTimedOut(_)) => "the source of AWS credentials did not answer in time",
-        Some(CredentialsError::InvalidConfiguration(_)) => "the AWS configuration files are not valid",
-        Some(CredentialsError::CredentialsNotLoaded(_)) => "there are no AWS credentials",
-        _ => "the source of AWS credentials failed",
-    };
-    Error::new(ErrorKind::Unauthenticated, what).with_hint(
-        "set `glue.access-key-id` and `glue.secret-access-key`, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile",
+fn no_credentials(error: &CredentialsError) -> Error {
+    floe_aws::no_credentials(error).with_hint(
+        "set `glue.access-key-id` and `glue.secret-access-key`, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile; \
+         check a role that is to be assumed",
     )
 }
 
@@ -156,6 +200,18 @@ fn without_values(message: &str) -> String {
     let mut text = parts.next().unwrap_or_default().to_owned();
     for (index, part) in parts.enumerate() {
         text.push_str(if index % 2 == 0 { "'…'" } else { part });
+    }
+    text
+}
+
+/// What all causes of an error say, in lower case.
+fn texts(error: &(dyn StdError + 'static)) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(e) = next {
+        text.push_str(&e.to_string().to_lowercase());
+        text.push_str("; ");
+        next = e.source();
     }
     text
 }

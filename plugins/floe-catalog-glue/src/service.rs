@@ -6,12 +6,13 @@
 
 use aws_sdk_glue::Client;
 use aws_sdk_glue::config::retry::RetryConfig;
-use aws_sdk_glue::error::ProvideErrorMetadata;
+use aws_sdk_glue::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_glue::types::{Database, DatabaseInput, Table, TableInput};
 use aws_smithy_runtime_api::client::interceptors::context::{Error as CallError, InterceptorContext};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use aws_types::SdkConfig;
-use floe_core::{ErrorKind, Result};
+use floe_core::{Error, ErrorKind, Result};
 
 use crate::error::{certain, from_sdk, is_throttling};
 
@@ -24,6 +25,8 @@ pub(crate) struct Service {
     client: Client,
     catalog: Option<String>,
     skip_archive: bool,
+    /// For errors.
+    address: String,
 }
 
 impl Service {
@@ -35,9 +38,18 @@ impl Service {
         skip_archive: bool,
     ) -> Self {
         let mut config = aws_sdk_glue::config::Builder::from(sdk);
-        config
-            .set_endpoint_url(endpoint.map(str::to_owned).or_else(|| sdk.endpoint_url().map(str::to_owned)));
-        Self { client: Client::from_conf(config.build()), catalog, skip_archive }
+        let endpoint = endpoint.or(sdk.endpoint_url()).map(str::to_owned);
+        let region = sdk.region().map_or("", |region| region.as_ref());
+        let address = endpoint.clone().unwrap_or_else(|| format!("the endpoint of the region {region}"));
+        config.set_endpoint_url(endpoint);
+        Self { client: Client::from_conf(config.build()), catalog, skip_archive, address }
+    }
+
+    fn failed<E>(&self, error: SdkError<E, HttpResponse>) -> Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        from_sdk(error, &self.address)
     }
 
     /// The region that is called.
@@ -51,7 +63,7 @@ impl Service {
         let call = self.client.get_databases().set_catalog_id(self.catalog.clone()).max_results(PAGE);
         let mut pages = call.into_paginator().send();
         while let Some(page) = pages.next().await {
-            found.extend(page.map_err(|e| certain(from_sdk(e)))?.database_list);
+            found.extend(page.map_err(|e| certain(self.failed(e)))?.database_list);
         }
         Ok(found)
     }
@@ -59,13 +71,13 @@ impl Service {
     /// A database, if it is there.
     pub(crate) async fn database(&self, name: &str) -> Result<Option<Database>> {
         let call = self.client.get_database().set_catalog_id(self.catalog.clone()).name(name);
-        or_none(call.send().await.map(|answer| answer.database).map_err(|e| certain(from_sdk(e))))
+        or_none(call.send().await.map(|answer| answer.database).map_err(|e| certain(self.failed(e))))
     }
 
     /// Makes a database.
     pub(crate) async fn create_database(&self, input: DatabaseInput) -> Result<()> {
         let call = self.client.create_database().set_catalog_id(self.catalog.clone()).database_input(input);
-        call.customize().config_override(once_seen()).send().await.map(drop).map_err(from_sdk)
+        call.customize().config_override(once_seen()).send().await.map(drop).map_err(|e| self.failed(e))
     }
 
     /// Replaces a database.
@@ -76,13 +88,13 @@ impl Service {
             .set_catalog_id(self.catalog.clone())
             .name(name)
             .database_input(input);
-        call.customize().config_override(once_seen()).send().await.map(drop).map_err(from_sdk)
+        call.customize().config_override(once_seen()).send().await.map(drop).map_err(|e| self.failed(e))
     }
 
     /// Drops a database, and whatever is in it.
     pub(crate) async fn delete_database(&self, name: &str) -> Result<()> {
         let call = self.client.delete_database().set_catalog_id(self.catalog.clone()).name(name);
-        call.customize().config_override(once_seen()).send().await.map(drop).map_err(from_sdk)
+        call.customize().config_override(once_seen()).send().await.map(drop).map_err(|e| self.failed(e))
     }
 
     /// Whether a database holds any table.
@@ -91,7 +103,7 @@ impl Service {
         let mut pages = call.max_results(1).into_paginator().send();
         // A page may be empty and yet not be the last.
         while let Some(page) = pages.next().await {
-            if !page.map_err(|e| certain(from_sdk(e)))?.table_list().is_empty() {
+            if !page.map_err(|e| certain(self.failed(e)))?.table_list().is_empty() {
                 return Ok(true);
             }
         }
@@ -104,7 +116,7 @@ impl Service {
         let call = self.client.get_tables().set_catalog_id(self.catalog.clone()).database_name(database);
         let mut pages = call.max_results(PAGE).into_paginator().send();
         while let Some(page) = pages.next().await {
-            found.extend(page.map_err(|e| certain(from_sdk(e)))?.table_list.unwrap_or_default());
+            found.extend(page.map_err(|e| certain(self.failed(e)))?.table_list.unwrap_or_default());
         }
         Ok(found)
     }
@@ -113,7 +125,7 @@ impl Service {
     pub(crate) async fn table(&self, database: &str, name: &str) -> Result<Option<Table>> {
         let call =
             self.client.get_table().set_catalog_id(self.catalog.clone()).database_name(database).name(name);
-        or_none(call.send().await.map(|answer| answer.table).map_err(|e| certain(from_sdk(e))))
+        or_none(call.send().await.map(|answer| answer.table).map_err(|e| certain(self.failed(e))))
     }
 
     /// Makes a table.
@@ -124,7 +136,7 @@ impl Service {
             .set_catalog_id(self.catalog.clone())
             .database_name(database)
             .table_input(input);
-        call.customize().config_override(once_seen()).send().await.map(drop).map_err(from_sdk)
+        call.customize().config_override(once_seen()).send().await.map(drop).map_err(|e| self.failed(e))
     }
 
     /// Replaces a table that is still at `version`. Tried once.
@@ -132,7 +144,7 @@ impl Service {
         let call = self.client.update_table().set_catalog_id(self.catalog.clone()).database_name(database);
         let call = call.table_input(input).version_id(version).skip_archive(self.skip_archive);
         let once = aws_sdk_glue::config::Builder::new().retry_config(RetryConfig::disabled());
-        call.customize().config_override(once).send().await.map(drop).map_err(from_sdk)
+        call.customize().config_override(once).send().await.map(drop).map_err(|e| self.failed(e))
     }
 
     /// Drops a table.
@@ -143,7 +155,7 @@ impl Service {
             .set_catalog_id(self.catalog.clone())
             .database_name(database)
             .name(name);
-        call.customize().config_override(once_seen()).send().await.map(drop).map_err(from_sdk)
+        call.customize().config_override(once_seen()).send().await.map(drop).map_err(|e| self.failed(e))
     }
 }
 

@@ -282,6 +282,11 @@ impl CatalogClient for RestCatalog {
         load.await.map_err(|e| about_table(e, table))
     }
 
+    async fn table_storage(&self, table: &TableIdent) -> Result<Option<Arc<dyn StorageClient>>> {
+        self.load_table(table).await?;
+        Ok(self.tables.storage(table))
+    }
+
     async fn rename_table(&self, from: &TableIdent, to: &TableIdent) -> Result<()> {
         let rename = async {
             self.connection.endpoints.need(Endpoint::RenameTable)?;

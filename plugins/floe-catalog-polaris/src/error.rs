@@ -157,6 +157,8 @@ pub(crate) fn transport(error: reqwest::Error, server: &str) -> Failure {
             "no TLS connection can be made",
             "check that it speaks https at this port, or write http://",
         )
+    } else if !connecting && lower.contains("invalid http") {
+        (ErrorKind::Io, "its answer is not HTTP", "write https:// in `uri`, or check its port")
     } else if lower.contains("dns error") || lower.contains("failed to lookup") {
         (ErrorKind::Unavailable, "its name cannot be resolved", "check the host in `uri`")
     } else if error.is_timeout() {

@@ -191,7 +191,10 @@ impl Transport {
                     self.exchange(call, token.as_ref()).await
                 }
                 Ok(false) => Ok(reply),
-                Err(e) => Err(Failure::NotSent(e)),
+                Err(e) => {
+                    let what = "the catalog's server refuses the token, and no other can be had";
+                    Err(Failure::NotSent(e.context(what)))
+                }
             },
             _ => Ok(reply),
         }

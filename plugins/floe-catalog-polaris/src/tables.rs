@@ -31,6 +31,8 @@ struct Seen {
     credentials: Option<Arc<TableCredentials>>,
     /// Of the credentials; a storage opened for one shape serves no other.
     shape: Vec<(String, Vec<(String, Option<String>)>)>,
+    /// With the credentials, where there are any.
+    storage: Option<Arc<dyn StorageClient>>,
     file_io: FileIO,
 }
 
@@ -74,6 +76,11 @@ impl Tables {
         self.lock().get(table)?.version.clone()
     }
 
+    /// The storage with the credentials that came with the table, where some did.
+    pub(crate) fn storage(&self, table: &TableIdent) -> Option<Arc<dyn StorageClient>> {
+        self.lock().get(table)?.storage.clone()
+    }
+
     pub(crate) fn forget(&self, table: &TableIdent) {
         self.lock().remove(table);
     }
@@ -89,13 +96,17 @@ impl Tables {
             }
             return Ok(before);
         }
-        let plain = Seen { version: None, credentials: None, shape, file_io: self.plain.clone() };
+        let file_io = self.plain.clone();
+        let plain = Seen { version: None, credentials: None, shape, storage: None, file_io };
         if vended.is_empty() {
             return Ok(plain);
         }
         let credentials = Arc::new(TableCredentials::new(table.clone(), self.connection.clone(), vended));
         Ok(match self.storage.with_credentials(credentials.clone()) {
-            Some(storage) => Seen { credentials: Some(credentials), file_io: storage.file_io(), ..plain },
+            Some(storage) => {
+                let file_io = storage.file_io();
+                Seen { credentials: Some(credentials), storage: Some(storage), file_io, ..plain }
+            }
             None => plain,
         })
     }

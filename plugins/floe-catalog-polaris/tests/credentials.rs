@@ -56,8 +56,8 @@ impl StorageClient for Keeping {
         self.inner.delete_many(locations)
     }
 
-    async fn check(&self) -> Result<()> {
-        self.inner.check().await
+    async fn check_at(&self, location: &str) -> Result<()> {
+        self.inner.check_at(location).await
     }
 }
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::AzureStorageConfig;
 use crate::error::cannot_open;
 use crate::location::Place;
+use crate::sas::Sas;
 use crate::vended::VendedAccess;
 
 /// The URI schemes of Azure; all of them mean the same files.
@@ -111,7 +112,10 @@ impl AzureStores {
                 )
                 .with_hint("let the other process open the catalog by its own configuration"));
             }
-            return Ok(builder.with_config(option, secret.expose()));
+            return Ok(match Sas::ending(secret.expose()) {
+                Some(sas) if option == AzureConfigKey::SasKey => builder.with_credentials(Arc::new(sas)),
+                _ => builder.with_config(option, secret.expose()),
+            });
         }
         let client = config.client_id.clone().or_else(|| env("AZURE_CLIENT_ID"));
         let tenant = config.tenant_id.clone().or_else(|| env("AZURE_TENANT_ID"));

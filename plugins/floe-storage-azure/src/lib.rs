@@ -30,6 +30,7 @@ mod config;
 mod connection_string;
 mod error;
 mod location;
+mod sas;
 mod vended;
 
 use std::sync::Arc;

@@ -69,11 +69,11 @@ impl CredentialProvider for VendedToken {
 
 #[async_trait]
 impl Renewal for VendedToken {
-    async fn renew(&self, mut request: HttpRequest) -> Option<HttpRequest> {
-        let bearer = bearer(&self.0.renewed().await.ok()?).ok()?;
-        let value = format!("Bearer {bearer}").parse().ok()?;
+    async fn renew(&self, mut request: HttpRequest) -> Result<Option<HttpRequest>> {
+        let bearer = bearer(&self.0.renewed().await?)?;
+        let Ok(value) = format!("Bearer {bearer}").parse() else { return Ok(None) };
         request.headers_mut().insert("authorization", value);
-        Some(request)
+        Ok(Some(request))
     }
 }
 

@@ -28,11 +28,31 @@ const CAPABILITIES: StorageCapabilities =
     StorageCapabilities { create_if_absent: true, atomic_write: true, bulk_delete: true };
 
 /// A client for the warehouse of this configuration. Makes no request.
-pub(crate) fn connect(config: S3StorageConfig) -> Result<ObjectStoreClient> {
+pub(crate) async fn connect(config: S3StorageConfig) -> Result<ObjectStoreClient> {
+    let config = with_region(config).await?;
     let warehouse = config.warehouse.clone();
     let stores = S3Stores::new(config);
     stores.network()?;
     ObjectStoreClient::new(ObjectStoreStorage::new(Arc::new(stores)), &warehouse, CAPABILITIES)
+}
+
+/// The value of an environment variable; an empty one counts as absent.
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// With the region of the profile, where credentials come from one and nothing else says the region.
+async fn with_region(config: S3StorageConfig) -> Result<S3StorageConfig> {
+    #[cfg(feature = "profiles")]
+    if config.region.is_none()
+        && config.client_region.is_none()
+        && env("AWS_REGION").or_else(|| env("AWS_DEFAULT_REGION")).is_none()
+        && let Ok(Source::Sdk(chain)) = Source::choose(&config, &env)
+    {
+        let region = crate::chain::region(*chain, &config).await;
+        return Ok(S3StorageConfig { region, ..config });
+    }
+    Ok(config)
 }
 
 /// How requests are sent.
@@ -129,9 +149,18 @@ impl StoreProvider for S3Stores {
         if authority.is_empty() {
             return Err(Error::validation("a location in S3 needs a bucket: s3://bucket/path"));
         }
-        let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let source = Source::choose(&self.config, &env)?;
-        let builder = source.apply(self.builder(authority, &env)?, &env)?;
+        let builder = self.builder(authority, &env)?;
+        let builder = match source {
+            #[cfg(feature = "profiles")]
+            Source::Sdk(chain) => {
+                let region = builder.get_config_value(&AmazonS3ConfigKey::Region).unwrap_or_default();
+                let keys = Arc::new(crate::chain::SdkKeys::new(*chain, &self.config, region));
+                let network = self.network()?.with_renewal(keys.clone());
+                builder.with_credentials(keys).with_http_connector(network)
+            }
+            source => source.apply(builder, &env)?,
+        };
         Ok(Arc::new(builder.build().map_err(|e| cannot_open(&e, authority))?))
     }
 
@@ -148,7 +177,6 @@ impl StoreProvider for S3Stores {
         if !has_keys(&given) {
             return stores.open(authority).map(Some);
         }
-        let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let builder = stores.builder(authority, &env)?;
         let region = builder.get_config_value(&AmazonS3ConfigKey::Region).unwrap_or_default();
         let requester_pays = stores.config.requester_pays.unwrap_or(false);

@@ -68,28 +68,45 @@ pub struct S3StorageConfig {
     /// The same as `s3.anonymous`.
     #[serde(rename = "client.no-sign-request")]
     pub no_sign_request: Option<bool>,
-    /// Not supported, and refused: profiles of `~/.aws` are not read. `aws configure export-credentials --profile
-    /// NAME --format env` gives the keys of one to the environment.
+    /// A profile of `~/.aws`, with its keys, processes, SSO and roles; it may say the region too. Needs the feature
+    /// `storage-s3-profiles` of floe.
     #[serde(rename = "s3.profile-name")]
     pub profile_name: Option<String>,
-    /// Not supported, as `s3.profile-name`.
+    /// The profile, where `s3.profile-name` does not say.
     #[serde(rename = "client.profile-name")]
     pub client_profile_name: Option<String>,
-    /// Not supported, and refused: let the environment give temporary keys of the role.
+    /// A role to assume with the keys, the profile, or what else there is: `arn:aws:iam::123456789012:role/name`. Needs
+    /// the feature `storage-s3-profiles` of floe.
     #[serde(rename = "s3.role-arn")]
     pub role_arn: Option<String>,
-    /// Without effect, as it names a session with `s3.role-arn`.
+    /// How the session of the role is named. Default: `floe`.
     #[serde(rename = "s3.role-session-name")]
     pub role_session_name: Option<String>,
-    /// Not supported, as `s3.role-arn`.
+    /// The role, where `s3.role-arn` does not say.
     #[serde(rename = "client.role-arn")]
     pub client_role_arn: Option<String>,
-    /// Without effect, as it names a session with `client.role-arn`.
+    /// How its session is named.
     #[serde(rename = "client.role-session-name")]
     pub client_role_session_name: Option<String>,
-    /// Not supported, as `s3.role-arn`.
+    /// The role, as Iceberg for Java spells it, where neither of the others says.
     #[serde(rename = "client.assume-role.arn")]
     pub assume_role_arn: Option<String>,
+    /// How its session is named.
+    #[serde(rename = "client.assume-role.session-name")]
+    pub assume_role_session_name: Option<String>,
+    /// What the owner of the role asks strangers for.
+    #[serde(rename = "client.assume-role.external-id")]
+    pub assume_role_external_id: Option<String>,
+    /// The region in which the role is assumed. Default: that of the store.
+    #[serde(rename = "client.assume-role.region")]
+    pub assume_role_region: Option<String>,
+    /// How long a session lasts, in seconds. Default: what AWS says, an hour.
+    #[serde(rename = "client.assume-role.timeout-sec")]
+    #[schemars(range(min = 900, max = 43200))]
+    pub assume_role_timeout_sec: Option<u64>,
+    /// Without effect: a class of Iceberg for Java.
+    #[serde(rename = "client.factory")]
+    pub client_factory: Option<String>,
 
     /// Encryption by the server: `none`, `s3` (or `AES256`), `kms` (or `aws:kms`), `dsse-kms` (or
     /// `aws:kms:dsse`), `custom` (a key of your own).
@@ -256,16 +273,20 @@ impl S3StorageConfig {
         if self.path_style_access.is_some() && self.path_style_access == self.force_virtual_addressing {
             faults.push("s3.path-style-access and s3.force-virtual-addressing contradict each other".into());
         }
-        for (name, role) in [
-            ("s3.role-arn", &self.role_arn),
-            ("client.role-arn", &self.client_role_arn),
-            ("client.assume-role.arn", &self.assume_role_arn),
-        ] {
-            if role.is_some() {
-                faults.push(format!(
-                    "{name} is not supported: give temporary keys of the role as AWS_ACCESS_KEY_ID, \
-                     AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
-                ));
+        if self.assume_role_timeout_sec.is_some_and(|n| !(900..=43_200).contains(&n)) {
+            faults.push("client.assume-role.timeout-sec must be between 900 and 43200".into());
+        }
+        if !cfg!(feature = "profiles") {
+            for (name, role) in [
+                ("s3.role-arn", &self.role_arn),
+                ("client.role-arn", &self.client_role_arn),
+                ("client.assume-role.arn", &self.assume_role_arn),
+            ] {
+                if role.is_some() {
+                    faults.push(format!(
+                        "{name} needs the feature storage-s3-profiles, which this build lacks"
+                    ));
+                }
             }
         }
         for (name, set) in [

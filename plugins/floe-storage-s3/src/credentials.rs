@@ -8,6 +8,35 @@ use crate::config::S3StorageConfig;
 /// Looks up an environment variable; an empty one counts as absent.
 pub(crate) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// What the SDK is asked for: keys, or a profile, or neither, and a role.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Chain {
+    pub(crate) keys: Option<(SecretString, SecretString, Option<SecretString>)>,
+    pub(crate) profile: Option<String>,
+    pub(crate) role: Option<Role>,
+}
+
+/// A role that is assumed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Role {
+    pub(crate) arn: String,
+    pub(crate) session_name: Option<String>,
+}
+
+impl Chain {
+    fn profile(name: String) -> Self {
+        Self { profile: Some(name), ..Self::default() }
+    }
+
+    fn name(&self) -> String {
+        match (&self.role, &self.profile) {
+            (Some(role), _) => format!("the role {}", role.arn),
+            (None, Some(profile)) => format!("the profile '{profile}'"),
+            (None, None) => "the default profile".into(),
+        }
+    }
+}
+
 /// Where the credentials of a bucket come from. The first that is configured is taken; sources are not mixed, so
 /// that a session token of one never meets the key of another.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,8 +45,8 @@ pub(crate) enum Source {
     Anonymous,
     /// An access key.
     Keys { id: SecretString, secret: SecretString, token: Option<SecretString> },
-    /// A profile of `~/.aws`.
-    Profile(String),
+    /// What the SDK finds: a profile of `~/.aws`, or a role that is assumed.
+    Sdk(Box<Chain>),
     /// A role for the token of a Kubernetes service account.
     WebIdentity { token_file: String, role: String },
     /// The service of the container, at this path.
@@ -44,11 +73,20 @@ impl Source {
             config.client_secret_access_key.clone(),
             config.client_session_token.clone(),
         );
-        if let Some(keys) = configured.or(general) {
-            return keys.usable();
+        let profile = config.profile_name.clone().or_else(|| config.client_profile_name.clone());
+        let given = configured.or(general).map(Self::usable).transpose()?;
+        if let Some(role) = role(config) {
+            let keys = match given {
+                Some(Self::Keys { id, secret, token }) => Some((id, secret, token)),
+                _ => None,
+            };
+            return Ok(Self::Sdk(Box::new(Chain { keys, profile, role: Some(role) })));
         }
-        if let Some(profile) = config.profile_name.clone().or_else(|| config.client_profile_name.clone()) {
-            return Ok(Self::Profile(profile));
+        if let Some(keys) = given {
+            return Ok(keys);
+        }
+        if let Some(profile) = profile {
+            return Ok(Self::Sdk(Box::new(Chain::profile(profile))));
         }
         let secret = |name| env(name).map(SecretString::new);
         let from_env =
@@ -57,7 +95,7 @@ impl Source {
             return Ok(keys);
         }
         if let Some(profile) = env("AWS_PROFILE") {
-            return Ok(Self::Profile(profile));
+            return Ok(Self::Sdk(Box::new(Chain::profile(profile))));
         }
         if let (Some(token_file), Some(role)) = (env("AWS_WEB_IDENTITY_TOKEN_FILE"), env("AWS_ROLE_ARN")) {
             return Ok(Self::WebIdentity { token_file, role });
@@ -90,7 +128,7 @@ impl Source {
         }
     }
 
-    /// Gives the credentials to a bucket.
+    /// Gives the credentials to a bucket. `Unsupported` for those that only the SDK finds.
     pub(crate) fn apply(self, builder: AmazonS3Builder, env: Env<'_>) -> Result<AmazonS3Builder> {
         let set = |builder: AmazonS3Builder, key, name: &str| match env(name) {
             Some(value) => builder.with_config(key, value),
@@ -105,15 +143,15 @@ impl Source {
                     None => builder,
                 }
             }
-            Self::Profile(name) => {
+            Self::Sdk(chain) => {
                 return Err(Error::new(
                     ErrorKind::Unsupported,
-                    format!("profiles of ~/.aws are not read, and the profile '{name}' is asked for"),
+                    format!("{} is asked for, and this build reads no profiles and assumes no roles", chain.name()),
                 )
-                .with_hint(format!(
-                    "eval \"$(aws configure export-credentials --profile {name} --format env)\" gives its keys to \
-                     the environment; unset AWS_PROFILE"
-                )));
+                .with_hint(
+                    "build floe with the feature storage-s3-profiles; or let `aws configure export-credentials \
+                     --format env` give temporary keys to the environment, and unset AWS_PROFILE",
+                ));
             }
             Self::WebIdentity { token_file, role } => {
                 let builder = builder
@@ -133,6 +171,17 @@ impl Source {
             }
         })
     }
+}
+
+/// The role that is to be assumed; the first that is named.
+fn role(config: &S3StorageConfig) -> Option<Role> {
+    let named = [
+        (&config.role_arn, &config.role_session_name),
+        (&config.client_role_arn, &config.client_role_session_name),
+        (&config.assume_role_arn, &config.assume_role_session_name),
+    ];
+    let (arn, session_name) = named.into_iter().find_map(|(arn, name)| Some((arn.clone()?, name.clone())))?;
+    Some(Role { arn, session_name })
 }
 
 fn keys(
@@ -171,11 +220,28 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_is_refused_and_the_way_round_is_told() {
+    fn a_build_without_profiles_names_what_is_missing() {
         let source = choose(&[], &[("AWS_PROFILE", "work")]).unwrap();
         let error = source.apply(AmazonS3Builder::new(), &|_| None).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert!(error.hint().unwrap().contains("--profile work"), "{error}");
+        assert!(error.to_string().contains("'work'"), "{error}");
+        assert!(error.hint().unwrap().contains("storage-s3-profiles"), "{error}");
+    }
+
+    #[cfg(feature = "profiles")]
+    #[test]
+    fn a_role_is_assumed_with_the_keys_or_the_profile_and_the_first_name_wins() {
+        let role =
+            [("s3.role-arn", "first"), ("s3.role-session-name", "s"), ("client.assume-role.arn", "last")];
+        let with_keys = choose(&[CONFIGURED[0], CONFIGURED[1], role[0], role[1], role[2]], &ENV).unwrap();
+        let Source::Sdk(chain) = with_keys else { panic!("{with_keys:?}") };
+        assert_eq!(chain.role, Some(Role { arn: "first".into(), session_name: Some("s".into()) }));
+        assert_eq!(chain.keys.unwrap().0.expose(), "config");
+        let Source::Sdk(chain) = choose(&[role[2], ("s3.profile-name", "p")], &ENV).unwrap() else {
+            panic!()
+        };
+        assert_eq!((chain.keys, chain.profile.as_deref()), (None, Some("p")));
+        assert_eq!(chain.role.unwrap().arn, "last");
     }
 
     #[test]
@@ -184,7 +250,8 @@ mod tests {
         assert_eq!(choose(&anonymous, &ENV).unwrap(), Source::Anonymous);
         let general = [("client.access-key-id", "general"), ("client.secret-access-key", "s")];
         assert_eq!(choose(&general, &ENV).unwrap(), of_keys("general", None));
-        assert_eq!(choose(&[("s3.profile-name", "p")], &ENV).unwrap(), Source::Profile("p".into()));
+        let profile = Source::Sdk(Box::new(Chain::profile("p".into())));
+        assert_eq!(choose(&[("s3.profile-name", "p")], &ENV).unwrap(), profile);
         let web = [("AWS_WEB_IDENTITY_TOKEN_FILE", "/f"), ("AWS_ROLE_ARN", "r")];
         assert_eq!(
             choose(&[], &web).unwrap(),

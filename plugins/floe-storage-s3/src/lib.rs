@@ -5,9 +5,12 @@
 //! configuration of either works as it is. `s3://`, `s3a://` and `s3n://` are one scheme: a file has one name,
 //! whichever of them a location is written with.
 //!
-//! Credentials come from the first of: `s3.anonymous`; `s3.access-key-id`; `client.access-key-id`;
-//! `AWS_ACCESS_KEY_ID`; a web identity (`AWS_WEB_IDENTITY_TOKEN_FILE`, as EKS sets it); the service of a container;
-//! that of the machine. Profiles of `~/.aws` (`s3.profile-name`, `AWS_PROFILE`) are refused, not passed over.
+//! Credentials come from the first of: `s3.anonymous`; `s3.access-key-id`; `client.access-key-id`; the profile
+//! `s3.profile-name` or `client.profile-name`; `AWS_ACCESS_KEY_ID`; the profile `AWS_PROFILE`; a web identity
+//! (`AWS_WEB_IDENTITY_TOKEN_FILE`, as EKS sets it); the service of a container; that of the machine. A role
+//! (`s3.role-arn`, `client.role-arn`, `client.assume-role.arn`) is assumed with the configured keys, or the profile, or
+//! what else the AWS SDK finds. Profiles and roles need the feature `profiles`; without it they are refused, not passed
+//! over.
 //!
 //! An address that nobody answers at is an error after some seconds; a store that asks for fewer requests
 //! (`SlowDown`, 503, 429) is given time. Files above 8 MiB are written in parts, eight at once, which are removed
@@ -32,10 +35,13 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+#[cfg(feature = "profiles")]
+mod chain;
 mod client;
 mod config;
 mod credentials;
 mod error;
+mod signature;
 mod vended;
 
 use std::sync::Arc;
@@ -72,6 +78,6 @@ impl StoragePlugin for S3StoragePlugin {
     }
 
     async fn connect(&self, config: &PluginConfig) -> Result<Arc<dyn StorageClient>> {
-        Ok(Arc::new(client::connect(S3StorageConfig::new(config)?)?))
+        Ok(Arc::new(client::connect(S3StorageConfig::new(config)?).await?))
     }
 }

@@ -6,13 +6,11 @@ use async_trait::async_trait;
 use floe_core::{Error, ErrorKind, PluginConfig, Result};
 use floe_object_store::{Renewal, Vended};
 use object_store::CredentialProvider;
-use object_store::aws::{AwsAuthorizer, AwsCredential};
+use object_store::aws::AwsCredential;
 use object_store::client::HttpRequest;
 
 use crate::config::S3StorageConfig;
-
-/// The hash of a request's body, in hexadecimal digits.
-const BODY_HASH: &str = "x-amz-content-sha256";
+use crate::signature::signed_anew;
 
 /// Keys of a catalog, asked for before each request; the catalog's own client keeps them while they hold.
 #[derive(Debug)]
@@ -34,16 +32,9 @@ impl CredentialProvider for VendedKeys {
 
 #[async_trait]
 impl Renewal for VendedKeys {
-    async fn renew(&self, mut request: HttpRequest) -> Option<HttpRequest> {
-        let keys = keys(&self.vended.renewed().await.ok()?).ok()?;
-        let hash = request.headers().get(BODY_HASH).and_then(|hash| from_hex(hash.as_bytes()))?;
-        for header in ["authorization", "x-amz-security-token"] {
-            request.headers_mut().remove(header);
-        }
-        AwsAuthorizer::new(&keys, "s3", &self.region)
-            .with_request_payer(self.requester_pays)
-            .authorize(&mut request, Some(&hash));
-        Some(request)
+    async fn renew(&self, request: HttpRequest) -> Result<Option<HttpRequest>> {
+        let keys = keys(&self.vended.renewed().await?)?;
+        Ok(signed_anew(request, &keys, &self.region, self.requester_pays))
     }
 }
 
@@ -65,21 +56,4 @@ fn keys(config: &PluginConfig) -> Result<AwsCredential> {
         secret_key: secret.expose().to_owned(),
         token: token.map(|token| token.expose().to_owned()),
     })
-}
-
-fn from_hex(digits: &[u8]) -> Option<Vec<u8>> {
-    let digit = |digit: u8| char::from(digit).to_digit(16);
-    let byte = |pair: &[u8]| Some((digit(pair[0])? * 16 + digit(pair[1])?) as u8);
-    (digits.len() == 64).then(|| digits.chunks_exact(2).map(byte).collect())?
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hash_is_read_and_what_is_none_is_not() {
-        assert_eq!(from_hex(&[b'f'; 64]), Some(vec![255; 32]));
-        assert_eq!(from_hex(b"UNSIGNED-PAYLOAD"), None);
-    }
 }

@@ -4,10 +4,12 @@
 //! pair; `tests/matrix` does so for every pair, and `cargo xtask integration` prints which pairs hold what.
 //! What a catalog declares that it cannot do, the property that needs it checks to be refused in plain words.
 
+pub mod credentials;
 pub mod peers;
 pub mod races;
 pub mod refs;
 pub mod rows;
+mod sessions;
 pub mod tables;
 mod target;
 pub mod writes;
@@ -26,6 +28,7 @@ macro_rules! contract {
                 tables::what_is_missing_is_named
                 tables::namespaces_are_made_listed_and_dropped
                 tables::tables_are_renamed_dropped_and_registered_again
+                tables::the_storage_of_a_table_is_checked_and_nothing_left
                 tables::odd_names_are_kept_or_clearly_refused
                 tables::a_thousand_tables_are_listed
                 writes::appends_of_both_strategies_are_read_back
@@ -48,6 +51,9 @@ macro_rules! contract {
                 races::a_lost_reply_is_found_again
                 races::a_reply_lost_on_the_wire_is_found_again
                 races::spurious_conflicts_are_tried_again
+                credentials::a_long_job_outlives_the_credentials_of_its_storage
+                credentials::a_job_whose_credentials_end_for_good_leaves_the_table_as_it_was
+                credentials::a_long_job_outlives_the_token_of_its_catalog
                 peers::pyiceberg_reads_what_floe_wrote_and_floe_goes_on
                 peers::duckdb_reads_what_floe_wrote
             }

@@ -1,6 +1,6 @@
 //! Tables and namespaces.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use floe::ErrorKind;
 use floe::iceberg::{NamespaceIdent, TableCreation, TableIdent};
@@ -133,6 +133,29 @@ pub async fn tables_are_renamed_dropped_and_registered_again(target: &Target) {
         let refused = catalog.register_table(&back, &location).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused}");
     }
+}
+
+/// The warehouse, and the location of a table with the credentials that the catalog gives for it, can be checked; no
+/// file is left behind.
+pub async fn the_storage_of_a_table_is_checked_and_nothing_left(target: &Target) {
+    let table = target.table("checked").await;
+    append(&target.manager, &table, &some(0..3, "a", "x")).await;
+    let other = target.another().await;
+    let location = other.load_table(&table).await.unwrap().metadata.location().to_owned();
+    let below = || async {
+        let storage = other.catalog().table_storage(&table).await.unwrap();
+        let storage = storage.unwrap_or_else(|| other.storage().clone());
+        let files: Vec<_> = storage.list(&location).map_ok(|file| file.location).try_collect().await.unwrap();
+        files.into_iter().collect::<BTreeSet<String>>()
+    };
+    let before = below().await;
+    assert!(before.len() >= 3, "a data file, a manifest, and the metadata: {before:?}");
+    assert_eq!(other.check_table_storage(&table).await.unwrap(), location);
+    other.check_storage().await.unwrap();
+    assert_eq!(below().await, before);
+    let missing = TableIdent::new(target.namespace.clone(), "missing".into());
+    let error = other.check_table_storage(&missing).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoSuchTable, "{error}");
 }
 
 /// Names that need care in paths and URLs are kept, or refused before anything is made.

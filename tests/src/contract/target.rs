@@ -11,11 +11,16 @@ use floe::{IcebergTableManager, Properties, Registry};
 use floe_testkit::SeededEnvironment;
 use floe_testkit::catalog::MemoryCatalog;
 use floe_testkit::gcs_xml::GcsXml;
-use floe_testkit::http::{FaultProxy, HttpFault, Rule};
-use floe_testkit::services;
+use floe_testkit::http::{FaultProxy, HttpFault, Rule, TokenRules};
+use floe_testkit::services::{self, S3Service};
 use serde_json::{Value, json};
 
 use super::rows;
+use super::sessions::Sessions;
+use crate::sts::assume_role;
+
+/// What temporary keys of the suite may do.
+const EVERYTHING: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:*"],"Resource":["arn:aws:s3:::*"]}]}"#;
 
 /// A catalog of the matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +57,7 @@ pub enum Storage {
 /// A catalog with a storage, and a namespace of its own in it.
 pub struct Target {
     catalog: Catalog,
+    storage: Storage,
     /// A manager of the catalog.
     pub manager: IcebergTableManager,
     /// A namespace that nobody else uses; it is there.
@@ -102,8 +108,7 @@ impl Target {
         } else {
             Reach::Properties(name.clone(), properties)
         };
-        // PyIceberg reads Azure by adlfs, which clashes with other packages of the peers.
-        let peer = (!parts.peer.is_empty() && storage != Storage::Azure).then(|| {
+        let peer = (!parts.peer.is_empty()).then(|| {
             parts.peer.insert("name".into(), name);
             json!(parts.peer).to_string()
         });
@@ -112,6 +117,7 @@ impl Target {
         manager.ensure_namespace(&namespace).await.unwrap();
         Some(Self {
             catalog,
+            storage,
             manager,
             namespace,
             peer,
@@ -144,6 +150,75 @@ impl Target {
         let properties = properties.clone().with(key, proxy.uri());
         let reach = Reach::Properties(name.clone(), properties);
         Some((reach.connect(IcebergTableManagerConfig::default()).await, proxy, rule))
+    }
+
+    /// A manager whose requests to the storage, and to a catalog that vends credentials for it, take their way through
+    /// the proxies of `sessions`. `Err` says why there is no such thing.
+    pub(super) async fn with_sessions(
+        &self,
+        sessions: &Sessions,
+    ) -> Result<IcebergTableManager, &'static str> {
+        let Reach::Properties(name, properties) = &self.reach else {
+            return Err("the catalog is in this process, on local files");
+        };
+        let mut properties = properties.clone();
+        let key = match self.storage {
+            Storage::Local => return Err("files of this machine: there are no credentials"),
+            Storage::S3 | Storage::Minio => "s3.endpoint",
+            Storage::Gcs => "gcs.service.host",
+            Storage::Azure => "adls.connection-string",
+        };
+        let before = properties.get(key).unwrap_or_default().to_owned();
+        let endpoint = before.rsplit_once("BlobEndpoint=").map_or(&*before, |(_, endpoint)| endpoint);
+        let address = endpoint.find('/').map_or(endpoint, |_| {
+            let host = endpoint.find("://").map_or(0, |at| at + 3);
+            &endpoint[..endpoint[host..].find('/').map_or(endpoint.len(), |at| host + at)]
+        });
+        properties.set(key, before.replacen(address, &sessions.before_store(self.storage, address).await, 1));
+        if self.vends_credentials() {
+            let catalog = properties.get("uri").unwrap_or_default().to_owned();
+            properties.set("uri", sessions.before_catalog(&catalog).await);
+        }
+        let reach = Reach::Properties(name.clone(), properties);
+        Ok(reach.connect(IcebergTableManagerConfig::default()).await)
+    }
+
+    /// Whether tables come with temporary keys for their files: the REST catalog gives the keys that it has itself,
+    /// and MinIO makes temporary ones of them.
+    pub fn vends_credentials(&self) -> bool {
+        self.catalog == Catalog::Rest && self.storage == Storage::Minio
+    }
+
+    /// Temporary keys that the catalog gives, one after the other; none where it gives none.
+    pub(super) async fn sessions(&self) -> Sessions {
+        let mut keys = Vec::new();
+        if self.vends_credentials()
+            && let Some(service) = S3Service::minio()
+        {
+            for _ in 0..Sessions::MOST {
+                keys.push(assume_role(&service, EVERYTHING).await);
+            }
+        }
+        Sessions::of(keys)
+    }
+
+    /// A manager whose requests to the catalog need a token, by a proxy that can end it. `Err` says why there is no
+    /// such thing.
+    pub async fn with_token(&self) -> Result<(IcebergTableManager, FaultProxy), &'static str> {
+        let Reach::Properties(name, properties) = &self.reach else {
+            return Err("the catalog is in this process");
+        };
+        match self.catalog {
+            Catalog::Rest => {}
+            Catalog::Glue => return Err("requests to Glue are signed, each by itself"),
+            Catalog::Polaris => return Err("its tokens are its own: see the tests of the plugin"),
+            _ => return Err("a database knows no tokens"),
+        }
+        let server = properties.get("uri").unwrap_or_default();
+        let proxy = FaultProxy::with_tokens(server, TokenRules::new("floe", "hunter2")).await;
+        let properties = properties.clone().with("uri", proxy.uri()).with("credential", "floe:hunter2");
+        let reach = Reach::Properties(name.clone(), properties);
+        Ok((reach.connect(IcebergTableManagerConfig::default()).await, proxy))
     }
 
     /// What the catalog says that it can do.
@@ -271,12 +346,12 @@ impl Catalog {
                 parts.peer("uri", uri.replacen("postgres://", "postgresql+psycopg2://", 1));
             }
             Self::Rest => {
-                let uri = variable(if storage == Storage::S3 {
-                    "FLOE_TEST_REST_S3_URI"
-                } else {
-                    "FLOE_TEST_REST_URI"
+                let uri = variable(match storage {
+                    Storage::S3 => "FLOE_TEST_REST_S3_URI",
+                    Storage::Minio => "FLOE_TEST_REST_MINIO_URI",
+                    _ => "FLOE_TEST_REST_URI",
                 })?;
-                parts.duckdb = duckdb(&uri, storage);
+                parts.duckdb = Some(duckdb(&uri, parts));
                 parts.both("type", "rest");
                 parts.both("uri", uri);
             }
@@ -303,11 +378,21 @@ impl Catalog {
     }
 }
 
-/// How DuckDB attaches the REST catalog; `None` where its version 1.5 does not reach the files: it takes no region for
-/// those in S3.
-fn duckdb(uri: &str, storage: Storage) -> Option<Value> {
-    let options = format!("ENDPOINT '{uri}', AUTHORIZATION_TYPE 'none'");
-    (storage == Storage::Local).then(|| json!({"warehouse": "", "options": options, "setup": []}))
+/// How DuckDB attaches the REST catalog. Files in S3 it reaches by a secret of its own: with vended credentials its
+/// version 1.5 asks Amazon, whatever the endpoint.
+fn duckdb(uri: &str, parts: &Parts) -> Value {
+    let options = format!("ENDPOINT '{uri}', AUTHORIZATION_TYPE 'none', ACCESS_DELEGATION_MODE 'none'");
+    let get = |key: &str| parts.properties.get(key).map_or("", String::as_str);
+    let secret = get("s3.endpoint").strip_prefix("http://").map(|host| {
+        format!(
+            "CREATE OR REPLACE SECRET store (TYPE s3, KEY_ID '{}', SECRET '{}', REGION '{}', ENDPOINT '{host}', \
+             URL_STYLE 'path', USE_SSL false)",
+            get("s3.access-key-id"),
+            get("s3.secret-access-key"),
+            get("s3.region"),
+        )
+    });
+    json!({"warehouse": "", "options": options, "setup": secret.as_slice()})
 }
 
 impl Parts {

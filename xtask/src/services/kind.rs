@@ -9,6 +9,8 @@ pub(crate) enum Service {
     Rest,
     /// The same, its warehouse on the server `s3`.
     RestS3,
+    /// The same, its warehouse on the server `minio`.
+    RestMinio,
     /// versitygw: S3 over a local folder.
     S3,
     /// `MinIO`: S3 and STS.
@@ -41,6 +43,7 @@ impl Service {
         match self {
             Self::Rest => &["FLOE_TEST_REST_URI", "FLOE_TEST_REST_WAREHOUSE"],
             Self::RestS3 => &["FLOE_TEST_REST_S3_URI"],
+            Self::RestMinio => &["FLOE_TEST_REST_MINIO_URI"],
             Self::S3 => &[
                 "FLOE_TEST_S3_ENDPOINT",
                 "FLOE_TEST_S3_ACCESS_KEY_ID",
@@ -70,6 +73,7 @@ impl Service {
     pub(crate) fn needs(self) -> &'static [Self] {
         match self {
             Self::RestS3 => &[Self::S3],
+            Self::RestMinio => &[Self::Minio],
             _ => &[],
         }
     }

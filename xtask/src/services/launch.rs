@@ -34,8 +34,15 @@ pub(super) struct Place {
     pub(super) folder: PathBuf,
     /// The port that it listens on.
     pub(super) port: u16,
-    /// The endpoint of the server `s3`, where that is started too.
+    /// The endpoints of stores that run.
+    pub(super) stores: Stores,
+}
+
+/// The endpoints of stores that run, which other servers keep their files in.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stores {
     pub(super) s3: Option<String>,
+    pub(super) minio: Option<String>,
 }
 
 /// How a server is started.
@@ -83,7 +90,7 @@ impl Service {
             return containers::program().map(|_| ());
         }
         match self {
-            Self::Rest | Self::RestS3 => java().and_then(|_| rest_jar()).map(|_| ()),
+            Self::Rest | Self::RestS3 | Self::RestMinio => java().and_then(|_| rest_jar()).map(|_| ()),
             Self::S3 => stores::versitygw().map(|_| ()),
             Self::Minio => stores::minio().map(|_| ()),
             Self::Glue => moto().map(|_| ()),
@@ -101,7 +108,8 @@ impl Service {
     pub(super) fn launch(self, place: &Place) -> Result<Launch> {
         match self {
             Self::Rest => rest(place),
-            Self::RestS3 => rest_s3(place),
+            Self::RestS3 => rest_in(place, place.stores.s3.as_deref()),
+            Self::RestMinio => rest_in(place, place.stores.minio.as_deref()),
             Self::S3 => stores::s3(place),
             Self::Minio => stores::minio_server(place),
             Self::Glue => glue(place),
@@ -168,13 +176,14 @@ fn rest(place: &Place) -> Result<Launch> {
     Ok(Launch::new(command, values, move || http::status(&config) == Some(200)))
 }
 
-fn rest_s3(place: &Place) -> Result<Launch> {
-    let s3 = place.s3.as_ref().context("the server s3 is not there")?;
+/// The REST catalog with its warehouse in a store that speaks S3.
+fn rest_in(place: &Place, store: Option<&str>) -> Result<Launch> {
+    let store = store.context("the store of its warehouse is not there")?;
     let mut command = rest_command(place)?;
     command
         .env("CATALOG_WAREHOUSE", format!("s3://{BUCKET}/rest"))
         .env("CATALOG_IO__IMPL", "org.apache.iceberg.aws.s3.S3FileIO")
-        .env("CATALOG_S3_ENDPOINT", s3)
+        .env("CATALOG_S3_ENDPOINT", store)
         .env("CATALOG_S3_PATH__STYLE__ACCESS", "true")
         .env("CATALOG_S3_ACCESS__KEY__ID", KEY)
         .env("CATALOG_S3_SECRET__ACCESS__KEY", SECRET)

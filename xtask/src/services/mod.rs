@@ -23,7 +23,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 pub(crate) use containers::engine_runs as containers_run;
 pub(crate) use kind::Service;
-use launch::{Launch, Place};
+use launch::{Launch, Place, Stores};
 use process::Process;
 use run::{Record, Run, Started};
 
@@ -58,7 +58,9 @@ impl Servers {
         containers::say(&missing);
         end_when_interrupted();
         let run = Run::new()?;
-        servers.running = launch_all(&missing, &run, true, std::env::var(Service::S3.variables()[0]).ok())?;
+        let endpoint = |service: Service| std::env::var(service.variables()[0]).ok();
+        let stores = Stores { s3: endpoint(Service::S3), minio: endpoint(Service::Minio) };
+        servers.running = launch_all(&missing, &run, true, stores)?;
         servers.variables = servers.running.iter().flat_map(|(_, s)| s.variables.clone()).collect();
         servers.run = Some(run);
         Ok(servers)
@@ -98,9 +100,12 @@ pub(crate) fn start_lasting(chosen: &[Service]) -> Result<()> {
     let missing: Vec<Service> =
         Service::with_needs(chosen, containers::engine_runs()).into_iter().filter(|s| !runs(*s)).collect();
     containers::say(&missing);
-    let s3 = record.servers.iter().find(|s| s.name == Service::S3.name());
-    let s3 = s3.and_then(|s| s.variables.first()).map(|(_, endpoint)| endpoint.clone());
-    let started = launch_all(&missing, &run, false, s3)?;
+    let endpoint = |service: Service| {
+        let running = record.servers.iter().find(|s| s.name == service.name())?;
+        running.variables.first().map(|(_, endpoint)| endpoint.clone())
+    };
+    let stores = Stores { s3: endpoint(Service::S3), minio: endpoint(Service::Minio) };
+    let started = launch_all(&missing, &run, false, stores)?;
     record.servers.extend(started.into_iter().map(|(_, started)| started));
     run.keep(&record)?;
     for (name, value) in record.servers.iter().flat_map(|s| &s.variables) {
@@ -148,20 +153,23 @@ pub(crate) fn stop_lasting() -> Result<()> {
     Ok(())
 }
 
-/// Starts servers at the same time, all or none. `s3` is the endpoint of the server of that name, where it runs.
+/// Starts servers at the same time, all or none. `stores` are those that run already.
 fn launch_all(
     services: &[Service],
     run: &Run,
     watched: bool,
-    s3: Option<String>,
+    stores: Stores,
 ) -> Result<Vec<(Process, Started)>> {
     // Bound until the server starts, so that no other takes it.
     let bind = |s: &Service| Ok((*s, TcpListener::bind("127.0.0.1:0").context("no port is free")?));
     let ports: Vec<(Service, TcpListener)> = services.iter().map(bind).collect::<Result<_>>()?;
-    let own = ports.iter().find(|(s, _)| *s == Service::S3).map(|(_, l)| l.local_addr()).transpose()?;
-    let s3 = own.map(|address| format!("http://{address}")).or(s3);
+    let own = |service: Service| {
+        let (_, listener) = ports.iter().find(|(s, _)| *s == service)?;
+        listener.local_addr().ok().map(|address| format!("http://{address}"))
+    };
+    let stores = Stores { s3: own(Service::S3).or(stores.s3), minio: own(Service::Minio).or(stores.minio) };
     let (running, faults) =
-        at_once(ports, |service, port| launch_one(service, port, s3.clone(), run, watched));
+        at_once(ports, |service, port| launch_one(service, port, stores.clone(), run, watched));
     if !faults.is_empty() {
         stop_all(running);
         none(&faults)?;
@@ -176,14 +184,14 @@ fn launch_all(
 fn launch_one(
     service: Service,
     port: TcpListener,
-    s3: Option<String>,
+    stores: Stores,
     run: &Run,
     watched: bool,
 ) -> Result<(Process, Started)> {
     service.bring()?;
     let begin = Instant::now();
     let (folder, log) = run.place_of(&service.name())?;
-    let place = Place { folder: folder.clone(), port: port.local_addr()?.port(), s3 };
+    let place = Place { folder: folder.clone(), port: port.local_addr()?.port(), stores };
     let Launch { command, user, ready, after, mut folders, values } = service.launch(&place)?;
     drop(port);
     let mut process = Process::start(&command, user, &log, watched)?;

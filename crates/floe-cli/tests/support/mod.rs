@@ -118,7 +118,8 @@ pub const SCHEMA: &str = r#"{"fields": [
 ]}"#;
 
 impl Run {
-    fn of(output: Output, words: &[&str]) -> Self {
+    /// How a process ended that ran the binary with these words.
+    pub fn of(output: Output, words: &[&str]) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             stdout: output.stdout,

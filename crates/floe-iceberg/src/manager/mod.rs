@@ -21,7 +21,8 @@ mod write;
 use std::fmt;
 use std::sync::Arc;
 
-use floe_core::{CatalogClient, Environment, Result, StorageClient, SystemEnvironment};
+use floe_core::{CatalogClient, Environment, Error, Result, StorageClient, SystemEnvironment};
+use iceberg::TableIdent;
 use tokio::sync::OnceCell;
 
 pub use read::Scan;
@@ -96,9 +97,22 @@ impl IcebergTableManager {
     }
 
     /// Proves that the warehouse can be written, read, listed and deleted from (FR-047). Done by itself, once,
-    /// before the first write.
+    /// before the first write. Where the catalog's server decides where tables go, there is no warehouse to check:
+    /// see [`Self::check_table_storage`].
     pub async fn check_storage(&self) -> Result<()> {
         self.checked.get_or_try_init(|| self.storage.check()).await.copied()
+    }
+
+    /// Proves the same of the location of one table, with the credentials that the catalog gives for it, and answers
+    /// the location. Writes one small file there, and deletes it. `NoSuchTable`, and what the storage fails with.
+    pub async fn check_table_storage(&self, table: &TableIdent) -> Result<String> {
+        let check = async {
+            let location = self.load_table(table).await?.metadata.location().to_owned();
+            let storage = self.catalog.table_storage(table).await?.unwrap_or_else(|| self.storage.clone());
+            storage.check_at(&location).await?;
+            Ok(location)
+        };
+        check.await.map_err(|e: Error| e.with_table(table))
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Answer {
     pub(super) code: String,
     /// What the store says about it; empty where there is nothing.
     pub(super) message: String,
+    /// Why Azure refuses credentials. Not shown: it repeats the signature.
+    pub(super) detail: String,
 }
 
 impl Answer {
@@ -35,7 +37,8 @@ impl Answer {
         if status == 0 && code.is_empty() {
             return None;
         }
-        Some(Self { status, code: code.trim().to_owned(), message: one_line(message) })
+        let detail = element(text, "AuthenticationErrorDetail").map(one_line).unwrap_or_default();
+        Some(Self { status, code: code.trim().to_owned(), message: one_line(message), detail })
     }
 }
 

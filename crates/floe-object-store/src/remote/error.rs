@@ -20,7 +20,8 @@ pub(crate) fn remote_error(error: &StoreError, context: &str) -> Option<Error> {
     let text = error.to_string();
     #[cfg(feature = "cloud")]
     if let Some(failure) = super::failure::find::<super::failure::Failure>(error) {
-        return Some(of_failure(failure, asks_metadata_service(&text), context));
+        let address = super::failure::find::<super::failure::Failed>(error).map(|failed| &*failed.address);
+        return Some(of_failure(failure, address, asks_metadata_service(&text), context));
     }
     if !is_remote(error, &text) {
         return None;
@@ -46,10 +47,12 @@ fn meaning(answer: &Answer) -> Option<(ErrorKind, &'static str)> {
         "NoSuchBucket" | "ContainerNotFound" | "FilesystemNotFound" | "InvalidBucketName" => {
             (Validation, "create the bucket, or mend its name and the endpoint")
         }
+        // Azurite's word for an account that is not there; Azure's accounts are hosts.
+        "ResourceNotFound" => (Validation, "check the account, the container and the endpoint"),
         "NoSuchKey" | "BlobNotFound" | "PathNotFound" | "NoSuchUpload" => (FileNotFound, ""),
         // Azurite's word for a signature that has ended; Azure says it of firewalls.
         "AuthorizationFailure" if answer.message.contains("failed to authenticate") => {
-            (Unauthenticated, "check the configured credentials")
+            (Unauthenticated, of_azure(&answer.detail))
         }
         "AccessDenied"
         | "AllAccessDisabled"
@@ -73,14 +76,19 @@ fn meaning(answer: &Answer) -> Option<(ErrorKind, &'static str)> {
         "InvalidToken" | "InvalidTokenId" => {
             (Unauthenticated, "the session token does not belong to the access key: check it")
         }
+        "AuthenticationFailed" | "InvalidAuthenticationInfo" if !answer.detail.is_empty() => {
+            (Unauthenticated, of_azure(&answer.detail))
+        }
         "AuthenticationFailed"
         | "InvalidAuthenticationInfo"
         | "NoAuthenticationInformation"
-        | "AuthenticationRequired"
         | "invalid_client"
         | "invalid_grant"
         | "unauthorized_client"
         | "MissingSecurityHeader" => (Unauthenticated, "check the configured credentials"),
+        "AuthenticationRequired" => {
+            (Unauthenticated, "the access token is wrong or has ended: get a new one")
+        }
         "RequestTimeTooSkewed" => (Unauthenticated, "set the clock of this machine"),
         "SlowDown"
         | "ServerBusy"
@@ -118,6 +126,20 @@ fn meaning(answer: &Answer) -> Option<(ErrorKind, &'static str)> {
     Some(by_code)
 }
 
+/// What Azure's reason for refusing credentials asks for.
+fn of_azure(detail: &str) -> &'static str {
+    let says = |words: &str| detail.contains(words);
+    if says("Request date header") {
+        "set the clock of this machine"
+    } else if says("specified time frame") {
+        "the shared access signature has ended or has not begun: get a new one, and check the clock of this machine"
+    } else if says("expired") {
+        "the credentials have expired: get new ones"
+    } else {
+        "the key or signature does not belong to the account: check it"
+    }
+}
+
 fn of_variant(error: &StoreError) -> Option<(ErrorKind, &'static str)> {
     Some(match error {
         StoreError::NotFound { .. } => (ErrorKind::FileNotFound, ""),
@@ -134,23 +156,37 @@ fn of_variant(error: &StoreError) -> Option<(ErrorKind, &'static str)> {
 }
 
 #[cfg(feature = "cloud")]
-fn of_failure(failure: &super::failure::Failure, metadata_service: bool, context: &str) -> Error {
+fn of_failure(
+    failure: &super::failure::Failure,
+    address: Option<&str>,
+    metadata_service: bool,
+    context: &str,
+) -> Error {
     use super::failure::Failure;
 
     let (kind, hint) = match failure {
         Failure::WrongRegion(_) => (ErrorKind::Validation, "set s3.region to it"),
         _ if metadata_service => return no_credentials(context),
-        Failure::UnknownHost => (ErrorKind::Unavailable, "check the endpoint and the name service"),
+        Failure::UnknownHost => {
+            (ErrorKind::Unavailable, "check the host in the endpoint and the name service")
+        }
         Failure::Refused | Failure::ConnectTimeout | Failure::Unreachable(_) => {
             (ErrorKind::Unavailable, "check the endpoint, the proxy, and that the store is running")
         }
-        Failure::Tls(_) => (
-            ErrorKind::Unavailable,
-            "check http or https in the endpoint, and the certificates that this machine trusts",
+        Failure::Certificate(_) => (
+            ErrorKind::Io,
+            "check the host in the endpoint, the certificates that this machine trusts, and its clock",
         ),
+        Failure::Tls(_) => (
+            ErrorKind::Io,
+            "check that the store speaks https at this port, or write http:// in the endpoint",
+        ),
+        Failure::NotHttp => (ErrorKind::Io, "write https:// in the endpoint, or check its port"),
+        Failure::Clock(_) => (ErrorKind::Unauthenticated, "set the clock of this machine"),
         Failure::NoAnswer(_) | Failure::Stalled => (ErrorKind::Timeout, "check the endpoint and the network"),
     };
-    Error::new(kind, format!("{context}: {failure}")).with_hint(hint)
+    let address = address.map(|address| format!("{address}: ")).unwrap_or_default();
+    Error::new(kind, format!("{context}: {address}{failure}")).with_hint(hint)
 }
 
 /// An error of floe on its way through `object_store`: credentials that could not be had.

@@ -3,6 +3,8 @@
 mod answer;
 #[cfg(feature = "cloud")]
 mod body;
+#[cfg(feature = "cloud")]
+mod clock;
 mod error;
 #[cfg(feature = "cloud")]
 mod failure;

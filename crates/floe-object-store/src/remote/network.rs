@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use floe_core::{Error, Result};
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::header::DATE;
+use http::{HeaderMap, HeaderName, StatusCode, Uri};
 use object_store::ClientOptions;
 use object_store::client::{
     ClientConfigKey, HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
@@ -13,7 +14,8 @@ use object_store::client::{
 };
 
 use super::body::WatchedBody;
-use super::failure::{Failure, innermost};
+use super::clock::seconds_ahead;
+use super::failure::{Failed, Failure, innermost};
 use super::options::NetworkOptions;
 
 /// S3 names the right region of a bucket in this header of an answer to the wrong one.
@@ -90,27 +92,36 @@ impl Network {
     /// The answer to a request; sends it again if its credentials were refused and there are others.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let answer = self.send_once(&request).await?;
-        let Some(renewal) = &self.renewal else { return Ok(answer) };
         if !may_be_refusal(answer.status()) {
             return Ok(answer);
         }
         let (parts, body) = answer.into_parts();
         let body = body.bytes().await?;
         let text = String::from_utf8_lossy(&body);
-        let again = match parts.status == StatusCode::UNAUTHORIZED || refuses_credentials(&text) {
-            true => renewal.renew(request).await,
-            false => None,
+        let again = match &self.renewal {
+            Some(renewal) if parts.status == StatusCode::UNAUTHORIZED || refuses_credentials(&text) => {
+                // The error comes back whole on the other side of `object_store`.
+                let failed = |e: Error| HttpError::new(HttpErrorKind::Unknown, not_renewed(e, &text));
+                renewal.renew(request.clone()).await.map_err(failed)?
+            }
+            _ => None,
         };
-        match again {
-            Some(request) => self.send_once(&request).await,
-            None => Ok(HttpResponse::from_parts(parts, body.into())),
+        if let Some(again) = again {
+            return self.send_once(&again).await;
         }
+        if parts.status == StatusCode::UNAUTHORIZED || refuses_signature(&text) {
+            let date = parts.headers.get(DATE).and_then(|date| date.to_str().ok());
+            if let Some(ahead) = date.and_then(seconds_ahead) {
+                return Err(failed(request.uri(), HttpErrorKind::Unknown, Failure::Clock(ahead)));
+            }
+        }
+        Ok(HttpResponse::from_parts(parts, body.into()))
     }
 
     async fn send_once(&self, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
         let limit = self.options.until_response(request.body().content_length());
         let Ok(answer) = tokio::time::timeout(limit, self.connect_and_send(request)).await else {
-            return Err(HttpError::new(HttpErrorKind::Timeout, Failure::NoAnswer(limit)));
+            return Err(failed(request.uri(), HttpErrorKind::Timeout, Failure::NoAnswer(limit)));
         };
         let (parts, body) = answer?.into_parts();
         let body = HttpResponseBody::new(WatchedBody::new(body, self.options.idle_timeout));
@@ -126,11 +137,11 @@ impl Network {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };
-            let Some(failure) = Failure::to_connect(&error) else { return Err(error) };
+            let Some(failure) = Failure::of(&error) else { return Err(error) };
             let patience = self.options.connect_patience.saturating_sub(started.elapsed() + pause);
             if failure.is_final() || patience.is_zero() {
                 // Of this kind, nobody tries again.
-                return Err(HttpError::new(HttpErrorKind::Unknown, failure));
+                return Err(failed(request.uri(), HttpErrorKind::Unknown, failure));
             }
             tokio::time::sleep(pause).await;
             pause *= 2;
@@ -153,11 +164,12 @@ impl HttpConnector for Network {
 #[async_trait]
 impl HttpService for Network {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let uri = request.uri().clone();
         let answer = self.send(request).await?;
         if answer.status().is_redirection()
             && let Some(region) = answer.headers().get(REGION_HEADER).and_then(|r| r.to_str().ok())
         {
-            return Err(HttpError::new(HttpErrorKind::Unknown, Failure::WrongRegion(region.to_owned())));
+            return Err(failed(&uri, HttpErrorKind::Unknown, Failure::WrongRegion(region.to_owned())));
         }
         Ok(answer)
     }
@@ -173,8 +185,27 @@ impl std::fmt::Debug for Network {
 /// Signs requests anew.
 #[async_trait]
 pub trait Renewal: std::fmt::Debug + Send + Sync {
-    /// The request with other credentials than those that were refused; nothing where there are none.
-    async fn renew(&self, request: HttpRequest) -> Option<HttpRequest>;
+    /// The request with other credentials than those that were refused; nothing where it cannot be signed anew.
+    /// Fails as the source of the credentials does.
+    async fn renew(&self, request: HttpRequest) -> Result<Option<HttpRequest>>;
+}
+
+/// A failure with the address that was tried, and no more of the URL: queries may hold a signature.
+fn failed(uri: &Uri, kind: HttpErrorKind, failure: Failure) -> HttpError {
+    let scheme = uri.scheme_str().unwrap_or("http");
+    let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+    let address = format!("{scheme}://{}{port}", uri.host().unwrap_or_default());
+    HttpError::new(kind, Failed { address, failure })
+}
+
+/// Credentials were refused, and asking for others failed.
+fn not_renewed(error: Error, refusal: &str) -> Error {
+    let ended = ["<Code>ExpiredToken", "<Code>TokenRefreshRequired", "is expired"];
+    let what = match ended.iter().any(|words| refusal.contains(words)) {
+        true => "the credentials have expired and could not be renewed",
+        false => "the store refuses the credentials, and they could not be renewed",
+    };
+    error.context(what)
 }
 
 /// Whether a store that refuses credentials may answer so.
@@ -197,9 +228,23 @@ fn refuses_credentials(body: &str) -> bool {
         || body.contains("Server failed to authenticate the request")
 }
 
+/// Whether the body of an answer says that the signature is not right, which a wrong clock makes it too.
+fn refuses_signature(body: &str) -> bool {
+    const CODES: &[&str] = &["SignatureDoesNotMatch", "RequestTimeTooSkewed", "AuthenticationFailed"];
+    CODES.iter().any(|code| body.contains(&format!("<Code>{code}</Code>")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_holds_neither_password_nor_query() {
+        let uri: Uri = "https://ann:hunter2@host:9000/b/x?sig=hunter2".parse().unwrap();
+        let error = failed(&uri, HttpErrorKind::Unknown, Failure::Refused);
+        let shown = format!("{error:?} {}", innermost(&error));
+        assert!(shown.contains("https://host:9000") && !shown.contains("hunter2"), "{shown}");
+    }
 
     #[test]
     fn lack_of_permission_is_no_reason_for_new_credentials() {

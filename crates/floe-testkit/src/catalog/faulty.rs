@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use floe_core::{
     CatalogCapabilities, CatalogClient, CommitOutcome, CommitTurn, Environment, Error, ErrorKind,
-    LoadedTable, Result,
+    LoadedTable, Result, StorageClient,
 };
 use iceberg::{Namespace, NamespaceIdent, TableCreation, TableIdent, TableRequirement, TableUpdate};
 
@@ -223,6 +223,10 @@ impl CatalogClient for FaultyCatalog {
 
     async fn load_table(&self, table: &TableIdent) -> Result<LoadedTable> {
         self.run(Method::LoadTable, self.inner.load_table(table)).await
+    }
+
+    async fn table_storage(&self, table: &TableIdent) -> Result<Option<Arc<dyn StorageClient>>> {
+        self.inner.table_storage(table).await
     }
 
     async fn rename_table(&self, from: &TableIdent, to: &TableIdent) -> Result<()> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use floe_core::{
-    CatalogCapabilities, CatalogClient, CommitOutcome, CommitTurn, LoadedTable, Result, TableChange,
-    TablesOutcome,
+    CatalogCapabilities, CatalogClient, CommitOutcome, CommitTurn, LoadedTable, Result, StorageClient,
+    TableChange, TablesOutcome,
 };
 use iceberg::{Namespace, NamespaceIdent, TableCreation, TableIdent, TableRequirement, TableUpdate};
 
@@ -108,6 +108,10 @@ impl CatalogClient for ScopedCatalog {
 
     async fn load_table(&self, table: &TableIdent) -> Result<LoadedTable> {
         Ok(self.loaded(self.inner.load_table(&self.down_table(table)).await?))
+    }
+
+    async fn table_storage(&self, table: &TableIdent) -> Result<Option<Arc<dyn StorageClient>>> {
+        self.inner.table_storage(&self.down_table(table)).await
     }
 
     async fn rename_table(&self, from: &TableIdent, to: &TableIdent) -> Result<()> {

@@ -7,6 +7,6 @@ mod server;
 mod tokens;
 
 pub use proxy::FaultProxy;
-pub use rules::{HttpFault, Rule};
+pub use rules::{Canned, HttpFault, Rule};
 pub use server::{Answer, HttpServer, Reply, Request};
 pub use tokens::TokenRules;

@@ -9,7 +9,8 @@ use super::tokens::{TokenRules, Tokens};
 /// Stands before a server, passes requests on, and makes those go wrong that [`FaultProxy::inject`] names. With
 /// [`TokenRules`] it has an OAuth2 token endpoint and refuses requests without a token of its own.
 ///
-/// Works before any HTTP server: an Iceberg REST catalog, or Glue, whose operations are told by a header:
+/// Works before any HTTP server: an Iceberg REST catalog, a store (signatures stay good), or Glue, whose operations are
+/// told by a header:
 ///
 /// ```no_run
 /// # async fn example() {
@@ -27,6 +28,10 @@ pub struct FaultProxy {
     state: Arc<Mutex<State>>,
 }
 
+/// What a test does to requests and replies on their way: [`FaultProxy::between`].
+type Before = Arc<dyn Fn(&Request) -> Option<Reply> + Send + Sync>;
+type After = Arc<dyn Fn(&Request, Reply) -> Reply + Send + Sync>;
+
 #[derive(Debug)]
 struct State {
     rules: Vec<Rule>,
@@ -37,15 +42,25 @@ struct State {
 impl FaultProxy {
     /// A proxy before the server at `upstream` (scheme, host and port, and perhaps a path).
     pub async fn start(upstream: &str) -> Self {
-        Self::with(upstream, None).await
+        Self::with(upstream, None, None).await
+    }
+
+    /// A proxy that answers a request itself where `before` gives an answer, and passes on what `after` makes of the
+    /// replies of the server.
+    pub async fn between(
+        upstream: &str,
+        before: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static,
+        after: impl Fn(&Request, Reply) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::with(upstream, None, Some((Arc::new(before), Arc::new(after)))).await
     }
 
     /// A proxy that asks for tokens.
     pub async fn with_tokens(upstream: &str, rules: TokenRules) -> Self {
-        Self::with(upstream, Some(Tokens::new(rules))).await
+        Self::with(upstream, Some(Tokens::new(rules)), None).await
     }
 
-    async fn with(upstream: &str, tokens: Option<Tokens>) -> Self {
+    async fn with(upstream: &str, tokens: Option<Tokens>, hooks: Option<(Before, After)>) -> Self {
         let state = Arc::new(Mutex::new(State { rules: Vec::new(), tokens, met: Vec::new() }));
         let (shared, upstream) = (state.clone(), upstream.trim_end_matches('/').to_owned());
         let client = reqwest::Client::builder()
@@ -56,6 +71,7 @@ impl FaultProxy {
             .expect("a client without TLS");
         let server = HttpServer::start(move |request| {
             let (state, client, upstream) = (shared.clone(), client.clone(), upstream.clone());
+            let hooks = hooks.clone();
             async move {
                 let (refusal, fault) = {
                     let mut state = lock(&state);
@@ -63,9 +79,11 @@ impl FaultProxy {
                     state.met.extend(fault);
                     (state.tokens.as_mut().and_then(|tokens| tokens.judge(&request)), fault)
                 };
-                let pass = async || match refusal {
-                    Some(refusal) => refusal,
-                    None => forward(&client, &upstream, &request).await,
+                let refusal = refusal.or_else(|| hooks.as_ref().and_then(|(before, _)| before(&request)));
+                let pass = async || match (refusal, &hooks) {
+                    (Some(refusal), _) => refusal,
+                    (None, None) => forward(&client, &upstream, &request).await,
+                    (None, Some((_, after))) => after(&request, forward(&client, &upstream, &request).await),
                 };
                 match fault {
                     None => pass().await.into(),
@@ -85,6 +103,11 @@ impl FaultProxy {
                     Some(HttpFault::Delay(time)) => {
                         tokio::time::sleep(time).await;
                         pass().await.into()
+                    }
+                    Some(HttpFault::Answer(canned)) => {
+                        let reply = Reply { body: canned.body.into(), ..Reply::status(canned.status) };
+                        let headers = canned.headers.iter();
+                        headers.fold(reply, |reply, (name, value)| reply.with_header(name, value)).into()
                     }
                 }
             }
@@ -135,8 +158,9 @@ async fn forward(client: &reqwest::Client, upstream: &str, request: &Request) ->
     let method = request.method.parse().expect("a method that came is one");
     let mut onward =
         client.request(method, format!("{upstream}{}", request.target)).body(request.body.clone());
+    // The host stays: it is part of what is signed.
     for (name, value) in &request.headers {
-        if !["host", "connection", "content-length", "transfer-encoding"].contains(&name.as_str()) {
+        if !["connection", "content-length", "transfer-encoding"].contains(&name.as_str()) {
             onward = onward.header(name, value);
         }
     }
@@ -145,7 +169,12 @@ async fn forward(client: &reqwest::Client, upstream: &str, request: &Request) ->
         Err(e) => panic!("the server behind the proxy does not answer: {e}"),
     };
     let status = reply.status().as_u16();
-    let kept = |name: &str| !["connection", "content-length", "transfer-encoding"].contains(&name);
+    // The length of what HEAD does not send tells the length of a file.
+    let dropped: &[&str] = match request.method.as_str() {
+        "HEAD" => &["connection", "transfer-encoding"],
+        _ => &["connection", "content-length", "transfer-encoding"],
+    };
+    let kept = |name: &str| !dropped.contains(&name);
     let headers = reply
         .headers()
         .iter()

@@ -19,6 +19,19 @@ pub enum HttpFault {
     StatusAfter(u16),
     /// The server behind does it, after this time.
     Delay(Duration),
+    /// Answered so; the server behind never sees it.
+    Answer(Canned),
+}
+
+/// An answer that is the same each time: as some service refuses a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Canned {
+    /// The status code.
+    pub status: u16,
+    /// Names and values of headers.
+    pub headers: &'static [(&'static str, &'static str)],
+    /// The body.
+    pub body: &'static str,
 }
 
 /// Which requests a fault meets: those that fit everything that is said, from the `skip`-th on, `times` times.
@@ -61,6 +74,11 @@ impl Rule {
     pub fn after(mut self, count: usize) -> Self {
         self.skip = count;
         self
+    }
+
+    /// Every request that fits meets the fault.
+    pub fn always(self) -> Self {
+        self.times(usize::MAX)
     }
 
     /// So many requests meet the fault, not only one.

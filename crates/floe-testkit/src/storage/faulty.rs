@@ -107,7 +107,7 @@ impl StorageClient for FaultyStorage {
         self.hooked.delete_many(locations)
     }
 
-    async fn check(&self) -> Result<()> {
-        self.hooked.check().await
+    async fn check_at(&self, location: &str) -> Result<()> {
+        self.hooked.check_at(location).await
     }
 }

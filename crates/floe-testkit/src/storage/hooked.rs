@@ -107,10 +107,9 @@ impl StorageClient for HookedStorage {
             .boxed()
     }
 
-    async fn check(&self) -> Result<()> {
-        let location = self.inner.warehouse();
+    async fn check_at(&self, location: &str) -> Result<()> {
         let verdict = self.shared.enter(Operation::Check, location, 0).await?;
-        self.inner.check().await?;
+        self.inner.check_at(location).await?;
         verdict.error.map_or(Ok(()), Err)
     }
 }

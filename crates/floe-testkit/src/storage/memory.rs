@@ -146,8 +146,8 @@ impl StorageClient for MemoryStorage {
             .boxed()
     }
 
-    async fn check(&self) -> Result<()> {
-        let location = format!("{}/.floe-check", self.warehouse);
+    async fn check_at(&self, location: &str) -> Result<()> {
+        let location = format!("{location}/.floe-check");
         self.file_io.new_output(&location)?.write(Bytes::from_static(b"check")).await?;
         let read = self.file_io.new_input(&location)?.read().await?;
         self.files.remove(&location);

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::SCHEMA;
 use super::session::{Session, Store, Transaction, sessions};
-use crate::error::postgres::{from_postgres, unreachable};
+use crate::error::postgres::{from_postgres, not_connected, unreachable};
 use crate::error::{certain, not_set_up};
 use crate::turn::hash;
 
@@ -74,7 +74,7 @@ impl PostgresStore {
     /// A connection of its own, made at once: the pool would hide why there is none.
     async fn connect(&self, wait: Duration) -> Result<PgConnection> {
         match timeout(wait, PgConnection::connect_with(&self.options)).await {
-            Ok(connected) => connected.map_err(|e| self.unchanged(e)),
+            Ok(connected) => connected.map_err(|e| not_connected(e, &self.place())),
             Err(_) => Err(unreachable(&self.place(), "it did not answer in time")),
         }
     }

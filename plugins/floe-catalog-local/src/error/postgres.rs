@@ -2,6 +2,8 @@
 
 use floe_core::{Error, ErrorKind};
 
+use super::certain;
+
 /// Turns a failure into an error that names the database.
 ///
 /// Kind `CommitStateUnknown` where a change may have taken effect, if it was one; see [`super::certain`].
@@ -11,7 +13,11 @@ pub(crate) fn from_postgres(error: sqlx::Error, place: &str) -> Error {
             Some(code) => describe(&code),
             None => describe(""),
         },
-        sqlx::Error::Tls(_) => (ErrorKind::Unavailable, "TLS failed", "check `sslmode` and the certificates"),
+        sqlx::Error::Tls(_) => (
+            ErrorKind::Io,
+            "TLS failed",
+            "check `sslmode`, `sslrootcert`, the host's name and this machine's clock",
+        ),
         sqlx::Error::Configuration(_) => (ErrorKind::Validation, "the settings do not fit", "check `uri`"),
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) => describe("42703"),
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
@@ -28,6 +34,32 @@ pub(crate) fn from_postgres(error: sqlx::Error, place: &str) -> Error {
     Error::new(kind, format!("{place}: {what}{cause}")).with_hint(hint)
 }
 
+/// Why no connection to the database came about; nothing was changed.
+pub(crate) fn not_connected(error: sqlx::Error, place: &str) -> Error {
+    let sqlx::Error::Io(cause) = &error else {
+        return certain(from_postgres(error, place), ErrorKind::Unavailable);
+    };
+    let text = cause.to_string();
+    let (kind, what, hint) = if text.contains("certificate") {
+        return from_postgres(sqlx::Error::Tls(text.into()), place);
+    } else if text.contains("lookup address") {
+        (
+            ErrorKind::Unavailable,
+            "its host's name cannot be resolved",
+            "check the host in `uri`, and the name service",
+        )
+    } else if cause.kind() == std::io::ErrorKind::ConnectionRefused {
+        (
+            ErrorKind::Unavailable,
+            "nothing listens there",
+            "check host and port in `uri`, and whether the server runs",
+        )
+    } else {
+        return unreachable(place, &format!("no connection came about: {cause}"));
+    };
+    Error::new(kind, format!("{place}: {what}")).with_hint(hint)
+}
+
 /// There is no connection to the database.
 pub(crate) fn unreachable(place: &str, why: &str) -> Error {
     Error::new(ErrorKind::Unavailable, format!("{place}: {why}"))
@@ -38,10 +70,11 @@ pub(crate) fn unreachable(place: &str, why: &str) -> Error {
 fn describe(code: &str) -> (ErrorKind, &'static str, &'static str) {
     const AGAIN: &str = "try again";
     match code {
-        "28P01" | "28000" => (
+        "28P01" => (ErrorKind::Unauthenticated, "it refuses user or password", "check both in `uri`"),
+        "28000" => (
             ErrorKind::Unauthenticated,
-            "it refuses user or password",
-            "check both in `uri`, and pg_hba.conf",
+            "it does not let this user in",
+            "check the user in `uri`, and pg_hba.conf at the server",
         ),
         "3D000" => {
             (ErrorKind::Validation, "there is no such database", "make it with `createdb`, or mend `uri`")

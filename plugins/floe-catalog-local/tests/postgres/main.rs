@@ -305,9 +305,17 @@ async fn each_reason_why_there_is_no_connection_is_named_without_the_password() 
         (refusing(Some("53300")).await, ErrorKind::Unavailable, "no more connections"),
         (refusing(Some("57P03")).await, ErrorKind::Unavailable, "starting or stopping"),
         (refusing(None).await, ErrorKind::Unavailable, "did not answer"),
-        (refusing(None).await + "&sslmode=require", ErrorKind::Unavailable, "TLS"),
-        (format!("postgresql://ann:hunter2@127.0.0.1:{closed}/lake"), ErrorKind::Unavailable, "refused"),
-        ("postgresql://ann:hunter2@no-such-host.invalid/lake".to_owned(), ErrorKind::Unavailable, "lookup"),
+        (refusing(None).await + "&sslmode=require", ErrorKind::Io, "TLS"),
+        (
+            format!("postgresql://ann:hunter2@127.0.0.1:{closed}/lake"),
+            ErrorKind::Unavailable,
+            "nothing listens",
+        ),
+        (
+            "postgresql://ann:hunter2@no-such-host.invalid/lake".to_owned(),
+            ErrorKind::Unavailable,
+            "name cannot be resolved",
+        ),
     ];
     for (uri, kind, said) in cases {
         let catalog = open(&uri, storage.clone()).await.unwrap();

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use floe::config::{STORAGE, TYPE, WAREHOUSE};
 use floe::{Error, ErrorKind, IcebergTableManager, Registry, Result};
+use iceberg::TableIdent;
 use serde_json::{Value, json};
 
 use super::list::without_credentials;
@@ -54,13 +55,25 @@ pub(in super::super) async fn check(
     };
     if let Some(manager) = &manager {
         let found = steps.run("list", probe::namespaces(manager)).await;
-        match found.as_ref().and_then(|found| found.table.clone()) {
+        let table = found.as_ref().and_then(|found| found.table.as_ref());
+        match table {
             Some(table) => {
                 steps.run("read", probe::read(manager, table)).await;
             }
             None => steps.leave("read", "there is no table to read"),
         }
-        let stored = steps.run("storage", storage(manager)).await;
+        let places_tables = manager.storage().warehouse().is_empty();
+        let stored = match (places_tables, table) {
+            (true, None) => {
+                steps.leave(
+                    "storage",
+                    "the server decides where tables go, and there is none yet: see --write",
+                );
+                Some(())
+            }
+            (true, Some(table)) => steps.run("storage", table_storage(manager, table)).await,
+            (false, _) => steps.run("storage", storage(manager)).await,
+        };
         match (args.write, found.is_some(), stored) {
             (false, ..) => steps.leave("write", "--write makes a table, and removes it"),
             (true, true, Some(())) => {
@@ -88,6 +101,14 @@ fn configuration(location: &Location) -> Result<((), String)> {
     let warehouse = properties.get(WAREHOUSE).map(without_credentials).unwrap_or_default();
     let place = if warehouse.is_empty() { String::new() } else { format!(", warehouse {warehouse}") };
     Ok(((), format!("type {kind}{place}, {}", render::counted(secrets as u64, "setting"))))
+}
+
+/// One small file is written, read, listed and removed at the location of a table, with the credentials that the
+/// catalog gives for it.
+async fn table_storage(manager: &IcebergTableManager, table: &TableIdent) -> Result<((), String)> {
+    let place = manager.check_table_storage(table).await?;
+    let place = without_credentials(&place);
+    Ok(((), format!("a file was written, read, listed and removed below {place}, where {table} is")))
 }
 
 /// One small file is written, read, listed and removed.

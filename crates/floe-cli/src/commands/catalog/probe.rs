@@ -49,8 +49,8 @@ pub(super) async fn namespaces(manager: &IcebergTableManager) -> Result<(Found, 
 }
 
 /// Reads the metadata and the list of files of a table.
-pub(super) async fn read(manager: &IcebergTableManager, table: TableIdent) -> Result<((), String)> {
-    let files = manager.list_files(&table, &SnapshotSelector::Current).await?;
+pub(super) async fn read(manager: &IcebergTableManager, table: &TableIdent) -> Result<((), String)> {
+    let files = manager.list_files(table, &SnapshotSelector::Current).await?;
     Ok(((), format!("metadata and manifests of {table}, {}", counted(files.len() as u64, "file"))))
 }
 
@@ -75,6 +75,10 @@ async fn row(manager: &IcebergTableManager, namespace: &NamespaceIdent) -> Resul
     let schema = TableSchema { fields: vec![SchemaField::new(1, "id", FieldType::Long, true)] };
     let config = TableConfig::new(namespace.as_ref().join("."), "probe", schema);
     let table = manager.create_table(&config, false).await.map_err(|e| e.context("a new table"))?.ident;
+    if manager.storage().warehouse().is_empty() {
+        // Where the server decides where tables go, this is the first location that is known.
+        manager.check_table_storage(&table).await?;
+    }
     let ids: ArrayRef = Arc::new(Int64Array::from(vec![42]));
     let batch = RecordBatch::try_from_iter_with_nullable([("id", ids, false)])
         .map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
@@ -91,8 +95,10 @@ async fn row(manager: &IcebergTableManager, namespace: &NamespaceIdent) -> Resul
 async fn remove(manager: &IcebergTableManager, namespace: &NamespaceIdent) -> Result<()> {
     for table in manager.list_tables(namespace).await? {
         let location = manager.load_table(&table).await?.metadata.location().to_owned();
+        // With the credentials that the catalog gives, which it gives for no table that is dropped.
+        let storage = manager.catalog().table_storage(&table).await?;
+        let storage = storage.unwrap_or_else(|| manager.storage().clone());
         manager.drop_table(&table).await?;
-        let storage = manager.storage();
         let files: Vec<String> = storage
             .list(&format!("{}/", location.trim_end_matches('/')))
             .map_ok(|file| file.location)
