@@ -233,13 +233,21 @@ pub(crate) fn quickstart(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Whether `cargo SUBCOMMAND` is there.
+/// Whether `cargo SUBCOMMAND` is there. Asked by cargo itself: not every such program answers when it is called by its
+/// own name.
 fn installed(subcommand: &str) -> bool {
-    let program = format!("cargo-{subcommand}");
-    Command::new(program)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
+    let mut command = cargo(&[subcommand, "--version"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subcommand_is_installed_where_cargo_finds_it() {
+        assert!(installed("fmt"));
+        assert!(!installed("no-such-subcommand"));
+    }
 }
