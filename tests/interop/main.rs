@@ -11,6 +11,7 @@ mod floe_writes;
 mod merge_statements;
 mod merged;
 mod peer_writes;
+mod promoted;
 mod row_level;
 mod sequences;
 mod spark_metadata;
@@ -20,10 +21,11 @@ mod summaries;
 
 use arrow_array::RecordBatch;
 use arrow_schema::DataType;
+use floe::execute::rows::RowMode;
 use floe::iceberg::TableIdent;
 use floe::model::PartitionSpec;
 use floe::model::PartitionTransform::{Bucket, Day, Hour, Identity, Month, Truncate, Year};
-use floe_tests::data::field_id;
+use floe_tests::data::{field_id, portable_schema};
 use floe_tests::peers::{Peers, duckdb, pyiceberg};
 use floe_tests::rows::{assert_same_rows, rows};
 use floe_tests::spark::Spark;
@@ -33,6 +35,28 @@ use floe_tests::warehouse::{Warehouse, spec};
 struct Expected {
     table: TableIdent,
     batches: Vec<RecordBatch>,
+}
+
+/// Fails unless all engines read what `change` leaves of a table of these rows, in both modes and with partitions of several
+/// kinds. `change` gives the rows that must be there.
+async fn assert_changes_read_alike(
+    first: RecordBatch,
+    change: impl AsyncFn(&Warehouse, &TableIdent, RowMode) -> RecordBatch,
+) {
+    let Some(peers) = Peers::find() else { return };
+    let warehouse = Warehouse::temporary().await;
+    let mut tables = Vec::new();
+    for mode in [RowMode::CopyOnWrite, RowMode::MergeOnRead] {
+        for name in ["unpartitioned", "bucket_long", "identity_string", "day_ts"] {
+            let (_, spec) = specs().into_iter().find(|(n, _)| *n == name).unwrap();
+            let suffix = mode.as_str().replace('-', "_");
+            let table = warehouse.create(&format!("{name}_{suffix}"), portable_schema(), spec).await;
+            warehouse.append(&table, vec![first.clone()]).await;
+            let rows = change(&warehouse, &table, mode).await;
+            tables.push(Expected { table, batches: vec![rows] });
+        }
+    }
+    assert_all_read_alike(&warehouse, &peers, &tables).await;
 }
 
 /// Fails unless PyIceberg, DuckDB, Spark and floe all read exactly the rows that were written. Spark leaves out

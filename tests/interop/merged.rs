@@ -9,13 +9,11 @@ use arrow_schema::{DataType, Field, Schema};
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 use floe::data::BatchStream;
-use floe::execute::rows::RowMode;
-use floe::model::{ChangeOptions, MergeConfig};
-use floe_tests::data::{portable_batch, portable_schema};
-use floe_tests::peers::Peers;
-use floe_tests::warehouse::Warehouse;
+use floe::model::MergeConfig;
+use floe_tests::data::portable_batch;
+use floe_tests::warehouse::with_mode;
 
-use crate::{Expected, assert_all_read_alike, specs};
+use crate::assert_changes_read_alike;
 
 const CLAUSES: &str = "WHEN MATCHED AND s.op = 'D' THEN DELETE
     WHEN MATCHED THEN UPDATE SET
@@ -74,30 +72,18 @@ fn expected(table: &RecordBatch, source: &RecordBatch) -> RecordBatch {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn peers_see_what_a_merge_left_in_both_modes() {
-    let Some(peers) = Peers::find() else { return };
-    let warehouse = Warehouse::temporary().await;
-    let mut tables = Vec::new();
-    for mode in [RowMode::CopyOnWrite, RowMode::MergeOnRead] {
-        for name in ["unpartitioned", "bucket_long", "identity_string", "day_ts"] {
-            let (_, spec) = specs().into_iter().find(|(n, _)| *n == name).unwrap();
-            let suffix = mode.as_str().replace('-', "_");
-            let table = warehouse.create(&format!("{name}_{suffix}"), portable_schema(), spec).await;
-            let first = portable_batch(1, 0, 120);
-            warehouse.append(&table, vec![first.clone()]).await;
-            let changes = portable_batch(3, 100, 40);
-            let data = source(&changes);
-            let data = BatchStream::from_batches(data.schema(), vec![data]);
-            let sql = format!("MERGE INTO {table} AS t USING changes AS s ON t.id = s.id {CLAUSES}");
-            let options = ChangeOptions { row_mode: Some(mode), ..ChangeOptions::default() };
-            let config = MergeConfig { options, ..MergeConfig::from_sql(&sql, &table).unwrap() };
-            let done = warehouse.manager.merge_data(&table, data, &config).await.unwrap();
-            let counts = done.merged.unwrap();
-            let inserted = (120..140).filter(|id| !deletes(*id)).count() as u64;
-            assert_eq!(counts.rows_inserted, inserted, "{name} {mode:?}");
-            assert_eq!(done.attempts, 1);
-            let rows = expected(&first, &changes);
-            tables.push(Expected { table, batches: vec![rows] });
-        }
-    }
-    assert_all_read_alike(&warehouse, &peers, &tables).await;
+    let first = portable_batch(1, 0, 120);
+    assert_changes_read_alike(first.clone(), async |warehouse, table, mode| {
+        let changes = portable_batch(3, 100, 40);
+        let data = source(&changes);
+        let data = BatchStream::from_batches(data.schema(), vec![data]);
+        let sql = format!("MERGE INTO {table} AS t USING changes AS s ON t.id = s.id {CLAUSES}");
+        let config = MergeConfig { options: with_mode(mode), ..MergeConfig::from_sql(&sql, table).unwrap() };
+        let done = warehouse.manager.merge_data(table, data, &config).await.unwrap();
+        let inserted = (120..140).filter(|id| !deletes(*id)).count() as u64;
+        assert_eq!(done.merged.unwrap().rows_inserted, inserted, "{table}");
+        assert_eq!(done.attempts, 1);
+        expected(&first, &changes)
+    })
+    .await;
 }

@@ -1,16 +1,16 @@
 //! The memory setting is kept: live bytes of the heap at their peak, counted by the allocator of this binary.
 //!
-//! One test at a time, and alone in the process: the counter knows no owner.
+//! The tests run one after the other: the counter knows no owner.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::{Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use floe::data::BatchStream;
 use floe::iceberg::TableIdent;
-use floe::model::{DeleteConfig, FieldType, SchemaField, TableSchema, WriteConfig, WriteMode};
+use floe::model::{DeleteConfig, FieldType, MergeConfig, SchemaField, TableSchema, WriteConfig, WriteMode};
 use floe::plan::expr::Expr;
 use floe_tests::warehouse::Warehouse;
 use futures::StreamExt;
@@ -18,6 +18,9 @@ use peak_alloc::PeakAlloc;
 
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
+
+/// One test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
 
 const MIB: usize = 1 << 20;
 /// The setting.
@@ -78,6 +81,7 @@ async fn grown<T>(operation: impl Future<Output = T>) -> (T, usize) {
 
 #[test]
 fn the_memory_setting_is_kept() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let warehouse = Warehouse::temporary().await;
@@ -101,6 +105,22 @@ fn the_memory_setting_is_kept() {
         assert!(peak < MEMORY + BESIDES, "upsert: {} MiB at its peak", peak / MIB);
         println!("upsert: {} MiB at its peak", peak / MIB);
 
+        // Every kind of clause, and a source of twice the setting: every row of the table is looked at.
+        let source_rows = 2 * MEMORY as i64 / ROW_BYTES;
+        let merge = MergeConfig::from_sql(MERGE, &table).unwrap();
+        let ids = rows - source_rows / 2..rows + source / 2 + source_rows / 2;
+        let (done, peak) = grown(manager.merge_data(&table, data(ids.clone(), 5), &merge)).await;
+        let merged = done.unwrap().merged.unwrap();
+        let matched = source_rows / 2 + source / 2;
+        let deleted = ids.clone().filter(|id| *id < rows + source / 2 && id % 10 == 3).count() as u64;
+        let alone = |rest: i64| (0..ids.start).filter(|id| id % 100 == rest).count() as u64;
+        assert_eq!(merged.rows_inserted, (source_rows / 2) as u64);
+        assert_eq!(merged.rows_updated, matched as u64 - deleted + alone(1));
+        assert_eq!(merged.rows_deleted, deleted + alone(0));
+        assert!(merged.source_spills > 0, "the source is larger than the memory");
+        assert!(peak < MEMORY + BESIDES, "merge: {} MiB at its peak", peak / MIB);
+        println!("merge: {} MiB at its peak", peak / MIB);
+
         // Every file is written anew.
         let filter = Expr::parse("text LIKE '0%'").unwrap();
         let (done, peak) = grown(manager.delete_data(&table, &filter, &DeleteConfig::default())).await;
@@ -123,6 +143,66 @@ fn the_memory_setting_is_kept() {
         let failing = BatchStream::new(schema(), failing.boxed());
         assert!(manager.write_data(&table, failing, &upsert).await.is_err());
         assert_eq!(tempfiles(), spills, "temporary files are gone");
+    });
+}
+
+/// One clause of each kind, with conditions and expressions.
+const MERGE: &str = "MERGE INTO t.big t USING changes s ON t.id = s.id
+    WHEN MATCHED AND s.id % 10 = 3 THEN DELETE
+    WHEN MATCHED THEN UPDATE SET text = s.text
+    WHEN NOT MATCHED THEN INSERT *
+    WHEN NOT MATCHED BY SOURCE AND t.id % 100 = 0 THEN DELETE
+    WHEN NOT MATCHED BY SOURCE AND t.id % 100 = 1 THEN UPDATE SET text = concat('old ', t.text)";
+
+/// The default setting, and tables of more than a gigabyte of decoded rows: they are wide, so that few of them will do, and
+/// alike, so that their files stay small.
+#[test]
+fn the_default_memory_setting_is_kept_by_tables_of_gigabytes() {
+    const WIDTH: usize = 32 << 10;
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let warehouse = Warehouse::temporary().await;
+        let manager = &warehouse.manager;
+        let default = 256 * MIB;
+        let rows = 5 * default as i64 / WIDTH as i64;
+        let wide = |ids: std::ops::Range<i64>, letter: &'static str| {
+            let batches = ids.clone().step_by(64).map(move |first| {
+                let ids = first..(first + 64).min(ids.end);
+                let texts = ids.clone().map(|id| format!("{id:08}{}", letter.repeat(WIDTH - 8)));
+                let columns: (Int64Array, StringArray) =
+                    (Int64Array::from_iter_values(ids), StringArray::from_iter_values(texts));
+                Ok(RecordBatch::try_new(schema(), vec![Arc::new(columns.0), Arc::new(columns.1)]).unwrap())
+            });
+            BatchStream::new(schema(), futures::stream::iter(batches).boxed())
+        };
+        let table = table(&warehouse, 0).await;
+        let (done, peak) =
+            grown(manager.write_data(&table, wide(0..rows, "a"), &WriteConfig::default())).await;
+        assert_eq!(done.unwrap().rows, rows as u64);
+        assert!(peak < default + BESIDES, "append: {} MiB at its peak", peak / MIB);
+        println!("append of 1.25 GiB: {} MiB at its peak", peak / MIB);
+
+        // A source of more than the setting.
+        let merge = MergeConfig::from_sql(MERGE, &table).unwrap();
+        let source = rows / 4;
+        let (done, peak) =
+            grown(manager.merge_data(&table, wide(rows - source..rows + 100, "b"), &merge)).await;
+        let merged = done.unwrap().merged.unwrap();
+        assert_eq!(merged.rows_inserted, 100);
+        assert!(merged.rows_updated > 1000 && merged.rows_deleted > 100, "{merged:?}");
+        assert!(peak < default + BESIDES, "merge: {} MiB at its peak", peak / MIB);
+        println!("merge into 1.25 GiB: {} MiB at its peak", peak / MIB);
+
+        let upsert = WriteConfig {
+            mode: WriteMode::Upsert,
+            join_columns: vec!["id".into()],
+            ..WriteConfig::default()
+        };
+        let (done, peak) = grown(manager.write_data(&table, wide(0..source, "c"), &upsert)).await;
+        assert!(done.unwrap().merged.unwrap().rows_updated > 1000);
+        assert!(peak < default + BESIDES, "upsert: {} MiB at its peak", peak / MIB);
+        println!("upsert into 1.25 GiB: {} MiB at its peak", peak / MIB);
     });
 }
 

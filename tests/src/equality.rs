@@ -52,7 +52,7 @@ pub async fn equality_delete(
         .build()
         .unwrap();
     let added = vec![TableFile { spec_id, file }];
-    let change = ChangeSet { operation: OperationKind::Delete, added, removed: Vec::new() };
+    let change = ChangeSet { operation: OperationKind::Delete, added, ..ChangeSet::default() };
     let base = TableBase::new(loaded, Arc::new(ManifestCache::default()));
     let catalog = warehouse.manager.catalog();
     commit(&**catalog, base, CommitRequest::new(change), &SystemEnvironment).await.unwrap();

@@ -19,7 +19,7 @@ pub(crate) use self::refs::{
 pub(crate) use self::schema::{EvolveArgs, PropertiesArgs, TransactionArgs};
 pub(crate) use self::write::{
     AppendArgs, CommitArgs, DeleteArgs, IsolationLevel, Matched, Mode, NotMatched, OverwriteArgs, RowArgs,
-    Strategy, UpsertArgs,
+    SourceArgs, Strategy, UpsertArgs,
 };
 use crate::partition::PartitionTerm;
 use crate::values::{KeyValue, TableName};

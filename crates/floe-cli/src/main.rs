@@ -20,6 +20,7 @@ mod warehouse;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
@@ -28,8 +29,17 @@ use tokio::sync::Notify;
 use crate::args::Cli;
 use crate::ui::Ui;
 
-/// How long an interrupted command may take to end by itself.
+/// How long an interrupted command may take to hear of it.
 const INTERRUPT_GRACE: Duration = Duration::from_millis(500);
+/// How long it may take to delete what it wrote.
+const CLEARING_GRACE: Duration = Duration::from_secs(10);
+
+/// An interrupt by the user.
+#[derive(Debug, Default)]
+struct Interrupt {
+    came: Notify,
+    heard: AtomicBool,
+}
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -43,15 +53,22 @@ fn main() -> ExitCode {
         Err(error) => return exit::failure(&ui, &floe::Error::from(error)),
     };
     let code = runtime.block_on(async {
-        let interrupt = Arc::new(Notify::new());
+        let interrupt = Arc::new(Interrupt::default());
         tokio::spawn(watch_for_interrupt(interrupt.clone(), ui.clone()));
-        tokio::select! {
-            done = commands::run(cli, &ui) => match done {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => exit::failure(&ui, &error),
-            },
-            // Temporary files are removed as the command is dropped.
-            () = interrupt.notified() => exit::interrupted(&ui),
+        let done = tokio::select! {
+            done = commands::run(cli, &ui) => Some(done),
+            // The command is dropped, and its temporary files with it.
+            () = interrupt.came.notified() => None,
+        };
+        match done {
+            Some(Ok(())) => ExitCode::SUCCESS,
+            Some(Err(error)) => exit::failure(&ui, &error),
+            None => {
+                interrupt.heard.store(true, Ordering::SeqCst);
+                // What it wrote and did not commit is being deleted.
+                let _ = tokio::time::timeout(CLEARING_GRACE, floe::settled()).await;
+                exit::interrupted(&ui)
+            }
         }
     });
     // A thread that waits for standard input would keep the process alive.
@@ -59,12 +76,23 @@ fn main() -> ExitCode {
     code
 }
 
-/// Tells of an interrupt. Ends the process where the command does not hear it, because it waits for a file.
-async fn watch_for_interrupt(interrupt: Arc<Notify>, ui: Ui) {
-    if tokio::signal::ctrl_c().await.is_ok() {
-        interrupt.notify_one();
-        tokio::time::sleep(INTERRUPT_GRACE).await;
-        let _ = exit::interrupted(&ui);
-        std::process::exit(exit::INTERRUPTED);
+/// Tells of an interrupt. Ends the process where the command does not hear it, because it waits for a file, and at the next
+/// interrupt.
+async fn watch_for_interrupt(interrupt: Arc<Interrupt>, ui: Ui) {
+    if tokio::signal::ctrl_c().await.is_err() {
+        return;
     }
+    interrupt.came.notify_one();
+    let again = async {
+        tokio::time::sleep(INTERRUPT_GRACE).await;
+        if interrupt.heard.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = again => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    let _ = exit::interrupted(&ui);
+    std::process::exit(exit::INTERRUPTED);
 }

@@ -88,3 +88,34 @@ fn properties_are_set_and_removed_and_memory_has_a_least_size() {
     assert_eq!(ids(&floe), [1, 2, 3, 4]);
     floe.line("append t.t more.csv --memory 1MB --json").fails("validation", 2);
 }
+
+#[test]
+fn a_staged_snapshot_is_published_together_with_other_operations() {
+    let floe = filled();
+    floe.file("more.csv", "id,name\n4,b\n");
+    floe.line("append t.t more.csv --staged --snapshot-property wap.id=april").ok();
+    floe.file(
+        "plan.json",
+        r#"{"operations": [
+            {"publish": {"wap_id": "april"}},
+            {"tag": {"name": "audited"}},
+            {"delete": {"filter": "id = 1"}}
+        ]}"#,
+    );
+    let done = floe.line("transaction t.t plan.json --json").json();
+    assert_eq!(done["operations"][0]["operation"], "publish");
+    assert_eq!(ids(&floe), [2, 3, 4]);
+    assert_eq!(floe.line("scan t.t --at audited --json").json()["rows"], 4);
+    let snapshots = floe.line("snapshots t.t --json").json();
+    let published = snapshots["snapshots"][0]["snapshot_id"].as_i64().unwrap();
+    floe.file(
+        "pick.json",
+        format!(r#"{{"operations": [{{"cherry_pick": {{"snapshot_id": {published}}}}}]}}"#),
+    );
+    let again = floe.line("transaction t.t pick.json --json").json();
+    assert_eq!(
+        (&again["attempts"], &again["operations"][0]["unchanged"]),
+        (&0.into(), &true.into()),
+        "{again}"
+    );
+}

@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod base;
+mod cleanup;
 pub mod commit;
 pub mod data;
 pub mod execute;
@@ -13,4 +14,5 @@ pub mod model;
 mod properties;
 pub mod refs;
 
+pub use cleanup::settled;
 pub use manager::{IcebergTableManager, Scan, StepOutcome, Transaction, TransactionOutcome};

@@ -32,6 +32,16 @@ pub(crate) fn metadata(version: FormatVersion) -> TableMetadata {
     TableMetadataBuilder::from_table_creation(creation).unwrap().build().unwrap().metadata
 }
 
+/// The table after its column `category` was dropped; its default spec has no fields.
+pub(crate) fn without_category() -> TableMetadata {
+    let table = metadata(FormatVersion::V2);
+    let kept = table.current_schema().as_struct().fields().iter().filter(|f| f.name != "category").cloned();
+    let schema = Schema::builder().with_fields(kept).build().unwrap();
+    let builder = table.into_builder(None).add_partition_spec(UnboundPartitionSpec::default());
+    let builder = builder.unwrap().set_default_partition_spec(-1).unwrap();
+    builder.add_current_schema(schema).unwrap().build().unwrap().metadata
+}
+
 pub(crate) fn data_file(name: &str, category: Option<&str>) -> DataFile {
     file(name, category, DataContentType::Data, 10)
 }

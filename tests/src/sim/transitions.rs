@@ -74,14 +74,16 @@ fn transition(
     ))
 }
 
-/// The rows that a snapshot added, which only added rows.
+/// The rows that a snapshot added and removed.
 fn picked(facts: &Facts, metadata: &TableMetadata, source: &SnapshotRef) -> Effect {
     let before = source.parent_snapshot_id().and_then(|id| metadata.snapshot_by_id(id));
     let mut added = rows(facts, Some(source)).to_vec();
+    let mut removed = Vec::new();
     for row in rows(facts, before) {
-        if let Some(at) = added.iter().position(|other| other == row) {
-            added.remove(at);
+        match added.iter().position(|other| other == row) {
+            Some(at) => drop(added.remove(at)),
+            None => removed.push(row.clone()),
         }
     }
-    Effect { removed: Vec::new(), added }
+    Effect { removed, added }
 }

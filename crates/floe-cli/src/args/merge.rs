@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 
-use super::InputArgs;
-use super::write::{CommitArgs, RowArgs};
-use crate::values::TableName;
+use super::write::{CommitArgs, RowArgs, SourceArgs};
 
 pub(super) const EXAMPLES: &str = "\
 Inputs are read as `floe append` reads them, and may have columns that the table lacks. They are called source and the table
@@ -39,14 +37,6 @@ Examples:
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("join").required(true).multiple(true).args(["on", "on_condition", "sql", "sql_file"]))]
 pub(crate) struct MergeArgs {
-    /// The table
-    #[arg(value_name = "NAMESPACE.TABLE")]
-    pub(crate) table: TableName,
-
-    /// Files and folders; '-' is standard input
-    #[arg(value_name = "FILE", required = true)]
-    pub(crate) files: Vec<PathBuf>,
-
     /// Columns that are equal in rows that match; fields of structs as struct.field. COLUMN=SOURCE where the inputs have
     /// another name
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
@@ -75,5 +65,5 @@ pub(crate) struct MergeArgs {
     pub(crate) commit: CommitArgs,
 
     #[command(flatten)]
-    pub(crate) input: InputArgs,
+    pub(crate) source: SourceArgs,
 }

@@ -33,7 +33,7 @@ version of the table:
     {\"tag\": {\"name\": \"loaded\"}}
   ]}
 
-Others: merge, remove_properties, drop_tag, branch, drop_branch, rollback, fast_forward.
+Others: merge, remove_properties, drop_tag, branch, drop_branch, rollback, fast_forward, cherry_pick, publish.
 
 Examples:
   floe transaction shop.orders load.json

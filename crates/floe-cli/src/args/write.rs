@@ -60,9 +60,9 @@ Examples:
   floe delete trips.flights --filter \"dep_delay is null\" --mode merge-on-read
   floe delete trips.flights --filter \"time_hour < '2013-02-01'\" --idempotency-key retention-2013-01";
 
-/// `append NS.T FILE…`.
+/// Files of rows, and the table that they go to.
 #[derive(Debug, Args)]
-pub(crate) struct AppendArgs {
+pub(crate) struct SourceArgs {
     /// The table
     #[arg(value_name = "NAMESPACE.TABLE")]
     pub(crate) table: TableName,
@@ -71,6 +71,13 @@ pub(crate) struct AppendArgs {
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
 
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+}
+
+/// `append NS.T FILE…`.
+#[derive(Debug, Args)]
+pub(crate) struct AppendArgs {
     /// How the commit treats the table's manifests
     #[arg(long, value_enum, value_name = "STRATEGY")]
     pub(crate) strategy: Option<Strategy>,
@@ -83,20 +90,12 @@ pub(crate) struct AppendArgs {
     pub(crate) commit: CommitArgs,
 
     #[command(flatten)]
-    pub(crate) input: InputArgs,
+    pub(crate) source: SourceArgs,
 }
 
 /// `overwrite NS.T FILE… [--filter … | --dynamic]`.
 #[derive(Debug, Args)]
 pub(crate) struct OverwriteArgs {
-    /// The table
-    #[arg(value_name = "NAMESPACE.TABLE")]
-    pub(crate) table: TableName,
-
-    /// Files and folders; '-' is standard input
-    #[arg(value_name = "FILE", required = true)]
-    pub(crate) files: Vec<PathBuf>,
-
     /// Take away the rows for which this is true
     #[arg(long, value_name = "EXPRESSION", conflicts_with = "dynamic")]
     pub(crate) filter: Option<String>,
@@ -112,20 +111,12 @@ pub(crate) struct OverwriteArgs {
     pub(crate) commit: CommitArgs,
 
     #[command(flatten)]
-    pub(crate) input: InputArgs,
+    pub(crate) source: SourceArgs,
 }
 
 /// `upsert NS.T FILE… --on COLUMN[,…]`.
 #[derive(Debug, Args)]
 pub(crate) struct UpsertArgs {
-    /// The table
-    #[arg(value_name = "NAMESPACE.TABLE")]
-    pub(crate) table: TableName,
-
-    /// Files and folders; '-' is standard input
-    #[arg(value_name = "FILE", required = true)]
-    pub(crate) files: Vec<PathBuf>,
-
     /// The columns that identify a row; fields of structs as struct.field
     #[arg(long, value_name = "COLUMN", value_delimiter = ',', required = true)]
     pub(crate) on: Vec<String>,
@@ -145,7 +136,7 @@ pub(crate) struct UpsertArgs {
     pub(crate) commit: CommitArgs,
 
     #[command(flatten)]
-    pub(crate) input: InputArgs,
+    pub(crate) source: SourceArgs,
 }
 
 /// What an upsert does with rows that are there.

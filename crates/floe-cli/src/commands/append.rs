@@ -21,20 +21,22 @@ pub(super) async fn run(command: &str, args: AppendArgs, location: &Location, ui
     let options = ChangeOptions {
         commit_strategy: args.strategy.map(Into::into),
         staged: args.staged,
-        ..change_options(&args.commit, None, &args.table)?
+        ..change_options(&args.commit, None, &args.source.table)?
     };
     let config = WriteConfig { options, ..WriteConfig::default() };
-    let (outcome, read) =
-        rows::write("Appending", &args.table, &args.files, &args.input, &config, location, ui).await?;
+    let (outcome, read) = rows::write("Appending", &args.source, &config, location, ui).await?;
     let deed = if args.staged { Deed::Stage } else { Deed::Append };
-    let report = read.on(report(command, deed, &args.table, &args.commit, &outcome, started)?);
+    let report = read.on(report(command, deed, &args.source.table, &args.commit, &outcome, started)?);
     ui.print(&report.with("staged", args.staged))?;
     if let (true, Some(snapshot)) = (args.staged && outcome.attempts > 0, outcome.snapshot_id) {
         let next = match config.options.snapshot_properties.get(WAP_ID) {
-            Some(id) => format!("publish {} {id}", args.table),
-            None => format!("cherry-pick {} {snapshot}", args.table),
+            Some(id) => format!("publish {} {id}", args.source.table),
+            None => format!("cherry-pick {} {snapshot}", args.source.table),
         };
-        ui.note(&format!("Look at it: floe scan {} --at {snapshot}; show it: floe {next}", args.table));
+        ui.note(&format!(
+            "Look at it: floe scan {} --at {snapshot}; show it: floe {next}",
+            args.source.table
+        ));
     }
     Ok(())
 }

@@ -18,23 +18,23 @@ pub(super) async fn run(command: &str, args: MergeArgs, location: &Location, ui:
     let started = Instant::now();
     // A malformed clause is told before any input is looked at.
     let config = MergeConfig {
-        options: change_options(&args.commit, Some(&args.rows), &args.table)?,
-        ..statement(&args).map_err(|e| e.with_table(&args.table))?
+        options: change_options(&args.commit, Some(&args.rows), &args.source.table)?,
+        ..statement(&args).map_err(|e| e.with_table(&args.source.table))?
     };
-    let (outcome, read) = rows::merge(&args.table, &args.files, &args.input, &config, location, ui).await?;
-    let report = report(command, Deed::Merge, &args.table, &args.commit, &outcome, started)?;
+    let (outcome, read) = rows::merge(&args.source, &config, location, ui).await?;
+    let report = report(command, Deed::Merge, &args.source.table, &args.commit, &outcome, started)?;
     ui.print(&read.on(report))
 }
 
 /// Which rows match, and what becomes of rows.
 fn statement(args: &MergeArgs) -> Result<MergeConfig> {
     if let Some(sql) = &args.sql {
-        return MergeConfig::from_sql(sql, &args.table.ident());
+        return MergeConfig::from_sql(sql, &args.source.table.ident());
     }
     if let Some(path) = &args.sql_file {
         let named = |e: Error| e.context(path.display());
         let sql = std::fs::read_to_string(path).map_err(|e| named(e.into()))?;
-        return MergeConfig::from_sql(&sql, &args.table.ident()).map_err(named);
+        return MergeConfig::from_sql(&sql, &args.source.table.ident()).map_err(named);
     }
     if args.when.is_empty() {
         return Err(Error::validation("no --when says what becomes of rows")

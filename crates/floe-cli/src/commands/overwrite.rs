@@ -16,16 +16,15 @@ use crate::warehouse::Location;
 pub(super) async fn run(command: &str, args: OverwriteArgs, location: &Location, ui: &Ui) -> Result<()> {
     let started = Instant::now();
     // A malformed filter is told before any input is looked at.
-    args.filter.as_deref().map(|text| filter(text, &args.table)).transpose()?;
+    args.filter.as_deref().map(|text| filter(text, &args.source.table)).transpose()?;
     let config = WriteConfig {
         mode: WriteMode::Overwrite,
         overwrite_filter: args.filter,
         overwrite_partitions: args.dynamic,
-        options: change_options(&args.commit, Some(&args.rows), &args.table)?,
+        options: change_options(&args.commit, Some(&args.rows), &args.source.table)?,
         ..WriteConfig::default()
     };
-    let (outcome, read) =
-        rows::write("Overwriting", &args.table, &args.files, &args.input, &config, location, ui).await?;
-    let report = report(command, Deed::Overwrite, &args.table, &args.commit, &outcome, started)?;
+    let (outcome, read) = rows::write("Overwriting", &args.source, &config, location, ui).await?;
+    let report = report(command, Deed::Overwrite, &args.source.table, &args.commit, &outcome, started)?;
     ui.print(&read.on(report))
 }

@@ -10,11 +10,10 @@ use floe::{LoadedTable, Result};
 use futures::StreamExt;
 use iceberg::arrow::schema_to_arrow_schema;
 
-use crate::args::InputArgs;
+use crate::args::{InputArgs, SourceArgs};
 use crate::input::{ReadOptions, Source, adapter, discover, stream, unify, with_others};
 use crate::progress::Progress;
 use crate::ui::{Report, Ui};
-use crate::values::TableName;
 use crate::warehouse::Location;
 
 /// What is read.
@@ -81,14 +80,13 @@ impl Rows {
 /// Writes the rows of all inputs to a table, with a progress bar called `what`.
 pub(super) async fn write(
     what: &str,
-    table: &TableName,
-    files: &[PathBuf],
-    input: &InputArgs,
+    source: &SourceArgs,
     config: &WriteConfig,
     location: &Location,
     ui: &Ui,
 ) -> Result<(WriteOutcome, Read)> {
     let manager = location.open().await?;
+    let SourceArgs { table, files, input } = source;
     let ident = table.ident();
     let loaded = manager.load_table(&ident).await?;
     let Rows { data, read, progress } = Rows::open(files, input, &loaded, Columns::OfTable, what, ui)?;
@@ -116,14 +114,13 @@ pub(super) fn data(
 
 /// Merges the rows of all inputs into a table.
 pub(super) async fn merge(
-    table: &TableName,
-    files: &[PathBuf],
-    input: &InputArgs,
+    source: &SourceArgs,
     config: &MergeConfig,
     location: &Location,
     ui: &Ui,
 ) -> Result<(WriteOutcome, Read)> {
     let manager = location.open().await?;
+    let SourceArgs { table, files, input } = source;
     let ident = table.ident();
     let loaded = manager.load_table(&ident).await?;
     let Rows { data, read, progress } = Rows::open(files, input, &loaded, Columns::Any, "Merging", ui)?;

@@ -74,6 +74,16 @@ enum Operation {
         branch: String,
         to: String,
     },
+    CherryPick {
+        #[serde(default)]
+        branch: Option<String>,
+        snapshot_id: i64,
+    },
+    Publish {
+        #[serde(default)]
+        branch: Option<String>,
+        wap_id: String,
+    },
 }
 
 /// Runs the operations of a file and commits them together.
@@ -138,6 +148,10 @@ impl Operation {
                 transaction.rollback_to_snapshot(branch.as_deref(), snapshot_id)
             }
             Self::FastForward { branch, to } => transaction.fast_forward(&branch, &to),
+            Self::CherryPick { branch, snapshot_id } => {
+                transaction.cherry_pick(branch.as_deref(), snapshot_id)
+            }
+            Self::Publish { branch, wap_id } => transaction.publish(branch.as_deref(), &wap_id),
         })
     }
 }

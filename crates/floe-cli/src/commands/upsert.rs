@@ -21,12 +21,11 @@ pub(super) async fn run(command: &str, args: UpsertArgs, location: &Location, ui
         join_columns: args.on,
         when_matched: args.matched.into(),
         when_not_matched: args.not_matched.into(),
-        options: change_options(&args.commit, Some(&args.rows), &args.table)?,
+        options: change_options(&args.commit, Some(&args.rows), &args.source.table)?,
         ..WriteConfig::default()
     };
-    let (outcome, read) =
-        rows::write("Upserting", &args.table, &args.files, &args.input, &config, location, ui).await?;
-    let report = report(command, Deed::Upsert, &args.table, &args.commit, &outcome, started)?;
+    let (outcome, read) = rows::write("Upserting", &args.source, &config, location, ui).await?;
+    let report = report(command, Deed::Upsert, &args.source.table, &args.commit, &outcome, started)?;
     ui.print(&read.on(report))
 }
 

@@ -175,8 +175,9 @@ fn walk(folder: &Path, files: &mut Vec<(PathBuf, u64)>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             walk(&path, files);
-        } else {
-            files.push((path.clone(), std::fs::metadata(&path).unwrap().len()));
+        } else if let Ok(metadata) = std::fs::metadata(&path) {
+            // One that is gone by now was another process's temporary file.
+            files.push((path, metadata.len()));
         }
     }
 }

@@ -14,7 +14,7 @@ use iceberg::spec::{
 };
 
 use super::avro::{AvroField, AvroType, Broken, Container, Cursor, Decoded, broken};
-use super::bound;
+use super::{bound, header};
 
 /// A manifest in memory. It never changes.
 #[derive(Debug)]
@@ -87,13 +87,13 @@ impl Manifest {
     pub(super) fn decode(location: &str, bytes: &[u8]) -> Result<Self> {
         let corrupted = |broken: Broken| corrupted(location, &broken);
         let container = Container::read(bytes).map_err(corrupted)?;
-        let metadata = ManifestMetadata::parse(&container.metadata)
+        let layout = Layout::of(&container.schema).map_err(corrupted)?;
+        let metadata = header::parse(&container.metadata, &layout.partition)
             .map_err(|e| corrupted(Broken(e.message().to_owned())).with_source(e))?;
         let partition_type = metadata
             .partition_spec
             .partition_type(&metadata.schema)
             .map_err(|e| corrupted(Broken(e.message().to_owned())).with_source(e))?;
-        let layout = Layout::of(&container.schema).map_err(corrupted)?;
         if layout.partition.len() != partition_type.fields().len() {
             return Err(corrupted(Broken("its partition values do not fit its partition spec".into())));
         }

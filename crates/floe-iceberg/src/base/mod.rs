@@ -4,6 +4,7 @@ mod avro;
 pub(crate) mod bound;
 mod cache;
 mod files;
+mod header;
 mod manifest;
 mod manifest_list;
 mod selector;

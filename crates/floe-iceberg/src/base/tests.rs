@@ -121,6 +121,15 @@ async fn first_row_ids_are_inherited_by_live_files_in_order() {
 
 /// The file again, its data compressed with another codec.
 fn recompress(bytes: &[u8], codec: &str, compress: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
+    rewritten(bytes, |header| header.insert("avro.codec".to_owned(), codec.as_bytes().to_vec()), compress)
+}
+
+/// The file again, with another header and other data.
+fn rewritten<R>(
+    bytes: &[u8],
+    mend: impl FnOnce(&mut HashMap<String, Vec<u8>>) -> R,
+    data: impl Fn(&[u8]) -> Vec<u8>,
+) -> Vec<u8> {
     let container = Container::read(bytes).unwrap();
     let mut file = b"Obj\x01".to_vec();
     let long = |file: &mut Vec<u8>, value: usize| {
@@ -132,7 +141,7 @@ fn recompress(bytes: &[u8], codec: &str, compress: impl Fn(&[u8]) -> Vec<u8>) ->
         file.push(rest as u8);
     };
     let mut metadata = container.metadata.clone();
-    metadata.insert("avro.codec".to_owned(), codec.as_bytes().to_vec());
+    mend(&mut metadata);
     long(&mut file, metadata.len());
     for (key, value) in &metadata {
         long(&mut file, key.len());
@@ -142,7 +151,7 @@ fn recompress(bytes: &[u8], codec: &str, compress: impl Fn(&[u8]) -> Vec<u8>) ->
     }
     file.push(0);
     file.extend_from_slice(&[3; 16]);
-    let block = compress(&container.data);
+    let block = data(&container.data);
     long(&mut file, container.count);
     long(&mut file, block.len());
     file.extend_from_slice(&block);
@@ -177,6 +186,47 @@ async fn every_codec_is_read() {
         assert_eq!(first.data_file().unwrap(), file(0, true));
     }
     let error = Manifest::decode("m", &recompress(&bytes, "lzma", <[u8]>::to_vec)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupted);
+}
+
+/// Iceberg's Java library writes the table's schema and a field of type null.
+#[tokio::test]
+async fn a_manifest_whose_schema_lacks_a_dropped_partition_column_is_read() {
+    let (_, manifest_file, bytes) = write(FormatVersion::V2, true).await;
+    // Branch 1 of the union, and a text of two bytes.
+    let values = [&[2, 4][..], "é".as_bytes()].concat();
+    let mend = |header: &mut HashMap<String, Vec<u8>>| {
+        header.insert("avro.codec".to_owned(), b"null".to_vec());
+        let mut schema: serde_json::Value = serde_json::from_slice(&header["schema"]).unwrap();
+        schema["fields"].as_array_mut().unwrap().retain(|field| field["id"] != 2 && field["id"] != 4);
+        header.insert("schema".to_owned(), schema.to_string().into_bytes());
+        let mut avro: serde_json::Value = serde_json::from_slice(&header["avro.schema"]).unwrap();
+        let file =
+            avro["fields"].as_array_mut().unwrap().iter_mut().find(|f| f["name"] == "data_file").unwrap();
+        let fields = file["type"]["fields"].as_array_mut().unwrap();
+        let partition = fields.iter_mut().find(|f| f["name"] == "partition").unwrap();
+        partition["type"]["fields"][0]["type"] = "null".into();
+        header.insert("avro.schema".to_owned(), avro.to_string().into_bytes());
+    };
+    let lost = rewritten(&bytes, mend, |data| {
+        let mut kept = data.to_vec();
+        while let Some(at) = kept.windows(values.len()).position(|bytes| bytes == values) {
+            kept.drain(at..at + values.len());
+        }
+        assert_eq!(data.len() - kept.len(), 3 * values.len());
+        kept
+    });
+    let manifest = Manifest::decode("m", &lost).unwrap();
+    assert_eq!(manifest.partition_spec().fields().len(), 3);
+    let entries: Vec<_> = manifest.entries(&manifest_file).collect::<Result<_>>().unwrap();
+    let partition = Struct::from_iter([None, Some(Literal::int(5)), None]);
+    assert!(entries.iter().all(|entry| entry.partition().unwrap() == partition));
+    assert_eq!(entries[2].data_file().unwrap().file_path(), "memory:///t/20.parquet");
+    // What is wrong otherwise stays wrong.
+    let broken = |header: &mut HashMap<String, Vec<u8>>| {
+        header.insert("partition-spec".to_owned(), b"[{}]".to_vec());
+    };
+    let error = Manifest::decode("m", &rewritten(&lost, broken, <[u8]>::to_vec)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupted);
 }
 

@@ -24,6 +24,7 @@ use super::paths;
 use super::removals::{Remaining, Removals, has_live_files};
 use super::{CommitRequest, CommitStrategy};
 use crate::base::{MANIFESTS_AT_A_TIME, TableBase};
+use crate::refs as refs_of;
 
 /// What is drawn or written once for a snapshot, however often its commit is tried.
 #[derive(Debug)]
@@ -142,6 +143,13 @@ impl Draft {
 
     /// Whether what the operation read still holds in `base`, a table as the catalog gave it.
     pub(super) async fn validate(&mut self, base: &TableBase) -> Result<()> {
+        if let Some(source) = self.request.picked_from
+            && let Some(by) = refs_of::picked(base.metadata(), &self.request.branch, source)?
+        {
+            let what =
+                format!("another writer picked snapshot {source} meanwhile: snapshot {by} has its change");
+            return Err(Error::new(ErrorKind::CommitConflict, what));
+        }
         if self.removals.is_empty() && self.request.guards.is_empty() {
             return Ok(());
         }

@@ -5,9 +5,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use floe_core::{Error, ErrorKind, Result};
-use floe_plan::guard::{Guard, NewFile, OtherCommit, check};
+use floe_plan::change::{RemovedFile, partition_type};
+use floe_plan::guard::{Guard, NewFile, OtherCommit, ReadFile, check};
+use floe_plan::layout::may_list;
 use futures::{StreamExt, TryStreamExt};
-use iceberg::spec::{ManifestFile, ManifestStatus, SnapshotRef, TableMetadata};
+use iceberg::spec::{DataContentType, ManifestFile, ManifestStatus, SnapshotRef, StructType, TableMetadata};
 
 use crate::base::{MANIFESTS_AT_A_TIME, TableBase};
 
@@ -60,12 +62,11 @@ impl History {
             let others = since.iter().rev().filter_map(|s| self.seen.get(&s.snapshot_id()));
             check(guards, others, base.metadata())?;
         }
-        let paths = guards.iter().filter_map(|guard| match guard {
-            Guard::FilesStillLive { paths } => Some(paths),
+        let files = guards.iter().filter_map(|guard| match guard {
+            Guard::FilesStillLive { files } => Some(files),
             _ => None,
         });
-        let paths: HashSet<&str> = paths.flatten().map(String::as_str).collect();
-        match gone(base, branch, read, paths).await? {
+        match gone(base, branch, read, files.flatten().collect()).await? {
             None => Ok(()),
             Some(path) => Err(removed(base, &since, &path).await),
         }
@@ -100,15 +101,16 @@ async fn added_by(base: &TableBase, file: &ManifestFile, snapshot_id: i64) -> Re
     Ok(added)
 }
 
-/// One of `paths`, which were live in `read`, that is not live in the head of the branch. Manifests never change, so
-/// that only those which one of the two has and the other has not need to be read.
+/// The path of one of `files`, which were live in `read`, that is not live in the head of the branch. Manifests never
+/// change, so that only those which one of the two has and the other has not need to be read; of those which `read` has,
+/// only those that may list one of the files.
 async fn gone(
     base: &TableBase,
     branch: &str,
     read: Option<i64>,
-    paths: HashSet<&str>,
+    files: Vec<&ReadFile>,
 ) -> Result<Option<String>> {
-    if paths.is_empty() {
+    if files.is_empty() {
         return Ok(None);
     }
     let metadata = base.metadata();
@@ -120,8 +122,10 @@ async fn gone(
         Some(snapshot) => base.manifest_files(snapshot).await?,
         None => Arc::default(),
     };
+    let paths: HashSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
+    let listed = Places::of(&files);
     let mut missing: HashSet<String> = HashSet::new();
-    for manifest in only_in(&before, &after) {
+    for manifest in only_in(&before, &after).into_iter().filter(|m| listed.may_be_in(metadata, m)) {
         let live = live_paths(base, manifest, |path| paths.contains(path)).await?;
         missing.extend(live);
     }
@@ -133,6 +137,33 @@ async fn gone(
         missing.retain(|path| !found.contains(path));
     }
     Ok(missing.into_iter().min())
+}
+
+/// Where files are listed: one of them for each partition.
+struct Places(Vec<RemovedFile>);
+
+impl Places {
+    fn of(files: &[&ReadFile]) -> Self {
+        let mut seen = HashSet::new();
+        let places = files.iter().filter(|file| seen.insert((file.spec_id, &file.partition)));
+        let place = |file: &&ReadFile| RemovedFile {
+            path: String::new(),
+            content: DataContentType::Data,
+            spec_id: file.spec_id,
+            partition: file.partition.clone(),
+            record_count: 0,
+            file_size_in_bytes: 0,
+            sequence_number: 0,
+        };
+        Self(places.map(place).collect())
+    }
+
+    fn may_be_in(&self, metadata: &TableMetadata, manifest: &ManifestFile) -> bool {
+        // Nothing is known of the values of a spec that does not fit the schema any more.
+        let of = partition_type(metadata, manifest.partition_spec_id);
+        let of = of.unwrap_or_else(|_| StructType::new(Vec::new()));
+        self.0.iter().any(|place| may_list(manifest, &of, place))
+    }
 }
 
 fn only_in<'a>(these: &'a [ManifestFile], those: &[ManifestFile]) -> Vec<&'a ManifestFile> {

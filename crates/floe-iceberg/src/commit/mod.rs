@@ -125,6 +125,7 @@ async fn drive(
             Ok(proposal) => proposal,
             Err(e) => return Err(operation.give_up(&base, e).await),
         };
+        operation.cannot_be_cancelled();
         let outcome = catalog.commit(&ident, &proposal.requirements, &proposal.updates).await;
         drop(turn);
         let error = match outcome {

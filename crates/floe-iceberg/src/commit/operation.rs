@@ -1,12 +1,15 @@
 //! One commit through all its attempts: the snapshots it adds, and further updates, in order.
 
 use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 
 use floe_core::{Environment, Error, ErrorKind, LoadedTable, Result};
 use floe_plan::backoff::RetryPolicy;
 use floe_plan::requirements::requirements;
+use iceberg::io::FileIO;
 use iceberg::spec::{FormatVersion, SnapshotRef, TableMetadata};
 use iceberg::{TableRequirement, TableUpdate};
+use tokio::runtime::Handle;
 use tracing::warn;
 use uuid::Uuid;
 
@@ -15,6 +18,7 @@ use super::prepared::{prepared, prepared_base};
 use super::recover::{added_with, find_done};
 use super::{CommitRequest, Committed, sweep};
 use crate::base::TableBase;
+use crate::cleanup::UnderWay;
 
 /// What is drawn or written once, however often the commit is tried.
 #[derive(Debug)]
@@ -32,6 +36,9 @@ pub(super) struct Operation {
     doubts: Vec<Stand>,
     /// Whether the outcome of any attempt was unknown: then nothing is deleted after a failure.
     ever_in_doubt: bool,
+    file_io: FileIO,
+    /// Set as long as nothing was proposed, and nothing decided: dropping the operation deletes what it wrote.
+    cancellable: Mutex<Option<UnderWay>>,
 }
 
 /// Updates, and the snapshot that comes after them.
@@ -96,7 +103,15 @@ impl Operation {
             pinned: Vec::new(),
             doubts: Vec::new(),
             ever_in_doubt: false,
+            file_io: base.table.file_io.clone(),
+            cancellable: Mutex::new(Some(UnderWay::begin())),
         }
+    }
+
+    /// From now on, nothing is deleted because nobody waits any more: an attempt is on its way, or the files are cared
+    /// for.
+    pub(super) fn cannot_be_cancelled(&self) {
+        self.cancellable.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Adds a snapshot, with the updates that come before it. `base` is the table as the catalog has it, and `now` as
@@ -267,13 +282,16 @@ impl Operation {
             earlier = found.or(earlier);
         }
         let Some(snapshot) = earlier else { return Ok(None) };
+        self.cannot_be_cancelled();
         let mut unused = Vec::new();
         if !self.ever_in_doubt {
             sweep::delete(&base.table.file_io, self.written().cloned().collect()).await;
             // Only files that the earlier commit did not add itself are unused: it may have been given the same ones.
             match added_with(base, token).await {
                 Ok(added) => {
-                    unused.extend(self.drafts().flat_map(Draft::added).filter(|path| !added.contains(path)));
+                    // The files of a picked snapshot are that snapshot's.
+                    let own = self.drafts().filter(|draft| draft.request.picked_from.is_none());
+                    unused.extend(own.flat_map(Draft::added).filter(|path| !added.contains(path)));
                 }
                 Err(e) => warn!(kind = e.kind().as_str(), "files that may not be used stay behind"),
             }
@@ -327,6 +345,7 @@ impl Operation {
 
     /// The error to end with, after every file that this operation wrote is deleted, if that is safe.
     pub(super) async fn give_up(&self, base: &TableBase, error: Error) -> Error {
+        self.cannot_be_cancelled();
         if !self.doubts.is_empty() {
             return state_unknown(error);
         }
@@ -347,10 +366,16 @@ impl Operation {
 
     /// Deletes every file that this operation wrote, and those that it was given to delete.
     pub(super) async fn sweep(&self, base: &TableBase) {
+        self.cannot_be_cancelled();
+        sweep::delete(&base.table.file_io, self.disposable()).await;
+    }
+
+    /// What goes when nothing was committed.
+    fn disposable(&self) -> Vec<String> {
         let mut files: Vec<String> = self.written().cloned().collect();
         let owned = self.drafts().filter(|draft| draft.request.delete_added_on_failure);
         files.extend(owned.flat_map(Draft::added));
-        sweep::delete(&base.table.file_io, files).await;
+        files
     }
 
     /// Keeps the newest manifest list of each snapshot in the cache, for whoever reads the snapshot next.
@@ -372,6 +397,25 @@ impl Operation {
     /// Manifests and manifest lists that this operation wrote, or began to.
     fn written(&self) -> impl Iterator<Item = &String> {
         self.drafts().flat_map(Draft::written)
+    }
+}
+
+impl Drop for Operation {
+    /// It was cancelled before anything was proposed: what it wrote goes, if there is still a runtime to do that.
+    fn drop(&mut self) {
+        let Some(under_way) = self.cancellable.get_mut().unwrap_or_else(PoisonError::into_inner).take()
+        else {
+            return;
+        };
+        let (file_io, files) = (self.file_io.clone(), self.disposable());
+        if !files.is_empty()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            drop(runtime.spawn(async move {
+                sweep::delete(&file_io, files).await;
+                drop(under_way);
+            }));
+        }
     }
 }
 

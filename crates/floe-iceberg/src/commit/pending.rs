@@ -12,7 +12,8 @@ use crate::base::TableBase;
 /// A commit of several changes on its way: each sees the table as those before it left it, and nobody else sees any of
 /// them until all are committed, as one version of the table.
 ///
-/// Dropping it leaves files behind; end it with [`Pending::commit`] or [`Pending::discard`].
+/// End it with [`Pending::commit`], [`Pending::discard`] or [`Pending::forget`]. Dropping it leaves the deletion of its files
+/// to the runtime.
 #[derive(Debug)]
 pub struct Pending {
     base: TableBase,
@@ -58,7 +59,27 @@ impl Pending {
     /// then the pending commit is to be discarded.
     pub async fn snapshot(&mut self, request: CommitRequest, env: &dyn Environment) -> Result<()> {
         // What it read is checked against what others did since the transaction began, not since its own last step.
-        let request = CommitRequest { read_snapshot_id: None, ..request };
+        self.add(CommitRequest { read_snapshot_id: None, ..request }, env).await
+    }
+
+    /// Adds a snapshot whose change was made before, upon `request.read_snapshot_id` if that is given.
+    ///
+    /// Fails as [`Pending::snapshot`] does, and with `Validation` when the change depends on what the branch had and the
+    /// changes so far moved the branch: what they did is nobody's to check against.
+    pub async fn picked(&mut self, request: CommitRequest, env: &dyn Environment) -> Result<()> {
+        let head =
+            |table: &TableBase| table.metadata().snapshot_for_ref(&request.branch).map(|s| s.snapshot_id());
+        if request.read_snapshot_id.is_some() && head(&self.now) != head(&self.base) {
+            let what = format!(
+                "it replaces whole partitions of '{}', which an operation before it moves",
+                request.branch
+            );
+            return Err(Error::validation(what).with_hint("pick it first, or in a commit of its own"));
+        }
+        self.add(request, env).await
+    }
+
+    async fn add(&mut self, request: CommitRequest, env: &dyn Environment) -> Result<()> {
         self.operation.add_snapshot(&self.base, &self.now, request, env)?;
         self.look(env).await
     }

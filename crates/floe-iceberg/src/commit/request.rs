@@ -55,6 +55,9 @@ pub struct CommitRequest {
     pub updates: Vec<TableUpdate>,
     /// The snapshot is added to the table, and the branch stays where it is (write-audit-publish).
     pub staged: bool,
+    /// The snapshot whose change this is, made before and not yet part of the branch. The commit fails with
+    /// `CommitConflict` when another writer brings it into the branch first, in whichever way, or expires it.
+    pub picked_from: Option<i64>,
     /// How manifests are laid out.
     pub strategy: CommitStrategy,
     /// The branch to put the snapshot on. Any but `main` must be there.
@@ -82,6 +85,7 @@ impl CommitRequest {
             read_snapshot_id: None,
             updates: Vec::new(),
             staged: false,
+            picked_from: None,
             strategy: CommitStrategy::default(),
             branch: MAIN_BRANCH.to_owned(),
             snapshot_properties: HashMap::new(),

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use floe_core::metadata_file::references;
+use floe_core::metadata_file::{self, references};
 use floe_core::{Action, CatalogClient, CommitOutcome, Environment, Error, ErrorKind, LoadedTable, Result};
 use floe_plan::backoff::RetryPolicy;
 use floe_plan::requirements::requirements;
 use iceberg::TableUpdate;
 use iceberg::spec::{Schema, SnapshotReference, TableMetadata, TableMetadataRef};
+use tracing::warn;
 
 use super::prepared::prepared;
 use super::recover;
@@ -51,6 +52,7 @@ async fn run(
             return Ok(table);
         }
         let proposal = Proposal {
+            at: table.metadata_location.clone(),
             before: table.metadata.clone(),
             wanted: prepared(&table.metadata, &updates)?.into_owned(),
             updates,
@@ -91,6 +93,14 @@ async fn run(
             if doubt.is_in(&table.metadata)? || doubt.was_built_upon(&table.metadata)? {
                 return Ok(table);
             }
+            match doubt.was_undone(&table).await? {
+                Some(true) => return Ok(table),
+                Some(false) => {}
+                None => {
+                    let why = "the versions of the table that came since cannot be read";
+                    return Err(unknown(error.context(why)));
+                }
+            }
             // Another writer changed the same: before our attempt, or after it, and then it must not be undone.
             if !doubt.is_still_to_come(&table.metadata)? {
                 return Err(unknown(error.context("another writer changed the same meanwhile")));
@@ -120,6 +130,8 @@ fn unknown(error: Error) -> Error {
 
 /// What was asked of the catalog.
 struct Proposal {
+    /// Where the metadata was that it was made for.
+    at: String,
     before: TableMetadataRef,
     wanted: TableMetadata,
     updates: Vec<TableUpdate>,
@@ -129,6 +141,29 @@ impl Proposal {
     /// Whether `now` is as this wanted it.
     fn is_in(&self, now: &TableMetadata) -> Result<bool> {
         same(&self.wanted, now, &self.updates, Some(&self.before))
+    }
+
+    /// Whether this took effect in a version of the table before `now`, so that another writer undid it, and doing it again
+    /// would undo what that writer did. `None` if that cannot be found out.
+    async fn was_undone(&self, now: &LoadedTable) -> Result<Option<bool>> {
+        if now.metadata_location == self.at {
+            return Ok(Some(false));
+        }
+        let log = now.metadata.metadata_log();
+        let Some(found) = log.iter().rposition(|entry| entry.metadata_file == self.at) else {
+            return Ok(None);
+        };
+        for entry in &log[found + 1..] {
+            match metadata_file::read(&now.file_io, &entry.metadata_file).await {
+                Ok(version) if self.is_in(&version)? => return Ok(Some(true)),
+                Ok(_) => {}
+                Err(e) => {
+                    warn!(kind = e.kind().as_str(), "an earlier version of the table cannot be read");
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(false))
     }
 
     /// Whether `now` is as this found it, as far as this changes it.

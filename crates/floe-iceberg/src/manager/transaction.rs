@@ -19,7 +19,7 @@ use super::traced::{operation_span, traced};
 use crate::commit::{CommitRequest, Pending, find_done, prepared};
 use crate::data::BatchStream;
 use crate::model::{ChangeOptions, DeleteConfig, MergeConfig, WriteConfig, WriteOutcome};
-use crate::refs::{self, BranchRetention};
+use crate::refs::{self, BranchRetention, Pick};
 use crate::{base::TableBase, properties};
 
 /// Operations on one table that take effect together: each sees the table as those before it leave it, and others see
@@ -69,6 +69,15 @@ enum Step {
     Write(Rows, WriteConfig),
     Merge(Rows, MergeConfig),
     Delete(Expr, DeleteConfig),
+    /// The branch that a snapshot is applied to.
+    Pick(String, Picked),
+}
+
+/// Which snapshot is applied.
+enum Picked {
+    Snapshot(i64),
+    /// The staged one with this `wap.id`.
+    Staged(String),
 }
 
 /// What a transaction did.
@@ -223,6 +232,24 @@ impl Transaction<'_> {
         self.metadata("fast_forward", target, move |table| refs::fast_forward(table, &branch, &to))
     }
 
+    /// Applies the change of a snapshot to a branch (`main` when `None`), as [`IcebergTableManager::cherry_pick`] does: the
+    /// branch is moved where that will do, and a snapshot with the same files is added where it will not.
+    ///
+    /// An overwrite of whole partitions cannot be applied to a branch that an operation before it moves.
+    pub fn cherry_pick(mut self, branch: Option<&str>, snapshot_id: i64) -> Self {
+        let branch = branch.unwrap_or(MAIN_BRANCH).to_owned();
+        self.steps.push(Step::Pick(branch, Picked::Snapshot(snapshot_id)));
+        self
+    }
+
+    /// Publishes the staged snapshot with this `wap.id` on a branch (`main` when `None`); see
+    /// [`Transaction::cherry_pick`].
+    pub fn publish(mut self, branch: Option<&str>, wap_id: &str) -> Self {
+        let branch = branch.unwrap_or(MAIN_BRANCH).to_owned();
+        self.steps.push(Step::Pick(branch, Picked::Staged(wap_id.to_owned())));
+        self
+    }
+
     /// Names this very transaction, 1 to 255 bytes: the same one again, with the same key, finds what the first one did
     /// and does nothing, so that a caller may repeat a call whose answer was lost. A transaction with a key that would add
     /// no snapshot adds an empty one, which carries the key, unless there is nothing to do at all.
@@ -328,7 +355,7 @@ impl Transaction<'_> {
         }
         for step in &self.steps {
             let options = match step {
-                Step::Metadata(..) => continue,
+                Step::Metadata(..) | Step::Pick(..) => continue,
                 Step::Write(_, config) => {
                     config.validate()?;
                     &config.options
@@ -361,7 +388,7 @@ impl Transaction<'_> {
     fn done_before(&self, base: &TableBase, name: Option<&str>) -> Result<Option<SnapshotRef>> {
         let Some(key) = &self.key else { return Ok(None) };
         let mut places = BTreeSet::from([(MAIN_BRANCH, false)]);
-        places.extend(self.steps.iter().filter_map(Step::options).map(|o| (o.branch(), o.staged)));
+        places.extend(self.steps.iter().filter_map(Step::place));
         for place in places {
             if let Some(snapshot) = find_done(base.metadata(), place, key, name)? {
                 return Ok(Some(snapshot));
@@ -378,12 +405,22 @@ impl Step {
             Self::Write(_, config) => config.mode.as_str(),
             Self::Merge(..) => "merge",
             Self::Delete(..) => "delete",
+            Self::Pick(_, Picked::Snapshot(_)) => "cherry_pick",
+            Self::Pick(_, Picked::Staged(_)) => "publish",
+        }
+    }
+
+    /// The branch it writes to, and whether its snapshot is staged.
+    fn place(&self) -> Option<(&str, bool)> {
+        match self {
+            Self::Pick(branch, _) => Some((branch, false)),
+            other => other.options().map(|options| (options.branch(), options.staged)),
         }
     }
 
     fn options(&self) -> Option<&ChangeOptions> {
         match self {
-            Self::Metadata(..) => None,
+            Self::Metadata(..) | Self::Pick(..) => None,
             Self::Write(_, config) => Some(&config.options),
             Self::Merge(_, config) => Some(&config.options),
             Self::Delete(_, config) => Some(&config.options),
@@ -396,9 +433,10 @@ impl Step {
             Self::Write(_, config) => json!(write_target(config)?),
             Self::Merge(_, config) => json!(config.spec()),
             Self::Delete(filter, _) => json!(filter.to_string()),
+            Self::Pick(_, Picked::Snapshot(id)) => json!(id),
+            Self::Pick(_, Picked::Staged(wap_id)) => json!(wap_id),
         };
-        let place = self.options().map(|options| (options.branch(), options.staged));
-        Ok(json!([self.name(), target, place]))
+        Ok(json!([self.name(), target, self.place()]))
     }
 
     async fn run(
@@ -417,6 +455,27 @@ impl Step {
                     pending.update(updates, env).await?;
                 }
                 builds.push(build);
+                return Ok(StepOutcome { operation, unchanged, write: None });
+            }
+            Self::Pick(branch, picked) => {
+                let now = pending.now();
+                let metadata = now.table.metadata.clone();
+                let id = match picked {
+                    Picked::Snapshot(id) => id,
+                    Picked::Staged(wap_id) => refs::staged(&metadata, &wap_id)?.snapshot_id(),
+                };
+                let (updates, unchanged) = match refs::pick(now, &branch, id).await? {
+                    Pick::Commit(request) => {
+                        pending.picked(*request, env).await?;
+                        return Ok(StepOutcome { operation, unchanged: false, write: None });
+                    }
+                    Pick::Done(_) => (Vec::new(), true),
+                    Pick::FastForward(updates) => (updates, false),
+                };
+                builds.push(Box::new(refs::move_for_pick(metadata, &branch, id, updates.clone())));
+                if !unchanged {
+                    pending.update(updates, env).await?;
+                }
                 return Ok(StepOutcome { operation, unchanged, write: None });
             }
             Self::Write(rows, config) => {

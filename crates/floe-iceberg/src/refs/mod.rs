@@ -27,6 +27,7 @@ use iceberg::TableUpdate;
 use iceberg::spec::{MAIN_BRANCH, SnapshotRef, SnapshotReference, SnapshotRetention, TableMetadata};
 
 pub use pick::{Pick, WAP_ID, cherry_pick, pick, publish, staged};
+pub(crate) use pick::{move_for_pick, picked};
 
 /// How long a branch and its snapshots are kept. `None` leaves it to the table's properties.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

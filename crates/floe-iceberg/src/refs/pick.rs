@@ -6,8 +6,11 @@ use floe_core::{CatalogClient, Environment, Error, ErrorKind, Result};
 use floe_plan::backoff::RetryPolicy;
 use floe_plan::change::{ChangeSet, OperationKind, RemovedFile, TableFile};
 use floe_plan::guard::Guard;
+use floe_plan::summary::REPLACE_PARTITIONS;
 use iceberg::TableUpdate;
-use iceberg::spec::{ManifestStatus, Operation, SnapshotRef, TableMetadata};
+use iceberg::spec::{
+    MAIN_BRANCH, ManifestStatus, Operation, SnapshotLog, SnapshotRef, TableMetadata, TableMetadataRef,
+};
 
 use super::{history, move_to};
 use crate::base::TableBase;
@@ -17,8 +20,6 @@ use crate::commit::{CommitRequest, commit, commit_updates};
 pub const WAP_ID: &str = "wap.id";
 const PUBLISHED_WAP_ID: &str = "published-wap-id";
 const SOURCE_SNAPSHOT_ID: &str = "source-snapshot-id";
-/// The summary entry of snapshots that replace whole partitions.
-const REPLACE_PARTITIONS: &str = "replace-partitions";
 
 /// What applying a snapshot to a branch takes.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ pub async fn pick(base: &TableBase, branch: &str, snapshot_id: i64) -> Result<Pi
         Error::new(ErrorKind::SnapshotNotFound, format!("there is no snapshot {snapshot_id}"))
             .with_hint("list the snapshots; it may have expired")
     })?;
-    if let Some(done) = picked(table, branch, snapshot)? {
+    if let Some(done) = picked_by(table, branch, snapshot)? {
         return Ok(Pick::Done(done));
     }
     let head = table.snapshot_for_ref(branch).map(|s| s.snapshot_id());
@@ -70,13 +71,14 @@ pub async fn pick(base: &TableBase, branch: &str, snapshot_id: i64) -> Result<Pi
     }
     let mut request = CommitRequest {
         branch: branch.to_owned(),
+        picked_from: Some(snapshot_id),
         snapshot_properties: properties,
         token: Some(format!("pick-{snapshot_id}")),
         fingerprint: Some(format!("pick-{snapshot_id}")),
         ..CommitRequest::new(change)
     };
     if replaces {
-        request.snapshot_properties.insert(REPLACE_PARTITIONS.to_owned(), "true".to_owned());
+        request.change.replaces_partitions = true;
         let partitions = request.change.added.iter().map(|f| (f.spec_id, f.file.partition().clone()));
         request.guards.push(Guard::NoNewFilesInPartitions { partitions: partitions.collect() });
         // What was replaced was decided on top of the parent.
@@ -97,29 +99,68 @@ pub async fn cherry_pick(
     env: &dyn Environment,
 ) -> Result<i64> {
     let ident = base.table.ident.clone();
-    match pick(&base, branch, snapshot_id).await.map_err(|e| e.with_table(ident))? {
+    let how = pick(&base, branch, snapshot_id).await.map_err(|e| e.with_table(ident.clone()))?;
+    let done = match how {
         Pick::FastForward(updates) => {
-            // Only on top of this very head: the requirement of the update says so, and it is not made anew.
-            let head = base.metadata().snapshot_for_ref(branch).map(|s| s.snapshot_id());
-            let build = |table: &TableMetadata| {
-                let now = table.snapshot_for_ref(branch).map(|s| s.snapshot_id());
-                if now == head {
-                    return Ok(updates.clone());
-                }
-                if history(table, branch).any(|s| s.snapshot_id() == snapshot_id) {
-                    return Ok(Vec::new());
-                }
-                Err(Error::new(ErrorKind::CommitConflict, format!("'{branch}' has moved meanwhile"))
-                    .with_hint("pick the snapshot again"))
-            };
-            commit_updates(catalog, &base, build, retry, env).await?;
-            Ok(snapshot_id)
+            let build = move_for_pick(base.table.metadata.clone(), branch, snapshot_id, updates);
+            let done = commit_updates(catalog, &base, build, retry, env).await;
+            // Another writer may have committed the change again.
+            done.and_then(|table| Ok(picked(&table.metadata, branch, snapshot_id)?.unwrap_or(snapshot_id)))
         }
         Pick::Done(done) => Ok(done),
         Pick::Commit(request) => {
             let request = CommitRequest { retry: *retry, ..*request };
-            Ok(commit(catalog, base, request, env).await?.snapshot_id)
+            commit(catalog, base, request, env).await.map(|committed| committed.snapshot_id)
         }
+    };
+    match done {
+        // Another writer may have picked it: then the branch has what was asked for.
+        Err(e) if e.kind() == ErrorKind::CommitConflict => {
+            let now = catalog.load_table(&ident).await;
+            let by = now.ok().and_then(|now| picked(&now.metadata, branch, snapshot_id).ok().flatten());
+            by.ok_or(e)
+        }
+        done => done,
+    }
+}
+
+/// What moves `branch` to `snapshot_id` by `updates`, which were made for `before`: only upon the head that the branch had
+/// there. What another writer picked needs no updates, be it that it was rolled back since: trying again would bring
+/// back what was rolled back.
+pub(crate) fn move_for_pick(
+    before: TableMetadataRef,
+    branch: &str,
+    snapshot_id: i64,
+    updates: Vec<TableUpdate>,
+) -> impl Fn(&TableMetadata) -> Result<Vec<TableUpdate>> + Send + Sync + 'static {
+    let branch = branch.to_owned();
+    let head = |table: &TableMetadata, branch: &str| table.snapshot_for_ref(branch).map(|s| s.snapshot_id());
+    move |table| {
+        // Only the main branch has a log of where it was.
+        let new = |entry: &&SnapshotLog| branch == MAIN_BRANCH && !before.history().contains(entry);
+        let was_there = table.history().iter().filter(new).any(|entry| entry.snapshot_id == snapshot_id);
+        if was_there || picked(table, &branch, snapshot_id)?.is_some() {
+            return Ok(Vec::new());
+        }
+        if head(table, &branch) == head(&before, &branch) {
+            return Ok(updates.clone());
+        }
+        Err(Error::new(ErrorKind::CommitConflict, format!("'{branch}' has moved meanwhile"))
+            .with_hint("pick the snapshot again"))
+    }
+}
+
+/// The snapshot of `branch` that has the changes of `snapshot_id`.
+///
+/// Fails with `CommitConflict` when there is no such snapshot any more, and `Validation` when there are other changes with
+/// its `wap.id`.
+pub(crate) fn picked(table: &TableMetadata, branch: &str, snapshot_id: i64) -> Result<Option<i64>> {
+    match table.snapshot_by_id(snapshot_id) {
+        Some(snapshot) => picked_by(table, branch, snapshot),
+        None => Err(Error::new(
+            ErrorKind::CommitConflict,
+            format!("snapshot {snapshot_id}, whose change is picked, has expired meanwhile"),
+        )),
     }
 }
 
@@ -156,7 +197,7 @@ pub async fn publish(
 
 /// The snapshot of `branch` that has the changes of `snapshot`. Fails with `Validation` when there are other changes with
 /// its `wap.id`.
-fn picked(table: &TableMetadata, branch: &str, snapshot: &SnapshotRef) -> Result<Option<i64>> {
+fn picked_by(table: &TableMetadata, branch: &str, snapshot: &SnapshotRef) -> Result<Option<i64>> {
     let id = snapshot.snapshot_id();
     let wap_id = snapshot.summary().additional_properties.get(WAP_ID);
     for ancestor in history(table, branch) {

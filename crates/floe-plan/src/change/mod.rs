@@ -1,5 +1,7 @@
 //! What an operation wants to change, and what must not have happened meanwhile.
 
+mod partition;
+
 use std::collections::HashSet;
 
 use floe_core::{Error, Result};
@@ -8,6 +10,8 @@ use iceberg::spec::{
     SchemaRef, Struct, StructType, TableMetadata,
 };
 use serde::{Deserialize, Serialize};
+
+pub use partition::{DroppedSources, widened};
 
 /// The kind of a snapshot (Iceberg spec, "Snapshots", `operation`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
@@ -109,13 +113,16 @@ pub struct ChangeSet {
     pub added: Vec<TableFile>,
     /// Files that are no longer part of the table. Each must be live when the commit takes effect.
     pub removed: Vec<RemovedFile>,
+    /// The files that are added take the place of everything that was in their partitions; the snapshot's summary says so.
+    /// Such a snapshot can be applied to another branch. Never with delete files.
+    pub replaces_partitions: bool,
 }
 
 impl ChangeSet {
     /// Adds data files that were written with one partition spec.
     pub fn append(spec_id: i32, files: Vec<DataFile>) -> Self {
         let added = files.into_iter().map(|file| TableFile { spec_id, file }).collect();
-        Self { operation: OperationKind::Append, added, removed: Vec::new() }
+        Self { added, ..Self::default() }
     }
 
     /// Whether there is nothing to do.
@@ -245,7 +252,7 @@ mod tests {
     use floe_core::ErrorKind;
 
     use super::*;
-    use crate::test_table::{data_file, delete_file, metadata};
+    use crate::test_table::{data_file, delete_file, metadata, without_category};
 
     #[test]
     fn an_append_of_fitting_files_is_accepted() {
@@ -271,7 +278,7 @@ mod tests {
     fn a_removed_file_comes_once_and_not_in_an_append() {
         let metadata = metadata(FormatVersion::V2);
         let gone = |name| RemovedFile::new(0, &data_file(name, Some("x")), 1);
-        let change = |operation, removed| ChangeSet { operation, added: Vec::new(), removed };
+        let change = |operation, removed| ChangeSet { operation, removed, ..ChangeSet::default() };
         change(OperationKind::Delete, vec![gone("a"), gone("b")]).check(&metadata).unwrap();
         for change in [
             change(OperationKind::Delete, vec![gone("a"), gone("a")]),
@@ -328,13 +335,7 @@ mod tests {
     fn a_spec_whose_source_was_dropped_keeps_its_type() {
         let table = metadata(FormatVersion::V2);
         let before = partition_type(&table, 0).unwrap();
-        let kept =
-            table.current_schema().as_struct().fields().iter().filter(|f| f.name != "category").cloned();
-        let schema = iceberg::spec::Schema::builder().with_fields(kept).build().unwrap();
-        let builder =
-            table.into_builder(None).add_partition_spec(iceberg::spec::UnboundPartitionSpec::default());
-        let builder = builder.unwrap().set_default_partition_spec(-1).unwrap();
-        let table = builder.add_current_schema(schema).unwrap().build().unwrap().metadata;
+        let table = without_category();
         assert_eq!(partition_type(&table, 0).unwrap(), before);
         ChangeSet::append(0, vec![data_file("a", Some("x"))]).check(&table).unwrap();
         assert!(partition_type(&table, 9).is_err());

@@ -12,12 +12,12 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, ArrayAccessor, ArrayRef, BooleanArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
-use arrow_cast::CastOptions;
 use arrow_schema::{DataType, TimeUnit};
 use floe_core::{Error, ErrorKind, Result};
 use iceberg::spec::PrimitiveType;
 
 use crate::expr::{BoundLeaf, CompareOp, Test, Value};
+use crate::rows::promote;
 
 /// Lists up to this length are searched in order, longer ones through a hash set.
 const SHORT_LIST: usize = 8;
@@ -95,9 +95,8 @@ fn canonical(leaf: &BoundLeaf, array: &ArrayRef) -> Result<ArrayRef> {
 
 /// A cast that fails, and does not give NULL, for a value that does not fit.
 fn strict_cast(leaf: &BoundLeaf, array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
-    let options = CastOptions { safe: false, ..CastOptions::default() };
     // The cast's own error is not kept: it may quote the value.
-    arrow_cast::cast_with_options(array, to, &options).map_err(|_| {
+    promote::strict_cast(array, to).map_err(|_| {
         let from = array.data_type();
         let message = format!("column {}: a value of Arrow type {from} does not fit {to}", leaf.column);
         Error::new(ErrorKind::SchemaMismatch, message)

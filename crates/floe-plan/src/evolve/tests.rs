@@ -178,9 +178,38 @@ fn what_would_make_data_wrong_is_refused_with_column_and_reason() {
     };
     let error = evolve(&table(FormatVersion::V2, &[]), &delete).unwrap_err();
     assert_eq!(error.kind(), Incompatible);
-    // Days of an identity partition would become other values.
+}
+
+/// Iceberg spec, "Schema Evolution": no promotion where a partition transform would give another value for it, be it in a
+/// spec that is not the default any more.
+#[test]
+fn dates_become_timestamps_unless_a_partition_field_would_have_other_values() {
     let day = parse(r#"{"widen_type": {"column": "day", "to": "timestamp"}}"#);
+    let with = |first: Transform, then: Transform| {
+        let spec = |transform, name: &str| {
+            UnboundPartitionSpec::builder().add_partition_field(2, name, transform).unwrap().build()
+        };
+        let builder = table(FormatVersion::V3, &[]).into_builder(None);
+        let mut builder = builder.add_partition_spec(spec(first, "first")).unwrap();
+        builder = builder.add_partition_spec(spec(then, "then")).unwrap();
+        let builder = builder.set_default_partition_spec(-1).unwrap().remove_partition_specs(&[0]).unwrap();
+        evolve(&builder.build().unwrap().metadata, &day)
+    };
+    for same in [Transform::Day, Transform::Month, Transform::Year, Transform::Void] {
+        assert!(with(same, Transform::Month).is_ok(), "{same}");
+    }
+    for other in [Transform::Identity, Transform::Bucket(4)] {
+        for error in [with(other, Transform::Year).unwrap_err(), with(Transform::Year, other).unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::IncompatibleSchemaChange);
+            assert!(error.to_string().contains("'first'") || error.to_string().contains("'then'"), "{error}");
+        }
+    }
+    // The table's own spec is by the date itself.
     assert!(evolve(&table(FormatVersion::V3, &[]), &day).unwrap_err().to_string().contains("by_day"));
+    for to in ["timestamptz", "timestamptz_ns", "long", "string"] {
+        let change = parse(&format!(r#"{{"widen_type": {{"column": "day", "to": "{to}"}}}}"#));
+        assert!(evolve(&table(FormatVersion::V3, &[]), &change).is_err(), "{to}");
+    }
 }
 
 #[test]

@@ -11,15 +11,14 @@ use std::collections::{HashMap, HashSet};
 
 use floe_core::{Error, ErrorKind, Result};
 use iceberg::spec::{
-    DataContentType, DataFile, Datum, Literal, Operation, PartitionSpecRef, PrimitiveLiteral, Struct,
-    TableMetadata,
+    DataContentType, DataFile, Datum, Operation, PartitionSpecRef, PrimitiveLiteral, Struct, TableMetadata,
 };
 
 pub use isolation::{Isolation, RowOperation};
 
-use crate::change::partition_type;
+use crate::change::{DroppedSources, partition_type, widened};
 use crate::expr::BoundExpr;
-use crate::prune::{FilePruner, Verdict};
+use crate::prune::FilePruner;
 use crate::rows::path::partition_path;
 
 /// The field id of `file_path` in position delete files (Iceberg spec, "Reserved Field IDs").
@@ -48,8 +47,8 @@ pub enum Guard {
     /// These files are still part of the table. Files that the change set removes need no guard: they always
     /// have to be there.
     FilesStillLive {
-        /// The paths of the files.
-        paths: Vec<String>,
+        /// The files.
+        files: Vec<ReadFile>,
     },
     /// No data file was added that may hold a row that matches. For serializable isolation.
     NoNewDataMatching {
@@ -71,7 +70,7 @@ impl Guard {
     pub fn for_rows(files: Vec<ReadFile>, filter: BoundExpr, isolation: Isolation) -> Vec<Self> {
         let mut guards = Vec::with_capacity(3);
         if !files.is_empty() {
-            guards.push(Self::FilesStillLive { paths: files.iter().map(|f| f.path.clone()).collect() });
+            guards.push(Self::FilesStillLive { files: files.clone() });
             guards.push(Self::NoNewDeletesFor { files });
         }
         if isolation == Isolation::Serializable {
@@ -110,11 +109,12 @@ pub fn check<'a>(
     others: impl IntoIterator<Item = &'a OtherCommit>,
     metadata: &TableMetadata,
 ) -> Result<()> {
-    let mut checks: Vec<Check<'_>> = guards.iter().map(Check::new).collect();
+    let dropped = DroppedSources::of(metadata);
+    let mut checks: Vec<Check<'_>> = guards.iter().map(|guard| Check::new(guard, &dropped)).collect();
     for other in others {
         for new in &other.added {
             for check in &mut checks {
-                if let Some(what) = check.violated_by(other, new) {
+                if let Some(what) = check.violated_by(other, new, &dropped) {
                     return Err(conflict(other, new, what, metadata));
                 }
             }
@@ -132,12 +132,12 @@ enum Check<'g> {
 }
 
 impl<'g> Check<'g> {
-    fn new(guard: &'g Guard) -> Self {
+    fn new(guard: &'g Guard, dropped: &DroppedSources) -> Self {
         match guard {
             Guard::NoNewDeletesFor { files } => {
                 let mut by_partition: HashMap<(i32, Struct), Vec<&str>> = HashMap::new();
                 for file in files {
-                    let key = (file.spec_id, widened(&file.partition));
+                    let key = (file.spec_id, dropped.known_part(file.spec_id, &file.partition));
                     by_partition.entry(key).or_default().push(&file.path);
                 }
                 Self::Deletes(by_partition, files.len())
@@ -151,9 +151,13 @@ impl<'g> Check<'g> {
     }
 
     /// What the new file does that must not be.
-    fn violated_by(&mut self, other: &OtherCommit, new: &NewFile) -> Option<&'static str> {
+    fn violated_by(
+        &mut self,
+        other: &OtherCommit,
+        new: &NewFile,
+        dropped: &DroppedSources,
+    ) -> Option<&'static str> {
         let spec_id = new.spec.spec_id();
-        let here = || (spec_id, widened(new.file.partition()));
         let data = new.file.content_type() == DataContentType::Data;
         // Files that replace others have no new rows and no new deletes.
         if other.operation == Operation::Replace {
@@ -161,7 +165,8 @@ impl<'g> Check<'g> {
         }
         match self {
             Self::Deletes(files, count) if !data => {
-                let here = files.get(&here()).map_or(&[][..], Vec::as_slice);
+                let place = (spec_id, dropped.known_part(spec_id, new.file.partition()));
+                let here = files.get(&place).map_or(&[][..], Vec::as_slice);
                 let hit = match new.file.content_type() {
                     DataContentType::EqualityDeletes if new.spec.is_unpartitioned() => *count > 0,
                     DataContentType::EqualityDeletes => !here.is_empty(),
@@ -173,30 +178,19 @@ impl<'g> Check<'g> {
                 if !pruners.iter().any(|(id, _)| *id == spec_id) {
                     pruners.push((spec_id, FilePruner::new(filter, &new.spec)));
                 }
-                let pruner = pruners.iter().find(|(id, _)| *id == spec_id)?;
-                (pruner.1.judge(&new.file) != Verdict::None)
-                    .then_some("added data that may match what this operation read")
+                let (_, pruner) = pruners.iter_mut().find(|(id, _)| *id == spec_id)?;
+                let verdict = pruner.judge(new.file.partition(), &new.file);
+                verdict.may_match().then_some("added data that may match what this operation read")
             }
             Self::Partitions(partitions) => {
                 // Partitions of different specs cannot be told apart without reading.
                 let known = partitions.iter().any(|(id, _)| *id == spec_id);
-                (!known || partitions.contains(&here()))
+                (!known || partitions.contains(&(spec_id, widened(new.file.partition()))))
                     .then_some("added files to a partition that this operation replaces")
             }
             _ => None,
         }
     }
-}
-
-/// Partition values as the widest types that theirs can become: files from before and after a column was widened
-/// are in one partition.
-fn widened(partition: &Struct) -> Struct {
-    let widened = partition.fields().iter().map(|value| match value {
-        Some(Literal::Primitive(PrimitiveLiteral::Int(v))) => Some(Literal::long(i64::from(*v))),
-        Some(Literal::Primitive(PrimitiveLiteral::Float(v))) => Some(Literal::double(f64::from(v.0))),
-        other => other.clone(),
-    });
-    widened.collect()
 }
 
 /// Whether a position delete file may hold a position of the data file (Iceberg spec, "Position Delete Files").

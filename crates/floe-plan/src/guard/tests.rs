@@ -1,11 +1,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use iceberg::spec::{DataFileBuilder, DataFileFormat, FormatVersion, PartitionSpec};
+use iceberg::spec::{DataFileBuilder, DataFileFormat, FormatVersion, Literal, PartitionSpec};
 
 use super::*;
 use crate::expr::Expr;
-use crate::test_table::{data_file, delete_file, file, metadata};
+use crate::test_table::{data_file, delete_file, file, metadata, without_category};
 
 fn other(operation: Operation, files: Vec<DataFile>) -> OtherCommit {
     let spec = metadata(FormatVersion::V2).default_partition_spec().clone();
@@ -70,6 +70,18 @@ fn new_deletes_conflict_with_the_files_they_may_apply_to_and_no_others() {
     };
     assert!(referring("a").into_iter().all(hit));
     assert!(!referring("other").into_iter().any(hit));
+}
+
+/// Iceberg's Java library writes NULL for a partition value whose source column was dropped.
+#[test]
+fn deletes_conflict_with_files_whose_partition_a_writer_lost() {
+    let guard = Guard::NoNewDeletesFor { files: vec![read("a", None)] };
+    let equality = file("e", Some("x"), DataContentType::EqualityDeletes, 1);
+    for deletes in [delete_file("d", Some("x")), equality] {
+        let others = [other(Operation::Delete, vec![deletes])];
+        assert_eq!(violated(&guard, &others), None);
+        assert!(check(std::slice::from_ref(&guard), &others, &without_category()).is_err());
+    }
 }
 
 #[test]

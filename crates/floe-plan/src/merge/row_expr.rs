@@ -138,6 +138,44 @@ impl RowPair {
     }
 }
 
+/// Does something with each expression that another one, shared or not, is made of.
+macro_rules! children {
+    ($of:expr, |$child:ident| $each:expr) => {
+        match $of {
+            Self::Source(_) | Self::Target(_) | Self::Literal(_) => {}
+            Self::Field($child, _)
+            | Self::Cast { value: $child, .. }
+            | Self::Negate($child)
+            | Self::IsNull($child)
+            | Self::IsNan($child)
+            | Self::In($child, _)
+            | Self::Not($child) => $each,
+            Self::Arithmetic(_, a, b)
+            | Self::Compare(_, a, b)
+            | Self::Distinct(a, b)
+            | Self::Like { value: a, pattern: b, .. } => {
+                for $child in [a, b] {
+                    $each;
+                }
+            }
+            Self::And(parts) | Self::Or(parts) | Self::Coalesce(parts) | Self::Call(_, parts) => {
+                for $child in parts {
+                    $each;
+                }
+            }
+            Self::Case { branches, otherwise } => {
+                for (condition, value) in branches {
+                    for $child in [condition, value] {
+                        $each;
+                    }
+                }
+                let $child = otherwise;
+                $each;
+            }
+        }
+    };
+}
+
 impl RowExpr {
     /// The value for each pair.
     ///
@@ -196,68 +234,14 @@ impl RowExpr {
     /// Gives every expression in this one, itself first, to `each`.
     fn visit(&self, each: &mut dyn FnMut(&Self)) {
         each(self);
-        match self {
-            Self::Source(_) | Self::Target(_) | Self::Literal(_) => {}
-            Self::Field(value, _)
-            | Self::Cast { value, .. }
-            | Self::Negate(value)
-            | Self::IsNull(value)
-            | Self::IsNan(value)
-            | Self::In(value, _)
-            | Self::Not(value) => value.visit(each),
-            Self::Arithmetic(_, a, b)
-            | Self::Compare(_, a, b)
-            | Self::Distinct(a, b)
-            | Self::Like { value: a, pattern: b, .. } => {
-                a.visit(each);
-                b.visit(each);
-            }
-            Self::And(parts) | Self::Or(parts) | Self::Coalesce(parts) | Self::Call(_, parts) => {
-                for part in parts {
-                    part.visit(each);
-                }
-            }
-            Self::Case { branches, otherwise } => {
-                for (condition, value) in branches {
-                    condition.visit(each);
-                    value.visit(each);
-                }
-                otherwise.visit(each);
-            }
-        }
+        children!(self, |child| child.visit(each));
     }
 
     /// Gives every column of the source another position.
     pub(super) fn move_source(&mut self, to: &dyn Fn(usize) -> usize) {
-        match self {
-            Self::Source(index) => *index = to(*index),
-            Self::Target(_) | Self::Literal(_) => {}
-            Self::Field(value, _)
-            | Self::Cast { value, .. }
-            | Self::Negate(value)
-            | Self::IsNull(value)
-            | Self::IsNan(value)
-            | Self::In(value, _)
-            | Self::Not(value) => value.move_source(to),
-            Self::Arithmetic(_, a, b)
-            | Self::Compare(_, a, b)
-            | Self::Distinct(a, b)
-            | Self::Like { value: a, pattern: b, .. } => {
-                a.move_source(to);
-                b.move_source(to);
-            }
-            Self::And(parts) | Self::Or(parts) | Self::Coalesce(parts) | Self::Call(_, parts) => {
-                for part in parts {
-                    part.move_source(to);
-                }
-            }
-            Self::Case { branches, otherwise } => {
-                for (condition, value) in branches {
-                    condition.move_source(to);
-                    value.move_source(to);
-                }
-                otherwise.move_source(to);
-            }
+        if let Self::Source(index) = self {
+            *index = to(*index);
         }
+        children!(self, |child| child.move_source(to));
     }
 }

@@ -90,7 +90,7 @@ impl StrictMetrics {
     }
 }
 
-pub(super) fn leaf_outcomes<M: FileMetrics + ?Sized>(leaf: &BoundLeaf, metrics: &M) -> Outcomes {
+fn leaf_outcomes<M: FileMetrics + ?Sized>(leaf: &BoundLeaf, metrics: &M) -> Outcomes {
     let id = leaf.field_id;
     let lower = metrics.lower(id, &leaf.field_type).and_then(|d| Value::from_datum(&d, &leaf.field_type));
     let upper = metrics.upper(id, &leaf.field_type).and_then(|d| Value::from_datum(&d, &leaf.field_type));

@@ -20,10 +20,6 @@ pub struct ManifestPruner {
     fields: Vec<Field>,
 }
 
-/// Tells which partitions match as a whole.
-#[derive(Debug, Clone)]
-pub struct StrictPartition(PartitionPruner);
-
 impl PartitionPruner {
     /// For partitions of `spec`.
     pub fn new(filter: &BoundExpr, spec: &PartitionSpec) -> Self {
@@ -45,7 +41,7 @@ impl PartitionPruner {
         residual(&self.filter, &|leaf| self.leaf(leaf, partition))
     }
 
-    pub(super) fn leaf(&self, leaf: &BoundLeaf, partition: &Struct) -> Outcomes {
+    fn leaf(&self, leaf: &BoundLeaf, partition: &Struct) -> Outcomes {
         self.fields
             .iter()
             .filter(|field| field.source_id == leaf.field_id)
@@ -55,18 +51,6 @@ impl PartitionPruner {
                 Some(field.of_value(leaf, value.as_ref()))
             })
             .fold(Outcomes::ANY, Outcomes::intersect)
-    }
-}
-
-impl StrictPartition {
-    /// For partitions of `spec`.
-    pub fn new(filter: &BoundExpr, spec: &PartitionSpec) -> Self {
-        Self(PartitionPruner::new(filter, spec))
-    }
-
-    /// True only if every row of this partition surely matches.
-    pub fn all_match(&self, partition: &Struct) -> bool {
-        self.0.all_match(partition)
     }
 }
 

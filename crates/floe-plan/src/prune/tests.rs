@@ -16,7 +16,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::eval::evaluate;
-use crate::expr::{CompareOp, Expr, Value};
+use crate::expr::{BoundExpr, CompareOp, Expr, Value};
 
 type Row = (Option<i64>, Option<f64>, Option<String>, Option<i64>);
 
@@ -200,7 +200,7 @@ proptest! {
 
     #[test]
     fn partitions_never_drop_a_matching_row_and_never_claim_another(
-        rows in rows(), filter in filters(), width in 1..7_u32,
+        rows in rows(), filter in filters(), width in 1..7_u32, known in 0..16_u8,
     ) {
         let filter = filter.bind(&schema(), true).unwrap();
         let result = run(&filter, &rows);
@@ -230,12 +230,16 @@ proptest! {
                 arrow_primitive_to_literal(&array, &ty).unwrap()
             };
             let pruner = PartitionPruner::new(&filter, &spec);
+            let mut of_files = FilePruner::new(&filter, &spec);
             for (row, value) in values.iter().enumerate() {
                 let partition = Struct::from_iter([value.clone()]);
                 let matches = result.is_valid(row) && result.value(row);
                 prop_assert!(!matches || pruner.may_match(&partition), "{} {}", name, transform);
                 prop_assert!(matches || !pruner.all_match(&partition), "{} {}", name, transform);
                 let one = &rows[row..=row];
+                let verdict = of_files.judge(&partition, &metrics(one, known));
+                prop_assert!(!matches || verdict.may_match(), "{} {}", name, transform);
+                prop_assert!(matches || verdict != Verdict::All, "{} {}", name, transform);
                 prop_assert_eq!(&run(&pruner.residual(&partition), one), &result.slice(row, 1));
             }
             let ty = transform.result_type(&source.field_type).unwrap();

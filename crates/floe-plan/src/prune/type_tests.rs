@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::constant::repeat;
 use crate::eval::evaluate;
-use crate::expr::{BoundLeaf, CompareOp, Test, Value};
+use crate::expr::{BoundExpr, BoundLeaf, CompareOp, Test, Value};
 use crate::rows::bounds::{truncate_bytes, truncate_bytes_up, truncate_str, truncate_str_up};
 use crate::rows::partition::Partitioner;
 

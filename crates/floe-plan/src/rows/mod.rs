@@ -8,5 +8,6 @@ pub mod metrics;
 pub mod mode;
 pub mod partition;
 pub mod path;
+pub mod promote;
 pub mod sort;
 pub mod transform;

@@ -15,6 +15,8 @@ pub const COMMIT_TOKEN: &str = "floe.commit-token";
 /// The summary key of what that operation was, for operations that the caller named: its kind, and a hash of what it
 /// aimed at.
 pub const COMMIT_OPERATION: &str = "floe.commit-operation";
+/// The summary entry of snapshots that replace whole partitions: `true`.
+pub const REPLACE_PARTITIONS: &str = "replace-partitions";
 /// The summary key of the writer's name.
 pub const ENGINE_NAME: &str = "engine-name";
 /// The summary key of the writer's version.
@@ -86,6 +88,9 @@ impl ChangeSummary {
         let mut entries = properties.clone();
         entries.extend(total.entries().map(|(key, value)| (key.to_owned(), value.to_string())));
         entries.extend(partition_entries(&partitions, metadata));
+        if change.replaces_partitions {
+            entries.insert(REPLACE_PARTITIONS.to_owned(), "true".to_owned());
+        }
         entries.insert(ENGINE_NAME.to_owned(), "floe".to_owned());
         entries.insert(ENGINE_VERSION.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
         entries.insert(COMMIT_TOKEN.to_owned(), token.to_owned());
@@ -131,6 +136,7 @@ pub fn check_properties(properties: &HashMap<String, String>) -> Result<()> {
         key == "operation"
             || key == COMMIT_TOKEN
             || key == COMMIT_OPERATION
+            || key == REPLACE_PARTITIONS
             || key == ENGINE_NAME
             || key == ENGINE_VERSION
             || key.starts_with(PARTITION_PREFIX)

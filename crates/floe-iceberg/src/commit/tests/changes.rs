@@ -92,7 +92,7 @@ async fn replacing(world: &World, gone: &[&str], new: &[&str], filter: &str) -> 
         partition: file.partition.clone(),
     });
     let guards = Guard::for_rows(read.collect(), bound(world, filter), Isolation::Serializable);
-    CommitRequest { guards, ..patient(ChangeSet { operation, added, removed }) }
+    CommitRequest { guards, ..patient(ChangeSet { operation, added, removed, ..ChangeSet::default() }) }
 }
 
 /// Adds deletes for `of`, with the guards of a merge-on-read operation.
@@ -101,7 +101,7 @@ fn deleting_rows(world: &World, name: &str, of: &str, isolation: Isolation) -> C
     let change = ChangeSet {
         operation: OperationKind::Delete,
         added: vec![deletes(world, name, Some(of))],
-        removed: Vec::new(),
+        ..ChangeSet::default()
     };
     let filter = bound(world, &format!("category = '{}'", &of[..1]));
     CommitRequest { guards: Guard::for_rows(vec![read], filter, isolation), ..patient(change) }
@@ -331,7 +331,7 @@ async fn deletes_older_than_every_data_file_are_dropped() {
     let any = ChangeSet {
         operation: OperationKind::Delete,
         added: vec![deletes(&world, "aD", None)],
-        removed: Vec::new(),
+        ..ChangeSet::default()
     };
     run(&world, world.base(), patient(any)).await.unwrap();
     append(&world, &["b1"]).await;

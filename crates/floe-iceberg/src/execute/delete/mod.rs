@@ -87,7 +87,7 @@ impl Removal {
         read_snapshot_id: Option<i64>,
     ) -> RowChange {
         RowChange {
-            change: ChangeSet { operation, added: self.added, removed: self.removed },
+            change: ChangeSet { operation, added: self.added, removed: self.removed, ..ChangeSet::default() },
             guards: Guard::for_rows(self.read, filter, isolation),
             read_snapshot_id,
             counts: self.counts,

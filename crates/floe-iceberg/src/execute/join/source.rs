@@ -165,7 +165,7 @@ fn passes(parts: Vec<Part>, most: u64) -> Vec<Arc<Vec<Part>>> {
 }
 
 /// What the rows of a batch take in memory, with their keys.
-pub(super) fn memory_of(batch: &RecordBatch) -> u64 {
+pub(crate) fn memory_of(batch: &RecordBatch) -> u64 {
     let columns = batch.columns().iter().map(|column| {
         let data = column.to_data();
         data.get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size()) as u64

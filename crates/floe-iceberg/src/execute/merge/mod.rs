@@ -5,6 +5,7 @@ mod engine;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod pairs;
+mod passes;
 mod statement;
 mod target;
 #[cfg(test)]

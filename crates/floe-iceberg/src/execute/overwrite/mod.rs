@@ -7,7 +7,7 @@ use floe_core::{Environment, Result};
 use floe_plan::change::{OperationKind, TableFile};
 use floe_plan::expr::{BoundExpr, Expr};
 use floe_plan::guard::{Guard, Isolation};
-use iceberg::spec::{DataFile, Struct};
+use iceberg::spec::{DataContentType, DataFile, Struct};
 
 use super::delete::{Removal, isolation, remove};
 use super::rows::{PartitionSet, RowChange, RowMode, RowOptions, Wanted, find_rows};
@@ -68,11 +68,17 @@ async fn run(
     if options.dry_run {
         removal.removed.clear();
     }
+    // Rows that delete files take away are not replaced with their files.
+    let whole = removal.added.iter().all(|new| new.file.content_type() == DataContentType::Data);
+    let replaces_partitions = whole && matches!(what, Overwritten::Partitions);
     let Some(partitions) = partitions else {
-        return Ok(removal.change(OperationKind::Overwrite, matching, isolation, snapshot_id));
+        let mut change = removal.change(OperationKind::Overwrite, matching, isolation, snapshot_id);
+        change.change.replaces_partitions = replaces_partitions;
+        return Ok(change);
     };
     // Other partitions are nobody's business.
     let mut change = removal.change(OperationKind::Overwrite, matching, Isolation::Snapshot, snapshot_id);
+    change.change.replaces_partitions = replaces_partitions;
     if isolation == Isolation::Serializable {
         let spec_id = base.metadata().default_partition_spec_id();
         let partitions = partitions.into_iter().map(|partition| (spec_id, partition)).collect();

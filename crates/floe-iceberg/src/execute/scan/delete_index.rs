@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 
 use floe_core::{Error, ErrorKind, Result};
-use iceberg::spec::{
-    DataContentType, DataFileFormat, Datum, Literal, PartitionSpec, PrimitiveLiteral, PrimitiveType, Struct,
-};
+use floe_plan::change::DroppedSources;
+use iceberg::spec::{DataContentType, DataFileFormat, Datum, PartitionSpec, PrimitiveType, Struct};
 
 use super::request::DeleteFile;
 use crate::base::bound::DELETE_FILE_PATH;
@@ -54,7 +53,7 @@ impl PlannedDelete {
             sequence_number: entry.sequence_number,
             spec_id: manifest.partition_spec().spec_id(),
             unpartitioned: manifest.partition_spec().is_unpartitioned(),
-            partition: widened(&entry.partition()?),
+            partition: entry.partition()?,
             referenced: entry.referenced_data_file()?.map(str::to_owned),
             paths: (
                 entry.lower(DELETE_FILE_PATH, &PrimitiveType::String),
@@ -63,8 +62,14 @@ impl PlannedDelete {
         })
     }
 
-    fn applies(&self, path: &str, sequence_number: i64, spec_id: i32, partition: &Struct) -> bool {
-        let here = self.spec_id == spec_id && self.partition == *partition;
+    /// Whether this applies to a data file that may be in the same partition.
+    fn applies(
+        &self,
+        path: &str,
+        sequence_number: i64,
+        partition: &Struct,
+        dropped: &DroppedSources,
+    ) -> Result<bool> {
         match self.content {
             DataContentType::PositionDeletes => {
                 let named = if let Some(referenced) = &self.referenced {
@@ -74,12 +79,24 @@ impl PlannedDelete {
                     self.paths.0.as_ref().is_none_or(|lower| *lower <= path)
                         && self.paths.1.as_ref().is_none_or(|upper| *upper >= path)
                 };
-                here && named && sequence_number <= self.sequence_number
+                Ok(named && sequence_number <= self.sequence_number)
             }
+            DataContentType::EqualityDeletes if sequence_number >= self.sequence_number => Ok(false),
+            DataContentType::EqualityDeletes if self.unpartitioned => Ok(true),
             DataContentType::EqualityDeletes => {
-                (here || self.unpartitioned) && sequence_number < self.sequence_number
+                dropped.same(self.spec_id, &self.partition, partition).ok_or_else(|| {
+                    Error::new(
+                        ErrorKind::Corrupted,
+                        format!(
+                            "whether the delete file {} applies to the data file {path} is not known: a writer lost the \
+                             partition of one of them, whose source column was dropped",
+                            self.file.path
+                        ),
+                    )
+                    .with_hint("read the snapshot before the one that wrote the manifests anew")
+                })
             }
-            DataContentType::Data => false,
+            DataContentType::Data => Ok(false),
         }
     }
 }
@@ -89,16 +106,17 @@ impl PlannedDelete {
 pub(super) struct DeleteIndex {
     global: Vec<PlannedDelete>,
     by_partition: HashMap<(i32, Struct), Vec<PlannedDelete>>,
+    dropped: DroppedSources,
 }
 
 impl DeleteIndex {
-    pub(super) fn new(deletes: Vec<PlannedDelete>) -> Self {
-        let mut index = Self { global: Vec::new(), by_partition: HashMap::new() };
+    pub(super) fn new(deletes: Vec<PlannedDelete>, dropped: DroppedSources) -> Self {
+        let mut index = Self { global: Vec::new(), by_partition: HashMap::new(), dropped };
         for delete in deletes {
             if delete.unpartitioned && delete.content == DataContentType::EqualityDeletes {
                 index.global.push(delete);
             } else {
-                let key = (delete.spec_id, delete.partition.clone());
+                let key = (delete.spec_id, index.dropped.known_part(delete.spec_id, &delete.partition));
                 index.by_partition.entry(key).or_default().push(delete);
             }
         }
@@ -121,11 +139,14 @@ impl DeleteIndex {
         if self.is_empty() {
             return Ok(Vec::new());
         }
-        let partition = &widened(partition);
-        let here = self.by_partition.get(&(spec.spec_id(), partition.clone()));
+        let place = (spec.spec_id(), self.dropped.known_part(spec.spec_id(), partition));
+        let here = self.by_partition.get(&place);
         let candidates = self.global.iter().chain(here.into_iter().flatten());
         let mut found = Vec::new();
-        for delete in candidates.filter(|d| d.applies(path, sequence_number, spec.spec_id(), partition)) {
+        for delete in candidates {
+            if !delete.applies(path, sequence_number, partition, &self.dropped)? {
+                continue;
+            }
             if delete.format != DataFileFormat::Parquet {
                 let what = match delete.format {
                     DataFileFormat::Puffin => "a deletion vector".to_owned(),
@@ -144,16 +165,4 @@ impl DeleteIndex {
         }
         Ok(found)
     }
-}
-
-/// Partition values in the widest type of their kind: a column may have been promoted between data and deletes.
-pub(super) fn widened(partition: &Struct) -> Struct {
-    let widen = |value: Option<&Literal>| {
-        value.map(|value| match value {
-            Literal::Primitive(PrimitiveLiteral::Int(v)) => Literal::long(*v),
-            Literal::Primitive(PrimitiveLiteral::Float(v)) => Literal::double(f64::from(v.0)),
-            other => other.clone(),
-        })
-    };
-    partition.iter().map(widen).collect()
 }

@@ -1,6 +1,7 @@
 //! Running a plan: files are opened ahead, each piece is decoded by a task of its own, and batches come through bounded
 //! channels.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
@@ -15,6 +16,7 @@ use iceberg::spec::NameMapping;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowPredicate, RowFilter};
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use tokio::sync::mpsc;
 
 use super::columns;
@@ -28,6 +30,8 @@ use crate::data::BatchStream;
 
 /// Batches that a task may be ahead of the reader.
 const BATCHES_AHEAD: usize = 2;
+/// Bytes that a batch may have, about, however few rows that are: several batches are held for each core.
+const BATCH_BYTES: u64 = 4 << 20;
 
 /// Runs a plan. Nothing is read before the stream is polled, in a tokio runtime; dropping the stream stops the work. What
 /// the scan did is counted in `metrics`, and is final when the stream has ended.
@@ -210,9 +214,11 @@ pub(super) fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'stati
     let filter = filter.settle();
     add(&context.metrics.row_groups_read, row_groups.len() as u64);
     let mask = ProjectionMask::leaves(metadata.parquet_schema(), projection.leaves.iter().copied());
+    let leaves: BTreeSet<usize> = projection.leaves.iter().chain(filter.leaves()).copied().collect();
+    let batch_rows = batch_rows(context.batch_size, metadata.metadata(), &row_groups, &leaves);
     let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(input, metadata)
         .with_row_groups(row_groups)
-        .with_batch_size(context.batch_size)
+        .with_batch_size(batch_rows)
         .with_projection(mask);
     if let Some((selection, deleted_rows)) = deleted.selection(&positions, within.as_ref()) {
         add(&context.metrics.rows_deleted, deleted_rows);
@@ -244,6 +250,26 @@ pub(super) fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'stati
         })
     });
     Ok(batches.boxed())
+}
+
+/// How many rows are decoded at a time: as many as asked for, unless they are wide.
+fn batch_rows(
+    asked: usize,
+    footer: &ParquetMetaData,
+    row_groups: &[usize],
+    leaves: &BTreeSet<usize>,
+) -> usize {
+    // Values of a dictionary are repeated when they are decoded.
+    let decoded = |column: &ColumnChunkMetaData| {
+        column.uncompressed_size().max(column.unencoded_byte_array_data_bytes().unwrap_or(0)).max(0) as u64
+    };
+    let widest = row_groups.iter().map(|group| {
+        let group = footer.row_group(*group);
+        let columns = leaves.iter().filter_map(|leaf| group.columns().get(*leaf));
+        columns.map(decoded).sum::<u64>() / group.num_rows().max(1) as u64
+    });
+    let fitting = BATCH_BYTES / widest.max().unwrap_or(0).max(1);
+    asked.min(usize::try_from(fitting).unwrap_or(asked)).max(1)
 }
 
 /// An error of a computation over rows. Its text is kept only where it cannot quote a value.

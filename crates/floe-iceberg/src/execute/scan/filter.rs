@@ -9,32 +9,19 @@ use arrow_array::{BooleanArray, RecordBatch};
 use arrow_schema::{ArrowError, Fields};
 use arrow_select::filter::filter_record_batch;
 use floe_core::{Error, Result};
+use floe_plan::change::widened;
 use floe_plan::eval::{evaluate, keep};
 use floe_plan::expr::BoundExpr;
-use floe_plan::prune::{FileMetrics, ManifestPruner, MetricsPruner, PartitionPruner, StrictMetrics};
+use floe_plan::prune::{FileMetrics, FilePruner, ManifestPruner, Verdict};
 use iceberg::spec::{Datum, ManifestFile, PartitionSpec, PrimitiveType, Struct};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowPredicate, ArrowPredicateFn};
 use parquet::schema::types::SchemaDescriptor;
 
-use super::delete_index::widened;
 use super::metrics::add;
 use super::open::Context;
 use super::project::{Constants, Projection};
 use crate::base::Entry;
-
-/// For which rows of a file the filter is true.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// None, as its partition shows.
-    NoneByPartition,
-    /// None, as its column metrics show.
-    NoneByMetrics,
-    /// Perhaps some.
-    Some,
-    /// All.
-    All,
-}
 
 /// Partitions of one spec.
 #[derive(Debug, Clone, Default)]
@@ -76,19 +63,9 @@ pub(super) struct ManifestFilter(RowsWanted);
 /// The filter over the files of one manifest.
 #[derive(Debug)]
 pub(super) struct FileFilter {
-    pruner: Option<PartitionPruner>,
+    pruner: Option<FilePruner>,
     /// Set when rows of some partitions are wanted; with it, whether the files are of that spec.
     partitions: Option<(Arc<PartitionSet>, bool)>,
-    /// What is left of the filter for files of the partition looked at last: files of one partition come together, as a
-    /// rule.
-    last: Option<(Struct, Residual)>,
-}
-
-#[derive(Debug)]
-enum Residual {
-    Nothing,
-    All,
-    Some(MetricsPruner, StrictMetrics),
 }
 
 impl ManifestFilter {
@@ -105,10 +82,10 @@ impl ManifestFilter {
     /// The filter over the files of a manifest with this spec.
     pub(super) fn for_files(&self, spec: &PartitionSpec) -> FileFilter {
         let (pruner, partitions) = match &self.0 {
-            RowsWanted::Filter(filter) => (filter.as_ref().map(|f| PartitionPruner::new(f, spec)), None),
+            RowsWanted::Filter(filter) => (filter.as_ref().map(|f| FilePruner::new(f, spec)), None),
             RowsWanted::In(set) => (None, Some((set.clone(), set.spec_id == spec.spec_id()))),
         };
-        FileFilter { pruner, partitions, last: None }
+        FileFilter { pruner, partitions }
     }
 }
 
@@ -120,28 +97,7 @@ impl FileFilter {
             Some((_, false)) => return Verdict::Some,
             None => {}
         }
-        let Some(pruner) = &self.pruner else { return Verdict::All };
-        if self.last.as_ref().is_none_or(|(known, _)| known != partition) {
-            self.last = Some((partition.clone(), Residual::new(pruner, partition)));
-        }
-        match self.last.as_ref().map(|(_, residual)| residual) {
-            Some(Residual::Nothing) => Verdict::NoneByPartition,
-            Some(Residual::Some(metrics, _)) if !metrics.may_match(entry) => Verdict::NoneByMetrics,
-            Some(Residual::Some(_, strict)) if !strict.all_match(entry) => Verdict::Some,
-            _ => Verdict::All,
-        }
-    }
-}
-
-impl Residual {
-    fn new(pruner: &PartitionPruner, partition: &Struct) -> Self {
-        if !pruner.may_match(partition) {
-            return Self::Nothing;
-        }
-        match pruner.residual(partition) {
-            BoundExpr::True => Self::All,
-            residual => Self::Some(MetricsPruner::new(&residual), StrictMetrics::new(&residual)),
-        }
+        self.pruner.as_mut().map_or(Verdict::All, |pruner| pruner.judge(partition, entry))
     }
 }
 
@@ -300,6 +256,14 @@ impl RowsFilter {
                 test @ RowTest::Filter(_) => Self::After(test),
             },
             other => other,
+        }
+    }
+
+    /// The leaf columns of the file that are decoded to filter, besides those that are given.
+    pub(super) fn leaves(&self) -> &[usize] {
+        match self {
+            Self::First(first) => &first.columns.leaves,
+            _ => &[],
         }
     }
 

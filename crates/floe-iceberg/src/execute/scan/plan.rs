@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use floe_core::{Error, ErrorKind, Result};
+use floe_plan::change::DroppedSources;
+use floe_plan::prune::Verdict;
 use futures::{StreamExt, TryStreamExt};
 use iceberg::spec::{
     DEFAULT_SCHEMA_NAME_MAPPING, ManifestContentType, ManifestFile, NestedFieldRef, PartitionSpec, Schema,
@@ -12,7 +14,7 @@ use iceberg::spec::{
 
 use super::columns;
 use super::delete_index::{DeleteIndex, PlannedDelete};
-use super::filter::{FileFilter, ManifestFilter, RowsWanted, Verdict};
+use super::filter::{FileFilter, ManifestFilter, RowsWanted};
 use super::request::{PlanStats, ScanPlan, ScanRequest, ScanTask};
 use crate::base::{Entry, LiveFile, MANIFESTS_AT_A_TIME, Manifest, TableBase, bound};
 
@@ -200,7 +202,8 @@ async fn read_deletes(base: &TableBase, manifests: &[&ManifestFile]) -> Result<A
         })
         .collect();
     let read: Vec<_> = futures::stream::iter(readings).buffered(MANIFESTS_AT_A_TIME).try_collect().await?;
-    Ok(Arc::new(DeleteIndex::new(read.into_iter().flatten().collect())))
+    let dropped = DroppedSources::of(base.metadata());
+    Ok(Arc::new(DeleteIndex::new(read.into_iter().flatten().collect(), dropped)))
 }
 
 type PlannedManifest = (Vec<ScanTask>, Vec<LiveFile>, PlanStats);

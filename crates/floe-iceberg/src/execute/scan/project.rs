@@ -8,7 +8,6 @@ use arrow_array::cast::AsArray;
 use arrow_array::{
     Array, ArrayRef, ListArray, MapArray, RecordBatch, RecordBatchOptions, StructArray, make_array,
 };
-use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, SchemaRef, TimeUnit};
 use floe_core::{Error, ErrorKind, Result};
 use iceberg::spec::{Datum, Literal, NestedField, NestedFieldRef, PrimitiveType, Type};
@@ -343,7 +342,7 @@ fn list(array: &ArrayRef, field: &FieldRef, step: &Step) -> Result<ArrayRef, Arr
 }
 
 fn strict_cast(array: &ArrayRef, ty: &DataType) -> Result<ArrayRef, ArrowError> {
-    cast_with_options(array, ty, &CastOptions { safe: false, ..CastOptions::default() })
+    floe_plan::rows::promote::strict_cast(array, ty)
 }
 
 fn repeat(literal: Option<&Literal>, ty: &DataType, rows: usize) -> Result<ArrayRef, ArrowError> {

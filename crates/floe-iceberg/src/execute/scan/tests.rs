@@ -365,6 +365,48 @@ async fn equality_deletes_by_a_column_dropped_since_still_hold() {
     assert_eq!(read_longs(&batches, 0), [Some(2)]);
 }
 
+/// Iceberg's Java library writes NULL for a partition value whose source column was dropped: position deletes name their
+/// file all the same, and of equality deletes nobody knows any more whether they apply.
+#[tokio::test]
+async fn deletes_of_a_partition_that_a_writer_lost_are_applied_or_refused() {
+    for content in [DataContentType::PositionDeletes, DataContentType::EqualityDeletes] {
+        let mut fixture = partitioned().await;
+        // The file of the partition NULL stands for one whose value was lost.
+        let tasks = fixture.plan(&ordered()).await.tasks;
+        let path = tasks.iter().find(|task| task.constants[&2].is_none()).unwrap().path.clone();
+        let rows = match content {
+            DataContentType::EqualityDeletes => batch(vec![(1, "a", longs([Some(3)]))]),
+            _ => batch(vec![
+                (DELETE_FILE_PATH, "file_path", strings(&[Some(&path)])),
+                (DELETE_POSITION, "pos", longs([Some(0)])),
+            ]),
+        };
+        let ids = (content == DataContentType::EqualityDeletes).then(|| vec![1]);
+        let partition = Struct::from_iter([Some(Literal::string("x"))]);
+        let file = fixture.data_file(&rows, 10, |builder| {
+            builder.content(content).partition(partition).equality_ids(ids);
+        });
+        let file = file.await;
+        fixture.commit(vec![file]).await;
+        let (batches, _) = fixture.scan(&ordered()).await;
+        assert_eq!(read_longs(&batches, 0), [Some(1), Some(2), Some(3)], "another partition");
+
+        fixture.change(|builder| {
+            let builder = builder.add_partition_spec(unpartitioned()).unwrap();
+            let builder = builder.set_default_partition_spec(-1).unwrap();
+            builder.add_current_schema(schema(&[(1, "a", LONG)])).unwrap()
+        });
+        if content == DataContentType::PositionDeletes {
+            let (batches, _) = fixture.scan(&ordered()).await;
+            assert_eq!(read_longs(&batches, 0), [Some(1), Some(2)]);
+        } else {
+            let error = plan_scan(&fixture.base(), &ordered()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupted, "{error}");
+            assert!(error.to_string().contains(&path), "{error}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn deletion_vectors_and_other_formats_are_refused() {
     for (format, content) in [

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::RwLock;
 
 use super::errors::join_error;
+use crate::cleanup::UnderWay;
 
 /// Remembers the files of a write that is not finished. No metadata refers to them yet, so that deleting
 /// them can lose nothing.
@@ -19,12 +20,14 @@ pub(super) struct Created {
     runtime: Option<Handle>,
     /// Held for reading while a file becomes visible, for writing while files are deleted.
     appearing: Arc<RwLock<()>>,
+    under_way: Option<UnderWay>,
 }
 
 impl Created {
     pub(super) fn new(file_io: FileIO) -> Self {
         let runtime = Handle::try_current().ok();
-        Self { file_io, paths: Mutex::default(), runtime, appearing: Arc::default() }
+        let under_way = Some(UnderWay::begin());
+        Self { file_io, paths: Mutex::default(), runtime, appearing: Arc::default(), under_way }
     }
 
     pub(super) fn file_io(&self) -> &FileIO {
@@ -75,7 +78,12 @@ impl Drop for Created {
             return;
         }
         if let Some(runtime) = &self.runtime {
-            drop(runtime.spawn(delete(self.file_io.clone(), self.appearing.clone(), paths)));
+            let deletion = delete(self.file_io.clone(), self.appearing.clone(), paths);
+            let under_way = self.under_way.take();
+            drop(runtime.spawn(async move {
+                deletion.await;
+                drop(under_way);
+            }));
         } else {
             tracing::warn!(files = paths.len(), "a cancelled write left data files behind");
         }

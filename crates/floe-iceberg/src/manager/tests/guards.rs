@@ -1,61 +1,13 @@
 //! A second manager commits between what the first one read and its commit.
 
 use floe_core::{Error, ErrorKind};
-use floe_plan::expr::Expr;
 use floe_plan::guard::Isolation;
 use floe_testkit::catalog::Method;
 
+use super::act::Act;
 use super::lake::{Lake, rows};
 use crate::execute::rows::RowMode;
-use crate::model::{ChangeOptions, DeleteConfig, WriteConfig, WriteMode, WriteOutcome};
-
-/// What a manager does.
-#[derive(Debug, Clone, Copy)]
-enum Act {
-    Append(i64, &'static str),
-    Upsert(i64, &'static str),
-    Delete(&'static str),
-    Overwrite(&'static str, i64, &'static str),
-    Dynamic(i64, &'static str),
-}
-
-impl Act {
-    async fn run(
-        self,
-        manager: &crate::IcebergTableManager,
-        table: &iceberg::TableIdent,
-        options: ChangeOptions,
-    ) -> floe_core::Result<WriteOutcome> {
-        let (config, row) = match self {
-            Self::Delete(filter) => {
-                let filter = Expr::parse(filter).unwrap();
-                return manager.delete_data(table, &filter, &DeleteConfig { options }).await;
-            }
-            Self::Append(id, part) => (WriteConfig::default(), (id, part)),
-            Self::Upsert(id, part) => {
-                let join_columns = vec!["id".into()];
-                (WriteConfig { mode: WriteMode::Upsert, join_columns, ..WriteConfig::default() }, (id, part))
-            }
-            Self::Overwrite(filter, id, part) => {
-                let overwrite_filter = Some(filter.into());
-                (
-                    WriteConfig { mode: WriteMode::Overwrite, overwrite_filter, ..WriteConfig::default() },
-                    (id, part),
-                )
-            }
-            Self::Dynamic(id, part) => {
-                let config = WriteConfig {
-                    mode: WriteMode::Overwrite,
-                    overwrite_partitions: true,
-                    ..WriteConfig::default()
-                };
-                (config, (id, part))
-            }
-        };
-        let data = rows(&[(row.0, row.1, 99)]);
-        manager.write_data(table, data, &WriteConfig { options, ..config }).await
-    }
-}
+use crate::model::{ChangeOptions, WriteConfig};
 
 /// Runs `mine` on a table of `1 a, 2 a, 3 b, 4 b`, with `theirs` after what it read. How often it was tried, and the ids.
 async fn race(
@@ -183,20 +135,4 @@ async fn properties_of_the_table_choose_the_isolation_and_calls_override_them() 
 async fn keys_outside_of_the_range_that_an_upsert_read_do_not_conflict() {
     let (done, _) = race(Act::Upsert(1, "a"), Act::Append(900, "a"), None, RowMode::CopyOnWrite, &[]).await;
     assert_eq!(done.unwrap(), 2);
-}
-
-#[tokio::test]
-async fn an_attempt_after_a_conflict_costs_one_manifest_list() {
-    let lake = Lake::new(&[]).await;
-    let (other, table) = (lake.another(), lake.table.clone());
-    let (manager, catalog) = lake.after(async move {
-        Act::Append(8, "b").run(&other, &table, ChangeOptions::default()).await.unwrap();
-    });
-    let done = Act::Append(7, "a").run(&manager, &lake.table, ChangeOptions::default()).await.unwrap();
-    assert_eq!(done.attempts, 2);
-    assert_eq!(catalog.calls(Method::Commit), 2);
-    // Before the write, and after the conflict.
-    assert_eq!(catalog.calls(Method::LoadTable), 2);
-    // One manifest and one list of each writer: that of the first attempt is swept.
-    assert_eq!(lake.manifest_files(), 4);
 }

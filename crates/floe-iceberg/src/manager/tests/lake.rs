@@ -1,6 +1,6 @@
 //! A table in memory, and managers of it as different processes have them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,19 +10,25 @@ use arrow_array::types::Int64Type;
 use arrow_array::{Array, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
 use async_trait::async_trait;
-use floe_core::{CatalogClient, Environment, StorageClient};
+use floe_core::{CatalogClient, CommitOutcome, Environment, Result, StorageClient};
+use floe_plan::change::{ChangeSet, OperationKind, TableFile};
 use floe_testkit::SeededEnvironment;
 use floe_testkit::catalog::{Fault, FaultPlan, FaultyCatalog, MemoryCatalog, Method};
-use floe_testkit::storage::MemoryStorage;
+use floe_testkit::storage::{HookedStorage, MemoryStorage, StorageHook};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use iceberg::TableIdent;
-use iceberg::spec::Snapshot;
+use iceberg::spec::{
+    DataContentType, DataFileBuilder, DataFileFormat, Snapshot, Struct, UnboundPartitionSpec,
+};
+use iceberg::{TableIdent, TableUpdate};
+use parquet::arrow::{ArrowWriter, PARQUET_FIELD_ID_META_KEY};
 
 use crate::IcebergTableManager;
-use crate::base::SnapshotSelector;
+use crate::base::{SnapshotSelector, TableBase};
+use crate::commit::{CommitRequest, commit};
 use crate::data::BatchStream;
 use crate::execute::scan::ScanRequest;
+use crate::execute::write::{WriteOptions, write_data_files};
 use crate::model::{IcebergTableManagerConfig, TableConfig};
 
 /// A table `id long, part string, v long`, with `part` as its partition if that is wanted.
@@ -77,10 +83,34 @@ impl Lake {
         &self,
         other: impl Future<Output = ()> + Send + 'static,
     ) -> (IcebergTableManager, Arc<FaultyCatalog>) {
+        self.with_faults(FaultPlan::none().at(Method::Commit, 1, Fault::Delay(Duration::from_secs(1))), other)
+    }
+
+    /// A manager whose calls of the catalog meet these faults; `other` happens at the first delay.
+    pub(super) fn with_faults(
+        &self,
+        plan: FaultPlan,
+        other: impl Future<Output = ()> + Send + 'static,
+    ) -> (IcebergTableManager, Arc<FaultyCatalog>) {
         let hook = Arc::new(Hook { other: Mutex::new(Some(other.boxed())) });
-        let plan = FaultPlan::none().at(Method::Commit, 1, Fault::Delay(Duration::from_secs(1)));
         let catalog = Arc::new(FaultyCatalog::new(Arc::new(self.catalog.another_client()), plan, hook));
         (manager(catalog.clone(), &self.storage, self.env.clone()), catalog)
+    }
+
+    /// As [`Lake::after`], with every call of the manager's storage told to `hook`, those of its catalog included.
+    pub(super) fn hooked_after(
+        &self,
+        hook: Arc<dyn StorageHook>,
+        other: impl Future<Output = ()> + Send + 'static,
+    ) -> IcebergTableManager {
+        let storage = Arc::new(HookedStorage::new(self.storage.clone(), hook));
+        let other = Arc::new(Hook { other: Mutex::new(Some(other.boxed())) });
+        let plan = FaultPlan::none().at(Method::Commit, 1, Fault::Delay(Duration::from_secs(1)));
+        let catalog = self.catalog.client_over(&*storage, self.env.clone());
+        let catalog = Arc::new(FaultyCatalog::new(Arc::new(catalog), plan, other));
+        IcebergTableManager::new(catalog, storage, IcebergTableManagerConfig::default())
+            .unwrap()
+            .with_environment(self.env.clone())
     }
 
     /// The rows of `main`, as `id part v`, sorted.
@@ -94,6 +124,58 @@ impl Lake {
         let mut rows: Vec<String> = batches.iter().flat_map(texts).collect();
         rows.sort();
         rows
+    }
+
+    /// Adds a partition spec, and makes it the default.
+    pub(super) async fn add_spec(&self, spec: UnboundPartitionSpec, default: bool) {
+        let mut updates = vec![TableUpdate::AddSpec { spec }];
+        updates.extend(default.then_some(TableUpdate::SetDefaultSpec { spec_id: -1 }));
+        let outcome = self.catalog.commit(&self.table, &[], &updates).await.unwrap();
+        assert!(matches!(outcome, CommitOutcome::Committed(_)));
+    }
+
+    /// Commits an equality delete file, as stream writers make them: the row with this id goes from a partition. `also`
+    /// are rows that take its place.
+    pub(super) async fn delete_by_key(
+        &self,
+        manager: &IcebergTableManager,
+        id: i64,
+        spec_id: i32,
+        partition: Struct,
+        also: Option<BatchStream>,
+    ) -> Result<()> {
+        let loaded = manager.load_table(&self.table).await?;
+        let ids = HashMap::from([(PARQUET_FIELD_ID_META_KEY.to_owned(), "1".to_owned())]);
+        let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true).with_metadata(ids)]));
+        let keys = RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from(vec![id]))]).unwrap();
+        let mut bytes = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut bytes, keys.schema(), None).unwrap();
+        writer.write(&keys).unwrap();
+        writer.close().unwrap();
+        let path = format!("{}/data/{}.parquet", loaded.metadata.location(), self.env.random_uuid());
+        let size = bytes.len() as u64;
+        loaded.file_io.new_output(&path)?.write(bytes.into()).await?;
+        let file = DataFileBuilder::default()
+            .content(DataContentType::EqualityDeletes)
+            .equality_ids(Some(vec![1]))
+            .file_path(path)
+            .file_format(DataFileFormat::Parquet)
+            .partition(partition)
+            .partition_spec_id(spec_id)
+            .record_count(1)
+            .file_size_in_bytes(size)
+            .build()
+            .unwrap();
+        let mut change = ChangeSet { operation: OperationKind::Delete, ..ChangeSet::default() };
+        change.added.push(TableFile { spec_id, file });
+        if let Some(also) = also {
+            let written = write_data_files(&loaded, also, &WriteOptions::default(), &*self.env).await?;
+            let spec_id = loaded.metadata.default_partition_spec_id();
+            change.added.extend(written.files.into_iter().map(|file| TableFile { spec_id, file }));
+            change.operation = OperationKind::Overwrite;
+        }
+        let base = TableBase::new(loaded, Arc::default());
+        commit(&**manager.catalog(), base, CommitRequest::new(change), &*self.env).await.map(|_| ())
     }
 
     pub(super) async fn snapshots(&self) -> Vec<Arc<Snapshot>> {

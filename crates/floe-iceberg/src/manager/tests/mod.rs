@@ -1,5 +1,10 @@
+mod act;
+mod cancelled;
+mod cost;
 mod evolution;
 mod guards;
 mod keys;
 mod lake;
+mod model;
+mod publishing;
 mod transaction;

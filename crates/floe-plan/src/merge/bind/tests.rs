@@ -3,12 +3,14 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, StructArray};
+use arrow_schema::DataType;
+use floe_core::ErrorKind;
 use iceberg::spec::{NestedField, PrimitiveType, StructType, Type};
 use proptest::prelude::*;
 
 use super::*;
 use crate::eval::{evaluate, keep};
-use crate::merge::{RowPair, apply};
+use crate::merge::{MergeAction, RowPair, apply};
 
 /// A value of a column, or of an expression.
 #[derive(Debug, Clone, PartialEq)]

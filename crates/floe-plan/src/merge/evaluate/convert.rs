@@ -11,6 +11,7 @@ use arrow_schema::{DataType, TimeUnit};
 use floe_core::{Error, Result};
 
 use super::text;
+use crate::rows::promote;
 
 /// How timestamps are written as text.
 const TIMESTAMP: &str = "%Y-%m-%d %H:%M:%S%.f";
@@ -89,7 +90,11 @@ pub(in super::super) fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef
     let options = CastOptions { safe: false, format_options: format };
     let unfit = || unfit(array.data_type(), to);
     // The cast's own message may quote the value.
-    let done = cast_with_options(array, to, &options).map_err(|_| unfit())?;
+    let done = match (array.data_type(), to) {
+        (DataType::Date32, DataType::Timestamp(..)) => promote::strict_cast(array, to),
+        _ => cast_with_options(array, to, &options),
+    };
+    let done = done.map_err(|_| unfit())?;
     if let (DataType::Float64, DataType::Float32) = (array.data_type(), to) {
         let (from, done) = (array.as_primitive::<Float64Type>(), done.as_primitive::<Float32Type>());
         if from
