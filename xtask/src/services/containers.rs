@@ -125,6 +125,7 @@ pub(super) fn arguments(service: Service, place: &Place, image: &Image) -> Vec<O
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::services::launch::Stores;
 
     #[test]
     fn what_runs_where_is_said_once() {
@@ -138,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_container_is_told_its_port_version_and_folder() {
-        let place = Place { folder: "/data".into(), port: 4711, s3: None };
+        let place = Place { folder: "/data".into(), port: 4711, stores: Stores::default() };
         let image = Image { tag: "1.4.0", folder: Some("/shared".into()) };
         let told = arguments(Service::Polaris, &place, &image);
         let told: Vec<&str> = told.iter().map(|a| a.to_str().unwrap()).collect();
@@ -152,7 +153,7 @@ mod tests {
         for service in [Service::Rest, Service::RestS3, Service::S3, Service::Postgres] {
             assert!(!runs(service));
         }
-        let place = Place { folder: "/data".into(), port: 1, s3: None };
+        let place = Place { folder: "/data".into(), port: 1, stores: Stores::default() };
         let image = Image { tag: "1", folder: None };
         let chosen = or(Service::S3, &place, &image, || Ok(Command::new("native"))).unwrap();
         assert_eq!(chosen.get_program(), "native");

@@ -160,11 +160,12 @@ fn azure_headers() -> Result<Vec<(String, String)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::services::launch::Stores;
 
     /// What tests are told of a server, and what its container is told, are the same.
     #[test]
     fn the_variables_of_a_server_are_what_its_container_was_told() {
-        let place = Place { folder: "/data".into(), port: 41234, s3: None };
+        let place = Place { folder: "/data".into(), port: 41234, stores: Stores::default() };
         let image = Image { tag: "1", folder: None };
         let told = containers::arguments(Service::Minio, &place, &image);
         let after = |name: &str| {
