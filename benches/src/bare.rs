@@ -91,7 +91,7 @@ pub(crate) fn scan(folder: &Path) -> Result<Took> {
 
 fn writer(path: &Path) -> Result<ArrowWriter<File>> {
     let properties =
-        WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?)).build();
+        WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?)).build();
     Ok(ArrowWriter::try_new(File::create(path)?, schema(), Some(properties))?)
 }
 

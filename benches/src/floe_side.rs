@@ -121,7 +121,7 @@ pub(crate) async fn create(
     manager.ensure_namespace(table.namespace()).await?;
     if manager.table_exists(&table).await? {
         manager.drop_table(&table).await?;
-        std::fs::remove_dir_all(folder.join("warehouse/bench").join(name)).context("old table")?;
+        std::fs::remove_dir_all(folder.join("warehouse/bench").join(table.name())).context("old table")?;
     }
     let table = create_in(&manager, name, partitioned).await?;
     Ok((manager, table))

@@ -118,7 +118,8 @@ impl<'a> Rewrites<'a> {
             session,
             reader: found.reader.clone(),
             at_a_time: cores.clamp(1, REWRITES_AT_A_TIME),
-            memory: options.memory_bytes.max(1),
+            // The other half is for what is not counted; see the writer's context.
+            memory: (options.memory_bytes / 2).max(1),
             needed: 0,
             running: JoinSet::new(),
             started: 0,
