@@ -137,8 +137,7 @@ impl<'a> Rewrites<'a> {
             removal.counts.rows_rewritten += file.task.record_count.saturating_sub(file.count());
             return Ok(());
         };
-        // A file that needs more than there is has it for itself.
-        let needs = memory_needed(&file.file.data_file).min(self.memory);
+        let needs = self.needs(&file);
         while self.running.len() >= self.at_a_time || self.needed + needs > self.memory {
             self.wait().await?;
         }
@@ -153,12 +152,17 @@ impl<'a> Rewrites<'a> {
         Ok(())
     }
 
+    /// Its part of the memory. A file that needs more than there is has it for itself.
+    fn needs(&self, file: &FileRows) -> u64 {
+        memory_needed(&file.file.data_file).min(self.memory)
+    }
+
     /// Waits for one file. After a failure, all others are stopped.
     async fn wait(&mut self) -> Result<()> {
         let Some(done) = self.running.join_next().await else { return Ok(()) };
         let failed = match done {
             Ok((number, file, Ok(rewritten))) => {
-                self.needed -= memory_needed(&file.file.data_file).min(self.memory);
+                self.needed -= self.needs(&file);
                 self.done.push((number, file, rewritten));
                 return Ok(());
             }

@@ -368,6 +368,32 @@ async fn untouched_row_groups_are_copied_and_equal_decoded_ones() {
 }
 
 #[tokio::test]
+async fn a_row_group_that_is_rewritten_in_pieces_keeps_its_rows_and_is_read_once() {
+    let mut random = StdRng::seed_from_u64(3);
+    // The Parquet crate looks at the length of a page every 1024 rows.
+    let pages = [("write.parquet.row-group-limit", "4096"), ("write.parquet.page-row-limit", "1024")];
+    let mut table = Table::new(3, &pages);
+    let rows = table.new_rows(6000, &mut random);
+    table.append(rows).await;
+    let deleted = by_id(1020, 2050);
+    let filter = Expr::parse(&deleted.text).unwrap();
+    let base = table.fixture.base();
+    let found = find_rows(&base, "main", Wanted::Matching(&filter), true).await.unwrap();
+    let metrics = found.metrics.clone();
+    let options = RowOptions::default();
+    let session = WriteSession::new(&base.table, &options.write_options(), &table.env, None).unwrap();
+    let session = Some(Arc::new(session));
+    let removal = remove(&base, session.as_ref(), found, RowMode::CopyOnWrite, &options).await;
+    let removal = WriteSession::settle(session, removal).await.unwrap();
+    assert_eq!((removal.counts.row_groups_decoded, removal.counts.row_groups_copied), (1, 1));
+    // Once to find the rows, once to rewrite the others.
+    assert_eq!(metrics.summary().row_groups_read, 2);
+    table.fixture.replace(&removal.removed, &removal.added).await;
+    table.rows.retain(|row| (deleted.test)(row) != Some(true));
+    table.check("after a rewrite in pieces").await;
+}
+
+#[tokio::test]
 async fn files_that_match_as_a_whole_are_not_opened() {
     let mut random = StdRng::seed_from_u64(2);
     let mut table = Table::new(2, &[]);

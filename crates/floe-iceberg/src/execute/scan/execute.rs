@@ -212,7 +212,10 @@ pub(super) fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'stati
         metadata = arrow_metadata(&input, &path, true)?;
     }
     let filter = filter.settle();
-    add(&context.metrics.row_groups_read, row_groups.len() as u64);
+    // The first piece counts for all of a row group.
+    let begun =
+        positions.iter().filter(|group| within.as_ref().is_none_or(|within| within.start <= group.start));
+    add(&context.metrics.row_groups_read, begun.count() as u64);
     let mask = ProjectionMask::leaves(metadata.parquet_schema(), projection.leaves.iter().copied());
     let leaves: BTreeSet<usize> = projection.leaves.iter().chain(filter.leaves()).copied().collect();
     let batch_rows = batch_rows(context.batch_size, metadata.metadata(), &row_groups, &leaves);
