@@ -1,9 +1,9 @@
 //! Benchmarks of floe beside its peers, in one run: ratios, not promises of seconds.
 //!
 //! `cargo run --release -p floe-benches -- upsert-1k delete-1pct` runs the named cases (all of them without a name; a
-//! group such as `upsert` or `catalogs` is all of its cases) and prints a table. Every side of a case runs in a process of its own, so that its peak memory is its own too; a table
-//! that is changed is made by another process before. PyIceberg and delta-rs run when `FLOE_BENCH_PYTHON` names an
-//! interpreter that has them; `cargo xtask bench` sees to that.
+//! group such as `upsert` or `catalogs` is all of its cases) and prints a table. Every side of a case runs in a process of
+//! its own, so that its peak memory is its own too; a table that is changed is made by another process before. PyIceberg
+//! and delta-rs run when `FLOE_BENCH_PYTHON` names an interpreter that has them; `cargo xtask bench` sees to that.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

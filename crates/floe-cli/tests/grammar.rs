@@ -224,22 +224,13 @@ fn an_interrupt_ends_the_command_and_commits_nothing() {
 
     let floe = Floe::with_table();
     let before = floe.files();
-    let mut child = floe
-        .command()
-        .args(["append", "t.t", "-", "--input-format", "csv", "--json"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let words = ["append", "t.t", "-", "--input-format", "csv", "--json"];
+    let mut child = support::piped(floe.command().args(words));
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"id\n").unwrap();
     // More than a pipe holds: when this is written, the command is there and reading.
     stdin.write_all("1\n".repeat(1 << 20).as_bytes()).unwrap();
-    let interrupt =
-        std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(interrupt.success());
-    let output = child.wait_with_output().unwrap();
+    let output = support::signal(child, "-INT");
     assert_eq!(output.status.code(), Some(130));
     let error: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
     assert_eq!(error["kind"], "interrupted");

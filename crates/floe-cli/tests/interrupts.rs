@@ -6,9 +6,9 @@ mod support;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin};
 
-use support::{Floe, SCHEMA};
+use support::{Floe, SCHEMA, piped};
 
 /// A table whose files are cut after some kilobytes, with three rows in it.
 fn filled() -> Floe {
@@ -32,16 +32,9 @@ struct Writer {
 
 impl Writer {
     fn start(floe: &Floe, words: &str) -> Self {
-        let mut child = floe
-            .command()
-            .args(words.split_whitespace())
-            .args(["--input-format", "csv", "--json"])
-            .env("TMPDIR", floe.path().join("tmp"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = floe.command();
+        command.args(words.split_whitespace()).args(["--input-format", "csv", "--json"]);
+        let mut child = piped(command.env("TMPDIR", floe.path().join("tmp")));
         let mut stdin = child.stdin.take().unwrap();
         stdin.write_all(b"id,name\n").unwrap();
         Self { child, stdin, rows: 0 }
@@ -62,9 +55,7 @@ impl Writer {
     }
 
     fn stop(self, signal: &str) -> std::process::Output {
-        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-        let output = self.child.wait_with_output().unwrap();
+        let output = support::signal(self.child, signal);
         drop(self.stdin);
         output
     }

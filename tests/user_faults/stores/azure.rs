@@ -1,13 +1,12 @@
 //! Azure blobs: Azurite.
 
 use floe::{ErrorKind, Properties};
-use floe_testkit::http::{Canned, FaultProxy};
 use floe_testkit::services::AzureService;
 
-use super::{of, secret_place};
+use super::{of, refused, secret_place, tls};
 use crate::Fault;
-use crate::refusals::{self, below};
-use crate::servers::{NO_HOST, Stranger, closed};
+use crate::refusals;
+use crate::servers::{NO_HOST, closed};
 use crate::trial::{Act, Cell};
 
 /// "hunter2" in base64, as a key must be.
@@ -18,13 +17,6 @@ fn properties(service: &AzureService, address: &str, secret: &str) -> Properties
     let account = &service.account;
     let string = format!("AccountName={account};{secret};BlobEndpoint={address}/{account}");
     service.properties().with("adls.connection-string", string)
-}
-
-/// Whose requests below a part of a path are refused so.
-async fn refused(server: &str, path: &str, refusal: Canned) -> FaultProxy {
-    let proxy = FaultProxy::start(server).await;
-    proxy.inject(below(path, refusal));
-    proxy
 }
 
 pub(crate) async fn cell(fault: Fault) -> Option<Cell> {
@@ -80,19 +72,8 @@ pub(crate) async fn cell(fault: Fault) -> Option<Cell> {
             let proxy = refused(&server, "", refusals::AZURE_CLOCK).await;
             vec![check(own(&proxy.uri()), unauthenticated).names(&["clock"]).keep(proxy)]
         }
-        Fault::UnknownAuthority => {
-            let stranger = Stranger::start().await;
-            let address = format!("https://localhost:{}", stranger.port);
-            vec![at(&address, ErrorKind::Io).names(&["certificate", "clock"]).keep(stranger)]
-        }
-        Fault::PlainToTls => {
-            let stranger = Stranger::start().await;
-            let address = format!("http://localhost:{}", stranger.port);
-            vec![at(&address, ErrorKind::Io).names(&["https://"]).keep(stranger)]
-        }
-        Fault::TlsToPlain => {
-            let address = server.replacen("http://", "https://", 1);
-            vec![at(&address, ErrorKind::Io).names(&["TLS", "http://"])]
+        Fault::UnknownAuthority | Fault::PlainToTls | Fault::TlsToPlain => {
+            vec![tls(fault, &server, at).await]
         }
     };
     Some(Cell::Tried(trials.into_iter().map(|trial| trial.hides(&service.key)).collect()))

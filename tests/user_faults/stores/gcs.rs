@@ -4,13 +4,12 @@ use std::sync::{Arc, Mutex};
 
 use floe::{ErrorKind, Properties};
 use floe_testkit::gcs_xml::GcsXml;
-use floe_testkit::http::{Canned, FaultProxy};
 use floe_testkit::services;
 
-use super::{of, secret_place};
+use super::{of, refused, secret_place, tls};
 use crate::Fault;
-use crate::refusals::{self, below};
-use crate::servers::{NO_HOST, Stranger, closed};
+use crate::refusals;
+use crate::servers::{NO_HOST, closed};
 use crate::trial::{Act, Cell};
 
 const TOKEN: &str = "token-hunter2";
@@ -22,13 +21,6 @@ fn properties(host: &str, bucket: &str) -> Properties {
         .with("warehouse", format!("gs://{bucket}/{}", uuid::Uuid::new_v4()))
         .with("gcs.service.host", host)
         .with("gcs.oauth2.token", TOKEN)
-}
-
-/// Whose requests below a part of a path are refused so.
-async fn refused(host: &str, path: &str, refusal: Canned) -> FaultProxy {
-    let proxy = FaultProxy::start(host).await;
-    proxy.inject(below(path, refusal));
-    proxy
 }
 
 pub(crate) async fn cell(fault: Fault) -> Option<Cell> {
@@ -71,21 +63,7 @@ pub(crate) async fn cell(fault: Fault) -> Option<Cell> {
             let proxy = refused(&host, "", refusals::GCS_CLOCK).await;
             check(properties(&proxy.uri(), &bucket), unauthenticated).names(&["clock", "ahead"]).keep(proxy)
         }
-        Fault::UnknownAuthority => {
-            let stranger = Stranger::start().await;
-            at(&format!("https://localhost:{}", stranger.port), ErrorKind::Io)
-                .names(&["certificate", "clock"])
-                .keep(stranger)
-        }
-        Fault::PlainToTls => {
-            let stranger = Stranger::start().await;
-            at(&format!("http://localhost:{}", stranger.port), ErrorKind::Io)
-                .names(&["https://"])
-                .keep(stranger)
-        }
-        Fault::TlsToPlain => {
-            at(&host.replacen("http://", "https://", 1), ErrorKind::Io).names(&["TLS", "http://"])
-        }
+        Fault::UnknownAuthority | Fault::PlainToTls | Fault::TlsToPlain => tls(fault, &host, at).await,
     };
     Some(Cell::Tried(vec![trial.hides(TOKEN).keep(adapter)]))
 }

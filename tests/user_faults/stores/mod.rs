@@ -5,8 +5,11 @@ pub(crate) mod gcs;
 pub(crate) mod s3;
 
 use floe::{ErrorKind, Properties};
+use floe_testkit::http::{Canned, FaultProxy};
 
 use crate::Fault;
+use crate::refusals::below;
+use crate::servers::Stranger;
 use crate::trial::{Act, Cell, Trial};
 
 /// A trial of a storage with these properties.
@@ -19,6 +22,29 @@ fn of(properties: Properties, act: Act, kind: ErrorKind) -> Trial {
 /// Where no table may be made, below the warehouse of `properties`.
 fn secret_place(properties: &Properties) -> String {
     format!("{}/secret/t", properties.get("warehouse").unwrap())
+}
+
+/// A proxy before `server` which refuses requests below a part of a path.
+async fn refused(server: &str, path: &str, refusal: Canned) -> FaultProxy {
+    let proxy = FaultProxy::start(server).await;
+    proxy.inject(below(path, refusal));
+    proxy
+}
+
+/// A fault of the secure connection; `at` makes a trial of the store at an address, `server` is one that speaks plain HTTP.
+async fn tls(fault: Fault, server: &str, at: impl Fn(&str, ErrorKind) -> Trial) -> Trial {
+    let names: &[&str] = match fault {
+        Fault::UnknownAuthority => &["certificate", "clock"],
+        Fault::PlainToTls => &["https://"],
+        Fault::TlsToPlain => {
+            let address = server.replacen("http://", "https://", 1);
+            return at(&address, ErrorKind::Io).names(&["TLS", "http://"]);
+        }
+        _ => unreachable!("not a fault of the secure connection"),
+    };
+    let stranger = Stranger::start().await;
+    let scheme = if matches!(fault, Fault::PlainToTls) { "http" } else { "https" };
+    at(&format!("{scheme}://localhost:{}", stranger.port), ErrorKind::Io).names(names).keep(stranger)
 }
 
 /// Local files.

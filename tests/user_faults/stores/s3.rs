@@ -5,10 +5,10 @@ use floe_testkit::http::{Canned, FaultProxy};
 use floe_testkit::services::S3Service;
 use floe_tests::sts::assume_role;
 
-use super::{of, secret_place};
+use super::{of, secret_place, tls};
 use crate::Fault;
 use crate::refusals::{self, below};
-use crate::servers::{NO_HOST, Stranger, closed};
+use crate::servers::{NO_HOST, closed};
 use crate::trial::{Act, Cell, Trial};
 
 pub(crate) async fn versitygw(fault: Fault) -> Option<Cell> {
@@ -97,20 +97,8 @@ async fn both(service: &S3Service, fault: Fault) -> Trial {
         Fault::ClockSkew => refused(service, Act::Check, ErrorKind::Unauthenticated, "", refusals::S3_CLOCK)
             .await
             .names(&["clock"]),
-        Fault::UnknownAuthority => {
-            let stranger = Stranger::start().await;
-            at(&format!("https://localhost:{}", stranger.port), ErrorKind::Io)
-                .names(&["certificate", "clock"])
-                .keep(stranger)
-        }
-        Fault::PlainToTls => {
-            let stranger = Stranger::start().await;
-            at(&format!("http://localhost:{}", stranger.port), ErrorKind::Io)
-                .names(&["https://"])
-                .keep(stranger)
-        }
-        Fault::TlsToPlain => {
-            at(&service.endpoint.replacen("http://", "https://", 1), ErrorKind::Io).names(&["TLS", "http://"])
+        Fault::UnknownAuthority | Fault::PlainToTls | Fault::TlsToPlain => {
+            tls(fault, &service.endpoint, at).await
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -73,9 +73,7 @@ impl Floe {
 
     /// Runs words with something on standard input.
     pub fn with_input(&self, words: &[&str], input: &[u8]) -> Run {
-        let mut command = self.command();
-        command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        let mut child = piped(self.command().args(words));
         let mut stdin = child.stdin.take().unwrap();
         let input = input.to_vec();
         let writer = std::thread::spawn(move || {
@@ -180,4 +178,17 @@ fn walk(folder: &Path, files: &mut Vec<(PathBuf, u64)>) {
             files.push((path, metadata.len()));
         }
     }
+}
+
+/// Starts a command with pipes for its input and output.
+pub fn piped(command: &mut Command) -> Child {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Sends a signal, such as `-INT`, and waits for the end.
+#[cfg(unix)]
+pub fn signal(child: Child, signal: &str) -> Output {
+    let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    child.wait_with_output().unwrap()
 }
