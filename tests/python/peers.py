@@ -165,7 +165,12 @@ def scenario(command: dict) -> dict:
     return scenarios.run(command)
 
 
-COMMANDS = {f.__name__: f for f in (read_pyiceberg, read_duckdb, append, create, change, scenario)}
+def refs(command: dict) -> dict:
+    table = catalog(command["uri"]).load_table(command["table"])
+    return {name: [ref.snapshot_id, ref.snapshot_ref_type.value] for name, ref in table.metadata.refs.items()}
+
+
+COMMANDS = {f.__name__: f for f in (read_pyiceberg, read_duckdb, append, create, change, scenario, refs)}
 
 
 def main() -> None:

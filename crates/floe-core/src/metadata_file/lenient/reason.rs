@@ -79,6 +79,9 @@ pub(super) fn check(value: &Value, location: &str) -> Result<()> {
 /// A default that the crate drops would read as NULL.
 pub(super) fn check_defaults(value: &Value, metadata: &TableMetadata, location: &str) -> Result<()> {
     fn walk(of: &Value, schema: &Schema) -> Option<String> {
+        if !of.is_object() {
+            return None;
+        }
         for field in of["fields"].as_array().into_iter().flatten() {
             let id = field["id"].as_i64().and_then(|id| i32::try_from(id).ok())?;
             let read = schema.field_by_id(id);

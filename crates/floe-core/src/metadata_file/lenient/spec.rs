@@ -73,6 +73,9 @@ pub fn transform(name: &str) -> Transform {
 /// Every column of the current schema, at any depth, with its type as far as it is primitive.
 pub(super) fn columns(metadata: &Map<String, Value>) -> Vec<(i64, Option<Type>)> {
     fn walk(of: &Value, all: &mut Vec<(i64, Option<Type>)>) {
+        if !of.is_object() {
+            return;
+        }
         for field in of["fields"].as_array().into_iter().flatten() {
             let primitive = field["type"].as_str().and_then(|_| Type::deserialize(&field["type"]).ok());
             if let Some(id) = field["id"].as_i64() {

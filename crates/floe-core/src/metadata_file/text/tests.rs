@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use iceberg::spec::{
-    NestedField, Operation, PrimitiveType, Schema, SnapshotRetention, SortOrder, Type, UnboundPartitionSpec,
+    NestedField, Operation, PrimitiveType, Schema, Snapshot, SnapshotRetention, SortOrder, Summary, Type,
+    UnboundPartitionSpec,
 };
 use iceberg::{TableCreation, TableIdent};
 use proptest::prelude::*;
