@@ -145,6 +145,8 @@ fn number_specs(metadata: &mut Map<String, Value>) {
             }
         }
     }
+    // What stands at the top stands in the lists, too.
+    metadata.remove("partition-spec");
     if !metadata.get("last-partition-id").is_some_and(Value::is_i64) {
         metadata.insert("last-partition-id".to_owned(), json!(highest));
     }
