@@ -19,7 +19,7 @@ pub(in crate::metadata_file) fn corrupted(location: &str, why: &str) -> Error {
 }
 
 /// Metadata that is valid, and what floe lacks to read it.
-fn unsupported(location: &str, what: &str) -> Error {
+pub(super) fn unsupported(location: &str, what: &str) -> Error {
     Error::new(ErrorKind::Unsupported, format!("the table of the metadata file {location} {what}"))
         .with_hint("the table is sound: use an engine that knows this, or a later version of floe")
 }

@@ -78,6 +78,9 @@ impl Change<'_> {
             "metadata-log" => previous.metadata_log() == next.metadata_log(),
             "snapshot-log" => previous.history() == next.history(),
             "snapshots" => self.added.is_empty(),
+            "refs" => !self.updates.iter().any(|update| {
+                matches!(update, TableUpdate::SetSnapshotRef { .. } | TableUpdate::RemoveSnapshotRef { .. })
+            }),
             _ => false,
         };
         if stays {
