@@ -60,18 +60,22 @@ pub(super) fn parse(json: &[u8], location: &str) -> Result<TableMetadata> {
 
 /// The metadata as the crate reads it, if it misses nothing that has a meaning.
 fn as_it_is(json: &[u8]) -> Option<TableMetadata> {
-    let has = |text: &[u8]| json.windows(text.len()).any(|window| window == text);
-    if has(b"\"source-ids\"") || has(b"-default\"") {
-        return None;
-    }
     let metadata: TableMetadata = serde_json::from_slice(json).ok()?;
+    let whole = match metadata.format_version() {
+        FormatVersion::V1 => false,
+        FormatVersion::V2 => true,
+        // Transforms of several columns are taken for those of one, and defaults that do not read for none.
+        FormatVersion::V3 => {
+            let text = std::str::from_utf8(json).ok()?;
+            !text.contains("\"source-ids\"") && !text.contains("-default\"")
+        }
+    };
     let schema = metadata.current_schema();
     let spec = metadata.default_partition_spec().as_ref().clone().into_unbound();
     let order = metadata.default_sort_order().fields.clone();
-    let whole = metadata.format_version() != FormatVersion::V1
-        && spec.bind(schema.clone()).is_ok()
-        && SortOrder::builder().with_fields(order).build(schema).is_ok();
-    whole.then_some(metadata)
+    let fits =
+        || spec.bind(schema.clone()).is_ok() && SortOrder::builder().with_fields(order).build(schema).is_ok();
+    (whole && fits()).then_some(metadata)
 }
 
 /// The references of a table of format version 1, which the crate leaves unread, or the name of one that is not valid.
