@@ -348,7 +348,7 @@ fn damage(value: &mut Value, at: usize, how: u8) {
         json!("secret"),
         json!([]),
         json!({}),
-        json!({"secret": [1]}),
+        json!({"odd": [1]}),
         json!(i64::MAX),
         json!(["secret"]),
         json!(true),
