@@ -90,9 +90,10 @@ pub fn type_fault(of: &PrimitiveType, version: FormatVersion) -> Option<(String,
         PrimitiveType::Decimal { precision, scale } if scale > precision => {
             Some((format!("cannot be {of}: the scale must not be above the precision"), None))
         }
-        PrimitiveType::Fixed(length) if !(1..=i32::MAX as u64).contains(length) => {
-            Some((format!("cannot be {of}: the length must be 1 to {}", i32::MAX), Some("use binary")))
-        }
+        PrimitiveType::Fixed(length) if !(1..=i32::MAX as u64).contains(length) => Some((
+            format!("cannot be fixed[{length}]: the length must be 1 to {}", i32::MAX),
+            Some("use binary"),
+        )),
         PrimitiveType::TimestampNs | PrimitiveType::TimestamptzNs if version < FormatVersion::V3 => {
             Some((format!("cannot be {of}: that needs format version 3"), Some("use microseconds")))
         }
