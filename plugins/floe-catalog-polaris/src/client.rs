@@ -58,7 +58,7 @@ impl RestCatalog {
     ) -> Result<TableMetadata> {
         let table = TableIdent::new(namespace.clone(), creation.name.clone());
         let reply = self.create(namespace, creation, true).await.map_err(|e| e.with_table(&table))?;
-        Ok(reply.json::<TableReply>()?.metadata)
+        reply.json::<TableReply>()?.metadata()
     }
 
     async fn create(

@@ -78,7 +78,8 @@ impl TableConfig {
                 format!("'{part}' must match ^[a-zA-Z][a-zA-Z0-9_]*$ and have at most 255 characters")
             });
         }
-        self.table_schema.find_faults(&mut faults);
+        let version = self.format_version().unwrap_or(FormatVersion::V3);
+        self.table_schema.find_faults(version, &mut faults);
         if let Some(spec) = &self.partition_spec {
             let schema = self.table_schema.to_iceberg().ok();
             spec.find_faults(&self.table_schema, schema.as_ref(), &mut faults);
