@@ -15,4 +15,4 @@ mod properties;
 pub mod refs;
 
 pub use cleanup::settled;
-pub use manager::{IcebergTableManager, Scan, StepOutcome, Transaction, TransactionOutcome};
+pub use manager::{DroppedTable, IcebergTableManager, Scan, StepOutcome, Transaction, TransactionOutcome};

@@ -6,10 +6,13 @@ mod evolve;
 mod execute;
 mod fingerprint;
 mod merge;
+mod names;
+mod namespaces;
 mod read;
 mod refs;
 #[cfg(test)]
 mod send;
+mod settle;
 mod snapshots;
 mod tables;
 #[cfg(test)]
@@ -25,6 +28,7 @@ use floe_core::{CatalogClient, Environment, Error, Result, StorageClient, System
 use iceberg::TableIdent;
 use tokio::sync::OnceCell;
 
+pub use names::DroppedTable;
 pub use read::Scan;
 pub use transaction::{StepOutcome, Transaction, TransactionOutcome};
 

@@ -1,4 +1,4 @@
-//! Namespaces and tables: create, load, list, drop.
+//! Namespaces and tables: create, load, list.
 
 use std::collections::HashMap;
 
@@ -53,16 +53,10 @@ impl IcebergTableManager {
         traced(operation_span!("list_tables"), self.catalog.list_tables(namespace)).await
     }
 
-    /// Forgets a table. Its files stay, so that it can be registered again. `NoSuchTable`.
-    pub async fn drop_table(&self, table: &TableIdent) -> Result<()> {
-        let drop = self.catalog.drop_table(table);
-        traced(operation_span!("drop_table", table.to_string()), drop).await.map_err(|e| e.with_table(table))
-    }
-
-    /// Makes a namespace, and those above it, unless they are there.
-    pub async fn ensure_namespace(&self, namespace: &NamespaceIdent) -> Result<()> {
+    /// Makes a namespace, and those above it, unless they are there. Those that were made are answered, the topmost first.
+    pub async fn ensure_namespace(&self, namespace: &NamespaceIdent) -> Result<Vec<NamespaceIdent>> {
         traced(operation_span!("ensure_namespace"), async {
-            let mut path: Vec<String> = Vec::new();
+            let (mut path, mut made): (Vec<String>, Vec<NamespaceIdent>) = Default::default();
             for part in namespace.as_ref() {
                 path.push(part.clone());
                 let ident = NamespaceIdent::from_vec(path.clone())?;
@@ -71,11 +65,12 @@ impl IcebergTableManager {
                 }
                 self.check_storage().await?;
                 match self.catalog.create_namespace(&ident, HashMap::new()).await {
-                    Err(e) if e.kind() != ErrorKind::NamespaceAlreadyExists => return Err(e),
-                    _ => {}
+                    Err(e) if e.kind() == ErrorKind::NamespaceAlreadyExists => {}
+                    Err(e) => return Err(e),
+                    Ok(_) => made.push(ident),
                 }
             }
-            Ok(())
+            Ok(made)
         })
         .await
     }

@@ -6,5 +6,6 @@ mod guards;
 mod keys;
 mod lake;
 mod model;
+mod names;
 mod publishing;
 mod transaction;
