@@ -70,17 +70,24 @@ impl IcebergTableManager {
             let read = metadata_file::read(&self.storage.file_io(), metadata_location).await;
             let metadata = match read {
                 Ok(metadata) => Some(metadata),
-                // The server reads it with credentials of its own.
-                Err(e) if can.server_side_metadata && is_denied(&e) => None,
+                // The server reads it with credentials of its own, and may see what this process does not.
+                Err(e) if can.server_side_metadata && e.kind() != ErrorKind::Corrupted => None,
                 Err(e) => return Err(e),
             };
             if let Some(metadata) = &metadata {
                 check_registrable(metadata)?;
             }
-            match self.catalog.register_table(table, metadata_location).await {
-                Ok(loaded) => {
-                    check_registrable(&loaded.metadata)?;
-                    Ok(loaded)
+            let registered = self.catalog.register_table(table, metadata_location).await;
+            match registered.and_then(|loaded| check_registrable(&loaded.metadata).map(|()| loaded)) {
+                Ok(loaded) => Ok(loaded),
+                // The answer of a server that did it may be of no use.
+                Err(error)
+                    if is_doubtful(&error) && self.catalog.table_exists(table).await.unwrap_or(false) =>
+                {
+                    Err(error
+                        .context("the table is registered, and cannot be used as it is")
+                        .with_kind(ErrorKind::CommitStateUnknown)
+                        .with_hint("mend what is wrong, or drop the table; its files stay"))
                 }
                 Err(error) => {
                     let uuid = metadata.as_ref().map(TableMetadata::uuid);
@@ -154,14 +161,14 @@ impl IcebergTableManager {
     }
 }
 
-/// Whether the storage refuses a file that a server may read.
-fn is_denied(error: &Error) -> bool {
-    matches!(
+/// Whether a failed registration may have taken effect, other than by a lost reply.
+fn is_doubtful(error: &Error) -> bool {
+    !matches!(
         error.kind(),
-        ErrorKind::PermissionDenied
-            | ErrorKind::Unauthenticated
-            | ErrorKind::Validation
-            | ErrorKind::NoSuchPlugin
+        ErrorKind::CommitStateUnknown
+            | ErrorKind::TableAlreadyExists
+            | ErrorKind::NoSuchNamespace
+            | ErrorKind::FileNotFound
     )
 }
 
