@@ -1,7 +1,7 @@
 //! `floe create`.
 
 use floe::model::{PartitionField, PartitionSpec, PartitionTransform, SchemaField, TableConfig, TableSchema};
-use floe::{Error, IcebergTableManager, LoadedTable, Result};
+use floe::{Error, ErrorKind, IcebergTableManager, LoadedTable, Result, names};
 use iceberg::spec::Transform;
 
 use super::describe::{partition_json, partition_text, schema_json};
@@ -65,6 +65,12 @@ pub(super) async fn run(command: &str, args: CreateArgs, location: &Location, ui
         .with("schema", schema_json(metadata.current_schema())?)
         .with("partition", partition_json(&table))
         .text(text);
+    if created && !names::is_plain(&args.table.name) {
+        ui.note(&format!(
+            "note: the name {} needs quotes in SQL; names of letters, digits and '_' need none",
+            args.table
+        ));
+    }
     ui.print(&report)
 }
 
@@ -76,16 +82,14 @@ pub(super) async fn create(
     if_not_exists: bool,
 ) -> Result<(LoadedTable, bool)> {
     manager.ensure_namespace(&name.namespace_ident()).await.map_err(|e| e.with_table(name))?;
-    if if_not_exists && manager.table_exists(&name.ident()).await? {
-        return Ok((manager.load_table(&name.ident()).await?, false));
+    if if_not_exists {
+        return manager.create_table_if_missing(config).await;
     }
-    match manager.create_table(config, false).await {
-        Ok(table) => Ok((table, true)),
-        Err(e) if if_not_exists && e.kind() == floe::ErrorKind::TableAlreadyExists => {
-            Ok((manager.load_table(&name.ident()).await?, false))
-        }
-        Err(e) => Err(e.with_hint("choose another name, or pass --if-not-exists")),
-    }
+    let made = manager.create_table(config, false).await;
+    made.map(|table| (table, true)).map_err(|e| match e.kind() {
+        ErrorKind::TableAlreadyExists => e.with_hint("choose another name, or pass --if-not-exists"),
+        _ => e,
+    })
 }
 
 /// The partition spec that the terms ask for.
