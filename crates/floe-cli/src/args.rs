@@ -381,8 +381,8 @@ pub(crate) struct FilesArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
     /// List this namespace only
-    #[arg(value_name = "NAMESPACE")]
-    pub(crate) namespace: Option<String>,
+    #[arg(value_name = "NAMESPACE", value_parser = crate::values::namespace)]
+    pub(crate) namespace: Option<iceberg::NamespaceIdent>,
 }
 
 /// `completions SHELL`.

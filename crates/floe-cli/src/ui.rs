@@ -113,9 +113,13 @@ impl Report {
         Self { fields, ..Self::default() }
     }
 
-    /// Adds a JSON field.
+    /// Adds a JSON field; beside `table` its parts, so that no program needs to know how names are quoted.
     pub(crate) fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
-        self.fields.insert(key.to_owned(), value.into());
+        let value = value.into();
+        if let ("table", Some(identifier)) = (key, value.as_str().and_then(identifier)) {
+            self.fields.insert("identifier".to_owned(), identifier);
+        }
+        self.fields.insert(key.to_owned(), value);
         self
     }
 
@@ -166,6 +170,12 @@ impl Report {
         self.text = text.into();
         self
     }
+}
+
+/// The parts of a table's name: `{"namespace": ["a", "b"], "name": "t"}`.
+pub(crate) fn identifier(table: &str) -> Option<Value> {
+    let table = floe::names::parse_table(table).ok()?;
+    Some(serde_json::json!({"namespace": table.namespace().as_ref(), "name": table.name()}))
 }
 
 fn terminal_width() -> u16 {

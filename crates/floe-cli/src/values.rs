@@ -3,9 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use floe::names::{self, TableText};
 use iceberg::{NamespaceIdent, TableIdent};
 
-/// `NAMESPACE.TABLE`; the namespace may have several parts: `a.b.table`.
+/// `NAMESPACE.TABLE`; the namespace may have several parts: `a.b.table`. A part that holds a dot stands in double
+/// quotes: `a."b.c"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TableName {
     pub(crate) namespace: Vec<String>,
@@ -13,9 +15,9 @@ pub(crate) struct TableName {
 }
 
 impl TableName {
-    /// The namespace with its parts joined by dots.
+    /// The namespace as text, with quotes where they are needed.
     pub(crate) fn namespace_text(&self) -> String {
-        self.namespace.join(".")
+        names::render_parts(&self.namespace)
     }
 
     /// The namespace as the catalog takes it.
@@ -38,28 +40,18 @@ impl FromStr for TableName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut namespace: Vec<String> = text.split('.').map(str::to_owned).collect();
-        let name = namespace.pop().unwrap_or_default();
-        if namespace.is_empty() {
-            return Err("a table is named NAMESPACE.TABLE, with a dot between".into());
-        }
-        if name.is_empty() || namespace.iter().any(String::is_empty) {
-            return Err("a part of the name is empty: a table is named NAMESPACE.TABLE".into());
-        }
-        if text.chars().any(|c| c.is_control() || c == '/' || c == '\\') {
-            return Err("a table name has no slashes or control characters".into());
-        }
-        Ok(Self { namespace, name })
+        let table = names::parse_table(text).map_err(|e| e.to_string())?;
+        Ok(Self { namespace: table.namespace().as_ref().clone(), name: table.name().to_owned() })
     }
 }
 
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.namespace_text(), self.name)
+        f.write_str(&names::render_table(&self.ident()))
     }
 }
 
-/// `NAMESPACE`, or `A.B` for one below another.
+/// `NAMESPACE`, or `A.B` for one below another; a part that holds a dot stands in double quotes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NamespaceName(Vec<String>);
 
@@ -81,20 +73,13 @@ impl FromStr for NamespaceName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parts: Vec<String> = text.split('.').map(str::to_owned).collect();
-        if parts.iter().any(String::is_empty) {
-            return Err("a part of the name is empty: a namespace is named A, or A.B below another".into());
-        }
-        if text.chars().any(|c| c.is_control() || c == '/' || c == '\\') {
-            return Err("a namespace's name has no slashes or control characters".into());
-        }
-        Ok(Self(parts))
+        namespace(text).map(|namespace| Self::from(&namespace))
     }
 }
 
 impl fmt::Display for NamespaceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("."))
+        f.write_str(&names::render_parts(&self.0))
     }
 }
 
@@ -120,6 +105,15 @@ pub(crate) fn age(text: &str) -> Result<i64, String> {
         Some(_) => Err("it is kept for some time: 1 or more".into()),
         None => Err("a time of so many days is too much".into()),
     }
+impl TableText for TableName {
+    fn table_text(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// A namespace: `a`, `a.b`, `a."b.c"`.
+pub(crate) fn namespace(text: &str) -> Result<NamespaceIdent, String> {
+    names::parse_namespace(text).map_err(|e| e.to_string())
 }
 
 /// `KEY=VALUE`.
@@ -182,12 +176,18 @@ mod tests {
         assert_eq!((name.namespace_text().as_str(), name.name.as_str()), ("a.b", "t"));
         assert_eq!(name.to_string(), "a.b.t");
         assert_eq!(name.ident().namespace().as_ref().len(), 2);
+        let name: TableName = "a.\"b.c\"".parse().unwrap();
+        assert_eq!((name.namespace.len(), name.name.as_str()), (1, "b.c"));
+        assert_eq!(name.to_string(), "a.\"b.c\"");
+        assert_eq!("a.`b.c`".parse::<TableName>().unwrap(), name);
     }
 
     #[test]
     fn a_namespace_has_parts_with_something_in_them() {
         let name: NamespaceName = "a.b".parse().unwrap();
         assert_eq!((name.to_string().as_str(), name.ident().as_ref().len()), ("a.b", 2));
+        let name: NamespaceName = "a.\"b.c\"".parse().unwrap();
+        assert_eq!((name.to_string().as_str(), name.ident().as_ref().len()), ("a.\"b.c\"", 2));
         for text in ["", ".", "a.", "a..b", "a/b", "a\nb"] {
             assert!(text.parse::<NamespaceName>().is_err(), "{text:?}");
         }

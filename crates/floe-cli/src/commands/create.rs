@@ -1,7 +1,7 @@
 //! `floe create`.
 
 use floe::model::{PartitionField, PartitionSpec, PartitionTransform, SchemaField, TableConfig, TableSchema};
-use floe::{Error, IcebergTableManager, LoadedTable, Result};
+use floe::{Error, ErrorKind, IcebergTableManager, LoadedTable, Result, names};
 use iceberg::NamespaceIdent;
 use iceberg::spec::Transform;
 
@@ -70,7 +70,10 @@ pub(super) async fn run(command: &str, args: CreateArgs, location: &Location, ui
         .with("partition", partition_json(&table))
         .undo(&undo(&args.table, created, &namespaces), location)
         .text(text);
-    ui.print(&report)
+    let quotes = (created && !names::is_plain(&args.table.name)).then(|| {
+        format!("the name {} needs quotes in SQL; names of letters, digits and '_' need none", args.table)
+    });
+    ui.print(&report.maybe_note(quotes))
 }
 
 /// A table that was made, or was there.
@@ -98,16 +101,15 @@ pub(super) async fn create(
 ) -> Result<Created> {
     let made = manager.ensure_namespace(&name.namespace_ident()).await;
     let namespaces = made.map_err(|e| e.with_table(name))?;
-    if if_not_exists && manager.table_exists(&name.ident()).await? {
-        return Ok(Created { table: manager.load_table(&name.ident()).await?, created: false, namespaces });
+    if if_not_exists {
+        let (table, created) = manager.create_table_if_missing(config).await?;
+        return Ok(Created { table, created, namespaces });
     }
-    match manager.create_table(config, false).await {
-        Ok(table) => Ok(Created { table, created: true, namespaces }),
-        Err(e) if if_not_exists && e.kind() == floe::ErrorKind::TableAlreadyExists => {
-            Ok(Created { table: manager.load_table(&name.ident()).await?, created: false, namespaces })
-        }
-        Err(e) => Err(e.with_hint("choose another name, or pass --if-not-exists")),
-    }
+    let made = manager.create_table(config, false).await;
+    made.map(|table| Created { table, created: true, namespaces }).map_err(|e| match e.kind() {
+        ErrorKind::TableAlreadyExists => e.with_hint("choose another name, or pass --if-not-exists"),
+        _ => e,
+    })
 }
 
 /// The partition spec that the terms ask for.

@@ -5,6 +5,7 @@ mod connect;
 mod evolve;
 mod execute;
 mod fingerprint;
+mod listing;
 mod merge;
 mod names;
 mod namespaces;
@@ -28,6 +29,7 @@ use floe_core::{CatalogClient, Environment, Error, Result, StorageClient, System
 use iceberg::TableIdent;
 use tokio::sync::OnceCell;
 
+pub use listing::{NamespaceListing, SkippedNamespace};
 pub use names::DroppedTable;
 pub use read::Scan;
 pub use transaction::{StepOutcome, Transaction, TransactionOutcome};
