@@ -105,6 +105,8 @@ pub(crate) fn age(text: &str) -> Result<i64, String> {
         Some(_) => Err("it is kept for some time: 1 or more".into()),
         None => Err("a time of so many days is too much".into()),
     }
+}
+
 impl TableText for TableName {
     fn table_text(&self) -> String {
         self.to_string()

@@ -18,6 +18,7 @@ pub mod names;
 pub mod plugin;
 mod registry;
 mod router;
+pub mod schema;
 pub mod secret;
 pub mod span;
 pub mod storage;

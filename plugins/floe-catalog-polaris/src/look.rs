@@ -38,10 +38,11 @@ pub(crate) async fn look(connection: &Connection, table: &TableIdent) -> There {
     let absent = |e: &Error| matches!(e.kind(), ErrorKind::NoSuchTable | ErrorKind::NoSuchNamespace);
     let Ok(url) = connection.paths.table(table) else { return There::Unknown };
     let get = Call { plain: true, ..Call::get(url.clone()) };
-    let loaded = connection.read(&get, About::Table).await.and_then(|reply| reply.json::<TableReply>());
+    let reply = connection.read(&get, About::Table).await;
+    let loaded = reply.and_then(|reply| reply.json::<TableReply>()?.metadata());
     match loaded {
         Ok(told) => {
-            let (uuid, location) = (told.metadata.uuid().to_string(), told.metadata.location().to_owned());
+            let (uuid, location) = (told.uuid().to_string(), told.location().to_owned());
             There::Table(Some((uuid, location)))
         }
         Err(e) if absent(&e) => There::Nothing,

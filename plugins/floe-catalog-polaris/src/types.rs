@@ -6,6 +6,7 @@ use floe_core::{SecretString, TableChange};
 use iceberg::spec::{Schema, SortOrder, TableMetadata, UnboundPartitionSpec};
 use iceberg::{TableIdent, TableRequirement, TableUpdate};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 /// `CatalogConfig`.
 #[derive(Debug, Default, Deserialize)]
@@ -128,11 +129,20 @@ pub(crate) struct RenameRequest {
 pub(crate) struct TableReply {
     /// Absent for a table that is only staged.
     pub(crate) metadata_location: Option<String>,
-    pub(crate) metadata: TableMetadata,
+    /// In the form of a metadata file.
+    metadata: Box<RawValue>,
     #[serde(default)]
     pub(crate) config: Option<BTreeMap<String, SecretString>>,
     #[serde(default)]
     pub(crate) storage_credentials: Option<Vec<StorageCredential>>,
+}
+
+impl TableReply {
+    /// The table's metadata. `Unsupported` for what floe does not know, `Corrupted` for what is none.
+    pub(crate) fn metadata(&self) -> floe_core::Result<TableMetadata> {
+        let location = self.metadata_location.as_deref().unwrap_or("that the catalog's server sent");
+        floe_core::metadata_file::parse(self.metadata.get().as_bytes(), location)
+    }
 }
 
 /// `StorageCredential`.

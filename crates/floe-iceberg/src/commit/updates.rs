@@ -200,7 +200,12 @@ fn same(
             TableUpdate::RemoveProperties { removals } => {
                 removals.iter().all(|key| wanted.properties().get(key) == now.properties().get(key))
             }
-            TableUpdate::SetSnapshotRef { ref_name, .. } | TableUpdate::RemoveSnapshotRef { ref_name } => {
+            TableUpdate::SetSnapshotRef { ref_name, .. } => {
+                let wanted = references(wanted)?.remove(ref_name);
+                // Two that are not there are not the same.
+                wanted.is_some() && wanted.as_ref() == references(now)?.get(ref_name)
+            }
+            TableUpdate::RemoveSnapshotRef { ref_name } => {
                 references(wanted)?.get(ref_name) == references(now)?.get(ref_name)
             }
             TableUpdate::AddSchema { .. } | TableUpdate::SetCurrentSchema { .. } => {

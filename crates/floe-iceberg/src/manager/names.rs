@@ -1,7 +1,8 @@
 //! Tables under their names: dropping, registering, renaming.
 
 use floe_core::metadata_file;
-use floe_core::names::table_exists;
+use floe_core::names::{render_table, table_exists, unfit_for_new};
+use floe_core::schema::check_foreign_schema;
 use floe_core::{Error, ErrorKind, LoadedTable, Result};
 use iceberg::TableIdent;
 use iceberg::spec::TableMetadata;
@@ -48,7 +49,7 @@ impl IcebergTableManager {
             })
             .await
         };
-        traced(operation_span!("drop_table", table.to_string()), run).await.map_err(|e| e.with_table(table))
+        traced(operation_span!("drop_table", render_table(table)), run).await.map_err(|e| e.with_table(table))
     }
 
     /// Adds a table whose metadata file is there already: one that was dropped, or that another catalog knows. The file is
@@ -59,6 +60,7 @@ impl IcebergTableManager {
     /// format that floe does not read; `CommitStateUnknown` when it cannot be told whether the table is registered.
     pub async fn register_table(&self, table: &TableIdent, metadata_location: &str) -> Result<LoadedTable> {
         let run = async {
+            check_new_name(table)?;
             let can = self.catalog.capabilities();
             if !can.register_table {
                 return Err(Error::new(ErrorKind::Unsupported, "this catalog cannot register tables"));
@@ -107,7 +109,7 @@ impl IcebergTableManager {
                 }
             }
         };
-        traced(operation_span!("register_table", table.to_string()), Box::pin(run))
+        traced(operation_span!("register_table", render_table(table)), Box::pin(run))
             .await
             .map_err(|e| e.with_table(table))
     }
@@ -123,6 +125,7 @@ impl IcebergTableManager {
             if from == to {
                 return Err(Error::validation("the new name is the old one"));
             }
+            check_new_name(to)?;
             if !self.catalog.capabilities().rename_table {
                 return Err(Error::new(ErrorKind::Unsupported, "this catalog cannot rename tables")
                     .with_hint("register its metadata file under the new name, and drop the old one"));
@@ -138,15 +141,17 @@ impl IcebergTableManager {
                 Ok(match (old, new) {
                     (false, true) => Seen::Done(()),
                     (true, false) => Seen::NotYet,
-                    (true, true) => {
-                        Seen::Mixed(format!("the table is there as {from} and as {to}, for now or for good"))
-                    }
+                    (true, true) => Seen::Mixed(format!(
+                        "the table is there as {} and as {}, for now or for good",
+                        render_table(from),
+                        render_table(to)
+                    )),
                     (false, false) => Seen::Mixed("the table is there under neither name".into()),
                 })
             })
             .await
         };
-        traced(operation_span!("rename_table", from.to_string()), Box::pin(run))
+        traced(operation_span!("rename_table", render_table(from)), Box::pin(run))
             .await
             .map_err(|e| e.with_table(from))
     }
@@ -157,6 +162,16 @@ impl IcebergTableManager {
             Ok(loaded) => Ok(Some(loaded)),
             Err(e) if matches!(e.kind(), ErrorKind::NoSuchTable | ErrorKind::NoSuchNamespace) => Ok(None),
             Err(e) => Err(e),
+        }
+    }
+}
+
+/// Fails with `Validation` for a name that no terminal, URL or folder keeps.
+fn check_new_name(table: &TableIdent) -> Result<()> {
+    match unfit_for_new(table.name()) {
+        None => Ok(()),
+        Some(why) => {
+            Err(Error::validation(format!("'{}' cannot name a table: {why}", table.name().escape_debug())))
         }
     }
 }
@@ -172,10 +187,11 @@ fn is_doubtful(error: &Error) -> bool {
     )
 }
 
-/// Fails when what a metadata file says is no table that can be read.
+/// Fails when what a metadata file says is no table that can be read: `Corrupted`, or `Validation` for a schema that the
+/// format does not allow.
 fn check_registrable(metadata: &TableMetadata) -> Result<()> {
     if metadata.location().is_empty() {
         return Err(Error::new(ErrorKind::Corrupted, "the metadata file names no location of a table"));
     }
-    Ok(())
+    check_foreign_schema(metadata.current_schema(), metadata.format_version())
 }

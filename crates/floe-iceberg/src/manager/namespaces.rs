@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use floe_core::names::{check_properties, namespace_exists, unfit_for_new};
 use floe_core::{Error, ErrorKind, Result};
 use iceberg::NamespaceIdent;
 
@@ -27,7 +28,7 @@ impl IcebergTableManager {
                 self.need_namespace_properties()?;
             }
             if self.catalog.namespace_exists(namespace).await? {
-                return Err(floe_core::names::namespace_exists(namespace));
+                return Err(namespace_exists(namespace));
             }
             self.check_storage().await?;
             let made =
@@ -69,7 +70,7 @@ impl IcebergTableManager {
     ) -> Result<()> {
         traced(operation_span!("update_namespace"), async {
             let given: HashMap<String, String> = set.clone().into_iter().collect();
-            floe_core::names::check_properties(&given, remove)?;
+            check_properties(&given, remove)?;
             if let Some(key) = set.keys().chain(remove).find(|key| key.trim().is_empty()) {
                 return Err(Error::validation(format!("a property needs a name, not {key:?}")));
             }
@@ -120,14 +121,13 @@ impl IcebergTableManager {
     }
 }
 
-/// Fails with `Validation` for a name that nobody could write again: an empty part, outer spaces, control characters.
+/// Fails with `Validation` for a name that no terminal, URL or folder keeps.
 fn check_new_namespace(namespace: &NamespaceIdent) -> Result<()> {
     for part in namespace.iter() {
-        floe_plan::state::check_new_name(part).map_err(|_| {
-            Error::validation(format!("{part:?} cannot be part of a namespace's name")).with_hint(
-                "a name is not empty, and has no outer spaces and no characters that cannot be seen",
-            )
-        })?;
+        if let Some(why) = unfit_for_new(part) {
+            let part = part.escape_debug();
+            return Err(Error::validation(format!("'{part}' cannot be part of a namespace's name: {why}")));
+        }
     }
     Ok(())
 }

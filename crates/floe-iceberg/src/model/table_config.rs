@@ -85,7 +85,8 @@ impl TableConfig {
         faults.check(unfit.is_none(), || {
             format!("'{}' cannot name a table: {}", self.table_name.escape_debug(), unfit.unwrap_or_default())
         });
-        self.table_schema.find_faults(&mut faults);
+        let version = self.format_version().unwrap_or(FormatVersion::V3);
+        self.table_schema.find_faults(version, &mut faults);
         if let Some(spec) = &self.partition_spec {
             let schema = self.table_schema.to_iceberg().ok();
             spec.find_faults(&self.table_schema, schema.as_ref(), &mut faults);

@@ -199,5 +199,5 @@ async fn remove_unseen(manager: &IcebergTableManager, table: &TableIdent) -> Res
     {
         return Ok(());
     }
-    gone(manager.drop_table(table).await)
+    gone(manager.drop_table(table).await.map(drop))
 }

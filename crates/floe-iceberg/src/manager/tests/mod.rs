@@ -3,6 +3,7 @@ mod cancelled;
 mod cost;
 mod evolution;
 mod guards;
+mod kept;
 mod keys;
 mod lake;
 mod model;
