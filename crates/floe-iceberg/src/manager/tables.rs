@@ -2,12 +2,16 @@
 
 use std::collections::HashMap;
 
-use floe_core::{ErrorKind, LoadedTable, Result, location};
+use floe_core::{Error, ErrorKind, LoadedTable, Result, location, names};
 use iceberg::{NamespaceIdent, TableIdent};
 
 use super::IcebergTableManager;
 use super::traced::{operation_span, traced};
 use crate::model::TableConfig;
+
+/// Properties that say where files of a table go.
+const PATHS: &[&str] =
+    &["write.data.path", "write.metadata.path", "write.object-storage.path", "write.folder-storage.path"];
 
 impl IcebergTableManager {
     /// Makes a table (FR-001). The whole configuration is checked first (FR-015).
@@ -33,8 +37,9 @@ impl IcebergTableManager {
             if if_not_exists && self.catalog.table_exists(&ident).await? {
                 return Ok((self.catalog.load_table(&ident).await?, false));
             }
-            if let Some(location) = &config.location {
-                location::check_new(location)?;
+            let paths = PATHS.iter().filter_map(|key| config.properties.get(*key));
+            for place in config.location.iter().chain(paths) {
+                location::check_new(place)?;
             }
             self.check_storage().await?;
             match self.catalog.create_table(&namespace, creation).await {
@@ -95,6 +100,10 @@ impl IcebergTableManager {
                 let ident = NamespaceIdent::from_vec(path.clone())?;
                 if self.catalog.namespace_exists(&ident).await? {
                     continue;
+                }
+                if let Some(why) = names::unfit_for_new(part) {
+                    let part = part.escape_debug();
+                    return Err(Error::validation(format!("'{part}' cannot name a namespace: {why}")));
                 }
                 self.check_storage().await?;
                 match self.catalog.create_namespace(&ident, HashMap::new()).await {
