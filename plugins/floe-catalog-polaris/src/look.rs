@@ -17,7 +17,7 @@ use crate::types::TableReply;
 /// looked at before.
 pub(crate) fn may_have_made(reply: &Reply) -> bool {
     match reply.status {
-        401 | 404..=406 | 407 | 415 | 419 | 501 => false,
+        401 | 404..=407 | 415 | 419 | 501 => false,
         // An earlier attempt of this call may have made it.
         409 => reply.repeated,
         _ => true,
