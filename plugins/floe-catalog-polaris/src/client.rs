@@ -290,7 +290,7 @@ impl CatalogClient for RestCatalog {
         if self.connection.endpoints.has(Endpoint::ListNamespaces)
             && !self.list_namespaces(Some(name)).await?.is_empty()
         {
-            let why = format!("the namespace '{name}' has namespaces below it");
+            let why = format!("the namespace '{}' has namespaces below it", names::render_namespace(name));
             return Err(Error::new(ErrorKind::NamespaceNotEmpty, why).with_hint("drop those first"));
         }
         let call = Call::new(Method::DELETE, self.connection.paths.namespace(name)?);

@@ -1,5 +1,7 @@
 //! `floe list`.
 
+use std::fmt::Write;
+
 use floe::names::{render_namespace, render_parts};
 use floe::{NamespaceListing, Result, SkippedNamespace};
 use iceberg::NamespaceIdent;
@@ -51,7 +53,7 @@ pub(super) async fn run(command: &str, args: ListArgs, location: &Location, ui: 
     for one in &skipped {
         let why =
             if one.is_gone() { "was dropped meanwhile" } else { "cannot be looked into whole: not allowed" };
-        text.push_str(&format!("\nNote: {} {why}", shown(&render_namespace(&one.namespace))));
+        let _ = write!(text, "\nNote: {} {why}", shown(&render_namespace(&one.namespace)));
     }
     let levels: Vec<Value> = namespaces.iter().map(|n| json!(n.as_ref())).collect();
     let report = Report::new(command)

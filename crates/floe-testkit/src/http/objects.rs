@@ -2,6 +2,7 @@
 //! what stores over a file system do not keep.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -123,7 +124,7 @@ fn listing(objects: &BTreeMap<String, Bytes>, prefix: &str, after: &str, azure: 
     let mut entries = String::new();
     for (key, content) in &page {
         let (key, size) = (escaped(key), content.len());
-        entries += &match azure {
+        let entry = match azure {
             true => format!(
                 "<Blob><Name>{key}</Name><Properties><Last-Modified>{DATE}</Last-Modified><Content-Length>{size}\
                  </Content-Length><Content-Type>x/y</Content-Type><Etag>1</Etag></Properties></Blob>"
@@ -133,6 +134,7 @@ fn listing(objects: &BTreeMap<String, Bytes>, prefix: &str, after: &str, azure: 
                  <Size>{size}</Size></Contents>"
             ),
         };
+        entries.push_str(&entry);
     }
     let body = if azure {
         let next = next.unwrap_or_default();
@@ -154,7 +156,7 @@ fn delete_many(objects: &mut BTreeMap<String, Bytes>, body: &[u8]) -> Reply {
     for part in text.split("<Key>").skip(1) {
         let raw = part.split("</Key>").next().unwrap_or_default();
         objects.remove(&unescaped(raw));
-        deleted.push_str(&format!("<Deleted><Key>{raw}</Key></Deleted>"));
+        let _ = write!(deleted, "<Deleted><Key>{raw}</Key></Deleted>");
     }
     xml(200, format!("<DeleteResult>{deleted}</DeleteResult>"))
 }
@@ -172,10 +174,11 @@ fn delete_batch(objects: &mut BTreeMap<String, Bytes>, request: &Request, roots:
         } else {
             "404 The specified blob does not exist."
         };
-        body.push_str(&format!(
+        let _ = write!(
+            body,
             "--batch\r\nContent-Type: application/http\r\nContent-ID: {id}\r\n\r\nHTTP/1.1 {status}\r\n\
              x-ms-request-id: 1\r\n\r\n"
-        ));
+        );
     }
     body.push_str("--batch--\r\n");
     Reply { body: body.into(), ..Reply::status(202) }
