@@ -393,4 +393,14 @@ fn locations_that_others_read_otherwise_are_refused_before_anything_is_made() {
         assert!(run.stderr.contains(location), "it is refused by name: {}", run.stderr);
     }
     assert!(floe.files().is_empty());
+    // A warehouse is where new tables go.
+    let toml = "[catalogs.odd]\ntype = 'local'\nuri = 'catalog.db'\nwarehouse = 's3://bucket//lake'\n";
+    floe.file("floe.toml", toml);
+    let run = floe.line("catalog check odd --json");
+    assert_eq!(run.code, 2, "{} {}", run.text(), run.stderr);
+    assert!(
+        run.stderr.contains("s3://bucket//lake") && run.stderr.contains("begins with a slash"),
+        "{}",
+        run.stderr
+    );
 }
