@@ -283,6 +283,24 @@ fn a_principal_with_one_namespace_is_told_how_to_check_it() {
 }
 
 #[test]
+fn a_table_is_made_in_a_namespace_whose_parent_may_not_be_looked_at() {
+    let beside = Beside::new(|r| match (r.method.as_str(), r.path()) {
+        ("GET" | "HEAD", "/v1/namespaces/theirs") => Some(forbidden("not yours")),
+        ("GET" | "HEAD", "/v1/namespaces/theirs%1Fmine") => Some(forbidden("not to be looked at")),
+        (_, "/v1/namespaces") => Some(forbidden("no listing")),
+        ("POST", "/v1/namespaces/theirs%1Fmine/tables") => Some(table("file:///tmp/lake/mine/t")),
+        _ => None,
+    });
+    beside.floe.file("schema.json", support::SCHEMA);
+    let words = ["create", "theirs.mine.t", "--schema", "schema.json", "--json"];
+    assert_eq!(beside.floe.run(&words).ok().json()["created"], true);
+    assert_eq!(beside.server.count("POST", "/v1/namespaces"), 1, "no namespace is made");
+    let (code, error) = beside.error(&["list"]);
+    assert_eq!(code, 7, "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("floe list NAMESPACE"), "{error}");
+}
+
+#[test]
 fn a_reader_is_told_what_it_may_do() {
     let denied = |r: &Request| {
         r.path().starts_with("/bucket/").then(|| Reply {

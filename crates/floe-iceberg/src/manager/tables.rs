@@ -91,15 +91,21 @@ impl IcebergTableManager {
         traced(operation_span!("drop_table", table.to_string()), drop).await.map_err(|e| e.with_table(table))
     }
 
-    /// Makes a namespace, and those above it, unless they are there.
+    /// Makes a namespace, and those above it, unless they are there. One that the caller may not look at is taken to be
+    /// there.
     pub async fn ensure_namespace(&self, namespace: &NamespaceIdent) -> Result<()> {
         traced(operation_span!("ensure_namespace"), async {
             let mut path: Vec<String> = Vec::new();
             for part in namespace.as_ref() {
                 path.push(part.clone());
                 let ident = NamespaceIdent::from_vec(path.clone())?;
-                if self.catalog.namespace_exists(&ident).await? {
-                    continue;
+                match self.catalog.namespace_exists(&ident).await {
+                    Ok(true) => continue,
+                    Ok(false) => {}
+                    // Who may use a namespace need not be allowed to look at those above it, nor at itself: what is done
+                    // in it tells.
+                    Err(e) if e.kind() == ErrorKind::PermissionDenied => continue,
+                    Err(e) => return Err(e),
                 }
                 if let Some(why) = names::unfit_for_new(part) {
                     let part = part.escape_debug();
