@@ -50,6 +50,9 @@ pub struct WriteConfig {
     pub overwrite_filter: Option<String>,
     /// An overwrite takes away the rows of the partitions that the new rows belong to (dynamic overwrite).
     pub overwrite_partitions: bool,
+    /// An overwrite may take rows away though the new data has none. Without, it is refused: an input that came empty by
+    /// mistake must not empty a table.
+    pub allow_empty: bool,
     /// The columns that identify a row to an upsert, which needs them; fields of structs as `struct.field`.
     pub join_columns: Vec<String>,
     /// What an upsert does with rows that are there.
@@ -75,6 +78,7 @@ impl WriteConfig {
         faults.check(overwrites || !self.overwrite_partitions, || {
             "overwrite_partitions is for the mode overwrite only".into()
         });
+        faults.check(overwrites || !self.allow_empty, || "allow_empty is for the mode overwrite only".into());
         faults.check(self.overwrite_filter.is_none() || !self.overwrite_partitions, || {
             "overwrite_filter and overwrite_partitions exclude each other".into()
         });

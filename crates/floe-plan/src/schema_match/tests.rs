@@ -201,7 +201,7 @@ proptest! {
         for from in &types {
             // What does not fit the narrower type is NULL there; it is the starting point.
             let array = arrow_cast::cast(&source, from).unwrap();
-            for to in types.iter().filter(|to| super::cast::casts_safely(from, to)) {
+            for to in types.iter().filter(|to| crate::convert::casts_safely(from, to)) {
                 let options = arrow_cast::CastOptions { safe: false, ..Default::default() };
                 let there = arrow_cast::cast_with_options(&array, to, &options).unwrap();
                 let back = arrow_cast::cast(&there, from).unwrap();
