@@ -133,7 +133,9 @@ impl Operation {
             Self::EvolveSchema(evolution) => transaction.evolve_schema(evolution),
             Self::SetProperties(set) => transaction.set_properties(set),
             Self::RemoveProperties(keys) => transaction.remove_properties(keys),
-            Self::Write { files, config } => transaction.write_from(open(files, Columns::OfTable), config),
+            Self::Write { files, config } => {
+                transaction.write_from(open(files, Columns::of_write(&config)), config)
+            }
             Self::Merge { files, config } => transaction.merge_from(open(files, Columns::Any), config),
             Self::Delete { filter, config } => transaction.delete(Expr::parse(&filter)?, config),
             Self::Tag { name, snapshot_id, max_ref_age_ms, replace } => {

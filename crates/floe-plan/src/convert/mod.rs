@@ -36,8 +36,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use text::parse;
+pub(crate) use typed::casts_if_exact;
+#[cfg(test)]
+pub(crate) use typed::casts_safely;
 pub use typed::{Fit, convert, fit, type_name};
-pub(crate) use typed::{casts_if_exact, casts_safely};
 
 /// What a number in a timestamp column counts since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -107,7 +109,8 @@ pub(crate) mod why {
     pub(crate) const RANGE: &str = "it is out of range";
     pub(crate) const FRACTION: &str = "it has a fraction";
     pub(crate) const SCALE: &str = "it has more digits after the point";
-    pub(crate) const FLOAT: &str = "it is a floating-point number beyond 2^53, which does not tell all its digits";
+    pub(crate) const FLOAT: &str =
+        "it is a floating-point number beyond 2^53, which does not tell all its digits";
     pub(crate) const EXACT: &str = "it is a whole number that this type has no exact value for";
     pub(crate) const DIGITS: &str = "it has more digits than this type can hold";
     pub(crate) const SMALL: &str = "it is too small, and would become zero";

@@ -45,7 +45,8 @@ pub(super) fn parse(text: &str) -> Option<Number> {
                     digits = if unscaled == 0 { 1 } else { digits.saturating_add(zeros).saturating_add(1) };
                     overflow |= digits > MAX_DIGITS;
                     if !overflow {
-                        unscaled = unscaled * 10_u128.pow(zeros + u32::from(unscaled != 0)) + u128::from(byte - b'0');
+                        unscaled = unscaled * 10_u128.pow(zeros + u32::from(unscaled != 0))
+                            + u128::from(byte - b'0');
                     }
                     zeros = 0;
                 }
@@ -78,7 +79,8 @@ fn power(bytes: &[u8]) -> Option<i64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let value = digits.iter().fold(0_i64, |value, digit| (value * 10 + i64::from(digit - b'0')).min(1_000_000));
+    let value =
+        digits.iter().fold(0_i64, |value, digit| (value * 10 + i64::from(digit - b'0')).min(1_000_000));
     Some(if negative { -value } else { value })
 }
 
@@ -116,7 +118,9 @@ impl Number {
         if self.scale <= 0 {
             let power = u32::try_from(-self.scale).ok().and_then(|power| 10_u128.checked_pow(power));
             return self.unscaled != 0
-                && power.and_then(|power| self.unscaled.checked_mul(power)).is_none_or(|value| value > EXACT);
+                && power
+                    .and_then(|power| self.unscaled.checked_mul(power))
+                    .is_none_or(|value| value > EXACT);
         }
         let power = u32::try_from(self.scale).ok().and_then(|power| 10_u128.checked_pow(power));
         power.is_some_and(|power| self.unscaled / power > EXACT)

@@ -237,7 +237,9 @@ fn fixed(texts: &StringArray, width: i32) -> Result<ArrayRef, Unfit> {
         match text {
             Some(text) => {
                 let bytes = match width {
-                    16 if text.contains('-') => uuid::Uuid::try_parse(text).ok().map(|v| v.as_bytes().to_vec()),
+                    16 if text.contains('-') => {
+                        uuid::Uuid::try_parse(text).ok().map(|v| v.as_bytes().to_vec())
+                    }
                     _ => hex(text),
                 };
                 let bytes = bytes.ok_or(Unfit::unreadable(row))?;

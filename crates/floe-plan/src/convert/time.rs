@@ -61,7 +61,8 @@ pub(super) fn timestamp(
     if let Some(number) = number::parse(text) {
         let epoch = epoch.ok_or(Unfit::new(row, why::EPOCH))?;
         let value = number.shifted(digits as i64 - epoch.digits());
-        let value = value.map_err(|fault| Unfit::new(row, if fault == why::SCALE { why::FINER } else { fault }))?;
+        let value =
+            value.map_err(|fault| Unfit::new(row, if fault == why::SCALE { why::FINER } else { fault }))?;
         return i64::try_from(value).map_err(|_| Unfit::new(row, why::RANGE));
     }
     let at = if let Some(at) = naive(text) {

@@ -89,9 +89,10 @@ pub fn convert(array: &ArrayRef, to: &DataType, options: &ConvertOptions) -> Res
         }
         (T::Float16, to) => convert(&cast(array, &T::Float32)?, to, options),
         (T::Float32 | T::Float64, to) => text::parse(&float_texts(array), to, options),
-        (T::Decimal32(..) | T::Decimal64(..) | T::Decimal128(..) | T::Decimal256(..), T::Float32 | T::Float64 | T::Timestamp(..)) => {
-            text::parse(cast(array, &T::Utf8)?.as_string::<i32>(), to, options)
-        }
+        (
+            T::Decimal32(..) | T::Decimal64(..) | T::Decimal128(..) | T::Decimal256(..),
+            T::Float32 | T::Float64 | T::Timestamp(..),
+        ) => text::parse(cast(array, &T::Utf8)?.as_string::<i32>(), to, options),
         (from, T::Timestamp(..)) if is_number(from) => {
             text::parse(cast(array, &T::Utf8)?.as_string::<i32>(), to, options)
         }
@@ -102,14 +103,17 @@ pub fn convert(array: &ArrayRef, to: &DataType, options: &ConvertOptions) -> Res
             convert(&cast(array, &T::Timestamp(TimeUnit::Millisecond, None))?, to, options)
         }
         (T::Binary | T::LargeBinary | T::BinaryView, T::FixedSizeBinary(_)) => lengths(array, to),
-        (T::Timestamp(from, _), T::Timestamp(to_unit, _)) if rank(*from) < rank(*to_unit) => in_range(array, to),
+        (T::Timestamp(from, _), T::Timestamp(to_unit, _)) if rank(*from) < rank(*to_unit) => {
+            in_range(array, to)
+        }
         (from, to) => there_and_back(array, to, fault(from, to)),
     }
 }
 
 /// A cast that loses nothing of values that are in range.
 fn in_range(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Unfit> {
-    let there = cast_with_options(array, to, &CastOptions::default()).map_err(|_| Unfit::new(0, why::RANGE))?;
+    let there =
+        cast_with_options(array, to, &CastOptions::default()).map_err(|_| Unfit::new(0, why::RANGE))?;
     if there.null_count() == array.null_count() {
         return Ok(there);
     }
@@ -147,7 +151,12 @@ fn fault(from: &DataType, to: &DataType) -> &'static str {
         (T::Timestamp(from, _), T::Timestamp(to, _)) if rank(*from) > rank(*to) => why::FINER,
         (T::Time64(_), T::Time64(_)) => why::FINER,
         (_, T::Float32 | T::Float64) => why::EXACT,
-        (from, T::Int32 | T::Int64) if matches!(from, T::Decimal32(..) | T::Decimal64(..) | T::Decimal128(..) | T::Decimal256(..)) => {
+        (from, T::Int32 | T::Int64)
+            if matches!(
+                from,
+                T::Decimal32(..) | T::Decimal64(..) | T::Decimal128(..) | T::Decimal256(..)
+            ) =>
+        {
             "it has a fraction or is out of range"
         }
         (from, T::Decimal128(..)) if !is_integer(from) => "it has more digits than the column can hold",

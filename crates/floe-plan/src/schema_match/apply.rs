@@ -195,10 +195,7 @@ fn as_list(array: &ArrayRef, name: &str) -> Result<ListArray> {
     Ok(list.as_list::<i32>().clone())
 }
 
-fn trimmed(
-    values: &ArrayRef,
-    offsets: &OffsetBuffer<i32>,
-) -> (ArrayRef, OffsetBuffer<i32>) {
+fn trimmed(values: &ArrayRef, offsets: &OffsetBuffer<i32>) -> (ArrayRef, OffsetBuffer<i32>) {
     let (first, last) = (offsets[0], offsets[offsets.len() - 1]);
     if first == 0 && last as usize == values.len() {
         return (values.clone(), offsets.clone());

@@ -14,4 +14,6 @@ mod tests;
 pub use apply::{apply, apply_from};
 pub use check::check_required;
 pub use infer::infer;
-pub use plan::{ColumnMapping, Conversion, FieldMapping, Source, match_given, match_schema, match_schema_with};
+pub use plan::{
+    ColumnMapping, Conversion, FieldMapping, Source, match_given, match_schema, match_schema_with,
+};

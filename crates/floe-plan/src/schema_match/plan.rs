@@ -151,7 +151,11 @@ fn matched(
         let lacks = |field: &FieldRef| data.field_with_name(field.name()).is_err();
         let fields = target.fields().iter().zip(table.as_struct().fields()).map(|(field, column)| {
             let optional = lacks(field) && column.write_default.is_none();
-            if optional { std::sync::Arc::new(Field::clone(field).with_nullable(true)) } else { field.clone() }
+            if optional {
+                std::sync::Arc::new(Field::clone(field).with_nullable(true))
+            } else {
+                field.clone()
+            }
         });
         target = ArrowSchema::new(fields.collect::<Vec<_>>());
     }
@@ -172,99 +176,106 @@ struct Matching<'a> {
 }
 
 impl Matching<'_> {
-fn fields(
-    &mut self,
-    data: &[FieldRef],
-    table: &[std::sync::Arc<NestedField>],
-    target: &[FieldRef],
-    prefix: &str,
-) -> Vec<FieldMapping> {
-    for (i, field) in data.iter().enumerate() {
-        let name = field.name();
-        if !table.iter().any(|f| f.name == *name) {
-            let near = table.iter().find(|f| f.name.eq_ignore_ascii_case(name));
-            let hint = near.map(|f| format!(" (it has {prefix}{})", f.name)).unwrap_or_default();
-            self.faults.push(format!("{prefix}{name}: the table has no such column{hint}"));
-        }
-        if data[..i].iter().any(|f| f.name() == name) {
-            self.faults.push(format!("{prefix}{name}: the data has several columns of this name"));
-        }
-    }
-    let mut out = Vec::with_capacity(table.len());
-    for (field, target) in table.iter().zip(target) {
-        let name = format!("{prefix}{}", field.name);
-        let found = data.iter().enumerate().find(|(_, f)| *f.name() == field.name);
-        let source = match (found, &field.write_default) {
-            (Some((index, from)), _) => self.convert(from, field, target, &name)
-                .map(|conversion| Source::Column { index, conversion }),
-            (None, Some(default)) => Some(Source::Default(default.clone())),
-            (None, None) if field.required && !target.is_nullable() => {
-                self.faults.push(format!("{name}: the data lacks this required column"));
-                None
+    fn fields(
+        &mut self,
+        data: &[FieldRef],
+        table: &[std::sync::Arc<NestedField>],
+        target: &[FieldRef],
+        prefix: &str,
+    ) -> Vec<FieldMapping> {
+        for (i, field) in data.iter().enumerate() {
+            let name = field.name();
+            if !table.iter().any(|f| f.name == *name) {
+                let near = table.iter().find(|f| f.name.eq_ignore_ascii_case(name));
+                let hint = near.map(|f| format!(" (it has {prefix}{})", f.name)).unwrap_or_default();
+                self.faults.push(format!("{prefix}{name}: the table has no such column{hint}"));
             }
-            (None, None) => Some(Source::Null),
-        };
-        if let Some(source) = source {
-            out.push(FieldMapping { name, field_id: field.id, target: target.clone(), source });
+            if data[..i].iter().any(|f| f.name() == name) {
+                self.faults.push(format!("{prefix}{name}: the data has several columns of this name"));
+            }
         }
-    }
-    out
-}
-
-/// How `from` becomes `target`; a fault otherwise.
-fn convert(
-    &mut self,
-    from: &Field,
-    field: &NestedField,
-    target: &Field,
-    name: &str,
-) -> Option<Conversion> {
-    let before = self.faults.len();
-    let conversion = match (from.data_type(), field.field_type.as_ref(), target.data_type()) {
-        (DataType::Null, _, _) if !field.required => Some(Conversion::Cast),
-        (from, _, to) if from == to => Some(Conversion::Keep),
-        (DataType::FixedSizeBinary(16), Type::Primitive(PrimitiveType::String), _) if is_uuid(from) => {
-            Some(Conversion::UuidText)
-        }
-        (from, Type::Primitive(ty), to) => match fit(from, to, *ty == PrimitiveType::Uuid, self.options) {
-            Some(Fit::Same) => Some(Conversion::Keep),
-            Some(Fit::Always) if *from != DataType::Null => Some(Conversion::Cast),
-            Some(Fit::Each) if casts_if_exact(from, to) => Some(Conversion::ExactCast),
-            Some(Fit::Each) => Some(Conversion::Checked),
-            _ => None,
-        },
-        (DataType::Struct(from), Type::Struct(ty), DataType::Struct(to)) => {
-            let fields = self.fields(from, ty.fields(), to, &format!("{name}."));
-            Some(Conversion::Struct(fields))
-        }
-        (
-            DataType::List(from)
-            | DataType::LargeList(from)
-            | DataType::FixedSizeList(from, _)
-            | DataType::ListView(from)
-            | DataType::LargeListView(from),
-            Type::List(ty),
-            DataType::List(to),
-        ) => self.convert(from, &ty.element_field, to, &format!("{name}.element"))
-            .map(|element| Conversion::List(Box::new(element))),
-        (DataType::Map(from, _), Type::Map(ty), DataType::Map(to, _)) => {
-            match (from.data_type(), to.data_type()) {
-                (DataType::Struct(from), DataType::Struct(to)) if from.len() == 2 && to.len() == 2 => {
-                    let key = self.convert(&from[0], &ty.key_field, &to[0], &format!("{name}.key"));
-                    let value = self.convert(&from[1], &ty.value_field, &to[1], &format!("{name}.value"));
-                    key.zip(value).map(|(key, value)| Conversion::Map(Box::new(key), Box::new(value)))
+        let mut out = Vec::with_capacity(table.len());
+        for (field, target) in table.iter().zip(target) {
+            let name = format!("{prefix}{}", field.name);
+            let found = data.iter().enumerate().find(|(_, f)| *f.name() == field.name);
+            let source = match (found, &field.write_default) {
+                (Some((index, from)), _) => self
+                    .convert(from, field, target, &name)
+                    .map(|conversion| Source::Column { index, conversion }),
+                (None, Some(default)) => Some(Source::Default(default.clone())),
+                (None, None) if field.required && !target.is_nullable() => {
+                    self.faults.push(format!("{name}: the data lacks this required column"));
+                    None
                 }
-                _ => None,
+                (None, None) => Some(Source::Null),
+            };
+            if let Some(source) = source {
+                out.push(FieldMapping { name, field_id: field.id, target: target.clone(), source });
             }
         }
-        _ => None,
-    };
-    if conversion.is_none() && self.faults.len() == before {
-        self.faults.push(format!("{name}: {} does not fit {}", from.data_type(), describe(&field.field_type)));
+        out
     }
-    conversion
-}
 
+    /// How `from` becomes `target`; a fault otherwise.
+    fn convert(
+        &mut self,
+        from: &Field,
+        field: &NestedField,
+        target: &Field,
+        name: &str,
+    ) -> Option<Conversion> {
+        let before = self.faults.len();
+        let conversion = match (from.data_type(), field.field_type.as_ref(), target.data_type()) {
+            (DataType::Null, _, _) if !field.required => Some(Conversion::Cast),
+            (from, _, to) if from == to => Some(Conversion::Keep),
+            (DataType::FixedSizeBinary(16), Type::Primitive(PrimitiveType::String), _) if is_uuid(from) => {
+                Some(Conversion::UuidText)
+            }
+            (from, Type::Primitive(ty), to) => {
+                match fit(from, to, *ty == PrimitiveType::Uuid, self.options) {
+                    Some(Fit::Same) => Some(Conversion::Keep),
+                    Some(Fit::Always) if *from != DataType::Null => Some(Conversion::Cast),
+                    Some(Fit::Each) if casts_if_exact(from, to) => Some(Conversion::ExactCast),
+                    Some(Fit::Each) => Some(Conversion::Checked),
+                    _ => None,
+                }
+            }
+            (DataType::Struct(from), Type::Struct(ty), DataType::Struct(to)) => {
+                let fields = self.fields(from, ty.fields(), to, &format!("{name}."));
+                Some(Conversion::Struct(fields))
+            }
+            (
+                DataType::List(from)
+                | DataType::LargeList(from)
+                | DataType::FixedSizeList(from, _)
+                | DataType::ListView(from)
+                | DataType::LargeListView(from),
+                Type::List(ty),
+                DataType::List(to),
+            ) => self
+                .convert(from, &ty.element_field, to, &format!("{name}.element"))
+                .map(|element| Conversion::List(Box::new(element))),
+            (DataType::Map(from, _), Type::Map(ty), DataType::Map(to, _)) => {
+                match (from.data_type(), to.data_type()) {
+                    (DataType::Struct(from), DataType::Struct(to)) if from.len() == 2 && to.len() == 2 => {
+                        let key = self.convert(&from[0], &ty.key_field, &to[0], &format!("{name}.key"));
+                        let value = self.convert(&from[1], &ty.value_field, &to[1], &format!("{name}.value"));
+                        key.zip(value).map(|(key, value)| Conversion::Map(Box::new(key), Box::new(value)))
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        };
+        if conversion.is_none() && self.faults.len() == before {
+            self.faults.push(format!(
+                "{name}: {} does not fit {}",
+                from.data_type(),
+                describe(&field.field_type)
+            ));
+        }
+        conversion
+    }
 }
 
 /// Whether a column of 16 bytes says that it holds UUIDs.
