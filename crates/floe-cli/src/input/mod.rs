@@ -4,6 +4,8 @@
 //! and their formats, [`Source::infer_schema`] or [`Source::schema_for`] reads their schemas, [`stream()`] reads
 //! the rows with bounded memory.
 
+#[cfg(test)]
+mod agree;
 mod csv;
 mod discover;
 mod head;

@@ -19,8 +19,8 @@
 //! | `uuid` | 16 bytes; texts of 32 hexadecimal digits, with hyphens or without |
 //! | `fixed(n)`, `binary` | bytes, `n` of them; as text in hexadecimal |
 //!
-//! A number that is stored as a float, or written with an exponent, tells which integer it is only up to 2^53; beyond that,
-//! integers and decimals refuse it. A stored float counts as the shortest text that means it, so that a column gives the
+//! A number that is stored as a float, or written with an exponent, tells which integer it is only up to 10^16; beyond
+//! that, integers and decimals refuse it. A stored float counts as the shortest text that means it, so that a column gives the
 //! same from Parquet as from CSV.
 
 mod number;
@@ -110,7 +110,7 @@ pub(crate) mod why {
     pub(crate) const FRACTION: &str = "it has a fraction";
     pub(crate) const SCALE: &str = "it has more digits after the point";
     pub(crate) const FLOAT: &str =
-        "it is a floating-point number beyond 2^53, which does not tell all its digits";
+        "it is a floating-point number beyond 10^16, which does not tell all its digits";
     pub(crate) const EXACT: &str = "it is a whole number that this type has no exact value for";
     pub(crate) const DIGITS: &str = "it has more digits than this type can hold";
     pub(crate) const SMALL: &str = "it is too small, and would become zero";

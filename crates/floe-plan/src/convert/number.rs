@@ -18,8 +18,8 @@ pub(super) struct Number {
     pub(super) overflow: bool,
 }
 
-/// The greatest integer up to which a double has all.
-const EXACT: u128 = 1 << 53;
+/// Up to here, the shortest text that means a double tells its exact value.
+const EXACT: u128 = 10_u128.pow(16);
 /// The most significant digits that are kept.
 const MAX_DIGITS: u32 = 38;
 
@@ -113,7 +113,7 @@ impl Number {
         Ok(if self.negative { -value } else { value })
     }
 
-    /// Whether it is greater than what floats have all integers up to.
+    /// Whether it is greater than what the text of a float tells exactly.
     fn beyond_exact(&self) -> bool {
         if self.scale <= 0 {
             let power = u32::try_from(-self.scale).ok().and_then(|power| 10_u128.checked_pow(power));

@@ -164,13 +164,13 @@ fn fault(from: &DataType, to: &DataType) -> &'static str {
     }
 }
 
-/// The shortest texts that mean the numbers, with an exponent: as such they count.
+/// The shortest texts that mean the numbers, with an exponent if they are large: as such they count.
 fn float_texts(array: &ArrayRef) -> StringArray {
     match array.data_type() {
         DataType::Float32 => {
-            array.as_primitive::<Float32Type>().iter().map(|v| v.map(|v| format!("{v:e}"))).collect()
+            array.as_primitive::<Float32Type>().iter().map(|v| v.map(|v| format!("{v:?}"))).collect()
         }
-        _ => array.as_primitive::<Float64Type>().iter().map(|v| v.map(|v| format!("{v:e}"))).collect(),
+        _ => array.as_primitive::<Float64Type>().iter().map(|v| v.map(|v| format!("{v:?}"))).collect(),
     }
 }
 
