@@ -106,6 +106,11 @@ fn standard_input_by_its_path_is_standard_input() {
         r#"{"operations": [{"write": {"files": ["-"], "config": {"mode": "overwrite"}}}, {"tag": {"name": "x"}}]}"#,
     );
     floe.with_input(&["transaction", "t.t", "plan.json", "--json"], b"id,name\n7,z\n").json();
+    floe.file(
+        "twice.json",
+        r#"{"operations": [{"write": {"files": ["-"]}}, {"write": {"files": ["/dev/stdin"]}}]}"#,
+    );
+    floe.with_input(&["transaction", "t.t", "twice.json", "--json"], b"id\n8\n").fails("validation", 2);
     assert_eq!(data(&floe, "t.t"), [json!({"id": 7, "name": "z", "at": null})]);
 }
 
@@ -215,16 +220,24 @@ fn whole_numbers_beyond_long_and_nanoseconds_are_kept() {
     }
 }
 
-/// A table of version 3 with a default for new rows.
+/// A table of version 3 whose column `n` has a default for new rows, as another engine gave it.
 fn with_default() -> Floe {
     let floe = Floe::new();
     floe.file(
         "schema.json",
-        r#"{"fields": [{"name": "id", "type": "long", "required": true},
-            {"name": "n", "type": "int", "initial-default": 1, "write-default": 7}]}"#,
+        r#"{"fields": [{"name": "id", "type": "long", "required": true}, {"name": "n", "type": "int"}]}"#,
     );
-    let run = floe.run(&["create", "t.t", "--schema", "schema.json", "--property", "format-version=3"]);
-    run.ok();
+    floe.run(&["create", "t.t", "--schema", "schema.json", "--property", "format-version=3"]).ok();
+    let metadata: Vec<PathBuf> = floe
+        .files()
+        .into_iter()
+        .map(|(path, _)| path)
+        .filter(|path| path.extension().is_some_and(|e| e == "json"))
+        .collect();
+    let mut table: Value = serde_json::from_slice(&std::fs::read(&metadata[0]).unwrap()).unwrap();
+    table["schemas"][0]["fields"][1]["initial-default"] = json!(1);
+    table["schemas"][0]["fields"][1]["write-default"] = json!(7);
+    std::fs::write(&metadata[0], table.to_string()).unwrap();
     floe
 }
 
@@ -332,11 +345,73 @@ fn foreign_files_are_refused_by_name() {
     encrypted.extend(20_u32.to_le_bytes());
     encrypted.extend(b"PARE");
     floe.file("e.parquet", encrypted);
-    let error = floe.line("append t.t e.parquet --json").fails("unsupported", 2);
+    let error = floe.line("append t.t e.parquet --json").fails("unsupported", 9);
     assert!(error["message"].as_str().unwrap().contains("encrypted"), "{error}");
     floe.file("bom.ndjson", "\u{feff}{\"id\":1}\n");
     floe.line("append t.t bom.ndjson").ok();
     floe.file("empty.ndjson", "{\"a\":1,\"meta\":{}}\n");
     let error = floe.line("create t.e --from empty.ndjson --json").fails("validation", 2);
     assert!(error["message"].as_str().unwrap().contains("'meta'"), "{error}");
+}
+
+/// A Parquet file whose footer says that it has no rows, while its row groups have six.
+#[test]
+fn row_groups_count_where_the_footer_states_no_rows() {
+    let floe = Floe::new();
+    let ids = Arc::new(Int64Array::from_iter_values(0..6)) as ArrayRef;
+    let path = parquet(&floe, "a.parquet", vec![("id", ids)]);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let length = u32::from_le_bytes(bytes[bytes.len() - 8..bytes.len() - 4].try_into().unwrap()) as usize;
+    let footer = bytes.len() - 8 - length;
+    // The number of rows, 6 in zigzag, and the list of row groups after it.
+    let at = bytes[footer..].windows(3).position(|w| w == [0x16, 0x0c, 0x19]).unwrap() + footer;
+    bytes[at + 1] = 0;
+    std::fs::write(&path, bytes).unwrap();
+    floe.line("create t.t --from a.parquet").ok();
+    assert_eq!(floe.line("append t.t a.parquet --json").json()["rows"], 6);
+    assert_eq!(floe.rows("t.t"), 6);
+}
+
+/// The schema message of an Arrow stream without columns, its numbers in this order.
+fn schema_message(big_endian: bool) -> Vec<u8> {
+    let mut message = Vec::new();
+    let word = |bytes: &mut Vec<u8>, value: u32| bytes.extend(value.to_le_bytes());
+    let half = |bytes: &mut Vec<u8>, value: u16| bytes.extend(value.to_le_bytes());
+    word(&mut message, 16);
+    // Where the message has its version, the type of its header, its header, the length of its body.
+    [12, 20, 16, 18, 4, 8].into_iter().for_each(|value| half(&mut message, value));
+    word(&mut message, 12);
+    word(&mut message, 24);
+    message.extend(0_u64.to_le_bytes());
+    half(&mut message, 4);
+    half(&mut message, 1);
+    // Where the schema has its order of bytes and its columns.
+    [8, 12, 8, 4].into_iter().for_each(|value| half(&mut message, value));
+    word(&mut message, 8);
+    word(&mut message, 8);
+    half(&mut message, u16::from(big_endian));
+    half(&mut message, 0);
+    word(&mut message, 0);
+    word(&mut message, 0);
+    let mut stream = vec![0xff; 4];
+    word(&mut stream, message.len() as u32);
+    stream.extend(message);
+    stream.extend([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+    stream
+}
+
+#[test]
+fn big_endian_numbers_are_refused_by_name() {
+    let floe = Floe::with_table();
+    for (name, bytes) in [
+        ("a.arrows", schema_message(true)),
+        ("a.arrow", [b"ARROW1\0\0".to_vec(), schema_message(true)].concat()),
+    ] {
+        floe.file(name, bytes);
+        let error = floe.run(&["append", "t.t", name, "--json"]).fails("unsupported", 9);
+        assert!(error["message"].as_str().unwrap().contains("big-endian"), "{error}");
+    }
+    floe.file("b.arrows", schema_message(false));
+    let error = floe.run(&["append", "t.t", "b.arrows", "--json"]).fails("schema_mismatch", 2);
+    assert!(error["message"].as_str().unwrap().contains("'id' is missing"), "{error}");
 }

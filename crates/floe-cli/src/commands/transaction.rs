@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::rows::{self, Columns};
 use crate::args::{InputArgs, TransactionArgs};
 use crate::exit::internal;
+use crate::input::check_once;
 use crate::render::counted;
 use crate::ui::{Report, Ui};
 use crate::warehouse::Location;
@@ -90,6 +91,8 @@ enum Operation {
 pub(super) async fn run(command: &str, args: TransactionArgs, location: &Location, ui: &Ui) -> Result<()> {
     let started = Instant::now();
     let plan = read(&args)?;
+    let files = plan.operations.iter().flat_map(Operation::files);
+    check_once(files).map_err(|e| e.with_table(&args.table))?;
     let manager = location.open().await?;
     let ident = args.table.ident();
     let mut transaction = manager.transaction(&ident).dry_run(args.dry_run);
@@ -124,6 +127,14 @@ fn read(args: &TransactionArgs) -> Result<Plan> {
 }
 
 impl Operation {
+    /// The inputs that it reads.
+    fn files(&self) -> &[PathBuf] {
+        match self {
+            Self::Write { files, .. } | Self::Merge { files, .. } => files,
+            _ => &[],
+        }
+    }
+
     fn on<'m>(self, transaction: Transaction<'m>, input: &InputArgs, ui: &Ui) -> Result<Transaction<'m>> {
         let open = |files: Vec<PathBuf>, columns: Columns| {
             let (input, ui) = (input.clone(), ui.clone());

@@ -230,7 +230,10 @@ proptest! {
 
     #[test]
     fn the_same_rows_give_the_same_table_or_the_same_refusal((from, array) in column(), to in types()) {
-        prop_assume!(tells(&from, &to));
+        // Of nothing but NULL, text does not tell the type.
+        if !tells(&from, &to) || from != to && array.null_count() == array.len() {
+            return Ok(());
+        }
         let (batch, uuids) = batch(array, &from);
         let table = table(to.clone());
         let tables = FORMATS.map(|(format, extension)| {
@@ -249,7 +252,9 @@ proptest! {
 
     #[test]
     fn what_is_written_is_read_back((ty, array) in column()) {
-        prop_assume!(!matches!(array.data_type(), DataType::UInt64));
+        if *array.data_type() == DataType::UInt64 {
+            return Ok(());
+        }
         let (batch, uuids) = batch(array.clone(), &ty);
         let table = table(ty);
         for (format, extension) in FORMATS {
@@ -265,7 +270,8 @@ proptest! {
         let text: String = rows.iter().map(|row| format!("{row}\n")).collect();
         let batch = loaded(text.as_bytes(), "ndjson", &table).unwrap();
         prop_assert_eq!(batch.num_rows(), rows.len());
-        prop_assert_eq!(batch.schema().as_ref(), &schema_to_arrow_schema(&table).unwrap());
+        let schema = batch.schema();
+        prop_assert_eq!(schema.as_ref(), &schema_to_arrow_schema(&table).unwrap());
         let uuids = Uuids::of([&table].into_iter());
         for (format, extension) in &FORMATS[1..] {
             let bytes = written(&batch, *format, &uuids);

@@ -103,6 +103,18 @@ fn check_streams(found: &[Found]) -> Result<()> {
     Ok(())
 }
 
+/// Fails if these paths, which are read one after the other, name one stream twice.
+pub(crate) fn check_once<'p>(paths: impl Iterator<Item = &'p PathBuf>) -> Result<()> {
+    let streams = paths.filter_map(|path| {
+        let stream = || fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir());
+        if is_stdin(path) {
+            return Some(Found::Stream("standard input".to_owned(), None));
+        }
+        stream().then(|| Found::Stream(path.display().to_string(), Some(path.clone())))
+    });
+    check_streams(&streams.collect::<Vec<_>>())
+}
+
 /// What tells one stream from another.
 #[cfg(unix)]
 fn identity(path: Option<&Path>) -> Option<(u64, u64)> {

@@ -19,7 +19,7 @@ mod source;
 mod stream;
 mod unify;
 
-pub(crate) use discover::discover;
+pub(crate) use discover::{check_once, discover};
 pub(crate) use normalise::{normal_schema, normalise};
 pub(crate) use source::{Absent, Batches, Source, Target};
 pub(crate) use stream::stream;

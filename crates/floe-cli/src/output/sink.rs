@@ -57,6 +57,7 @@ pub(crate) fn sink(
     out: Out,
     options: &SinkOptions,
 ) -> Result<Box<dyn Sink>> {
+    let schema = &options.uuids.marked(schema);
     if let Some(frame) = &options.object {
         return Ok(Box::new(Object::new(frame.clone(), out, options)?));
     }
@@ -66,7 +67,7 @@ pub(crate) fn sink(
         OutputFormat::Json => Box::new(Lines::new(out, options)),
         OutputFormat::Arrow if options.arrow_file => Box::new(ArrowFile::new(schema, out)?),
         OutputFormat::Arrow => Box::new(ArrowStream::new(schema, out)?),
-        OutputFormat::Parquet => Box::new(Parquet::new(schema, out)?),
+        OutputFormat::Parquet => Box::new(Parquet::new(schema, out, &options.uuids)?),
     })
 }
 

@@ -2,9 +2,12 @@
 
 use std::collections::HashSet;
 use std::fmt::Write;
+use std::sync::Arc;
 
-use arrow_schema::Field;
-use iceberg::spec::{NestedField, PrimitiveType, Schema, Type};
+use arrow_schema::{Field, Fields, Schema, SchemaRef};
+use iceberg::spec::{NestedField, PrimitiveType, Schema as TableSchema, Type};
+
+use crate::schema_from::{EXTENSION, UUID};
 
 /// The key under which a field of an Arrow schema carries its Iceberg field id.
 const FIELD_ID: &str = "PARQUET:field_id";
@@ -15,7 +18,7 @@ pub(crate) struct Uuids(HashSet<i32>);
 
 impl Uuids {
     /// Those of any of a table's schemas: a column keeps its id, and its being a UUID.
-    pub(crate) fn of<'a>(schemas: impl Iterator<Item = &'a Schema>) -> Self {
+    pub(crate) fn of<'a>(schemas: impl Iterator<Item = &'a TableSchema>) -> Self {
         let mut uuids = Self::default();
         for schema in schemas {
             schema.as_struct().fields().iter().for_each(|field| uuids.add(field));
@@ -41,7 +44,25 @@ impl Uuids {
     /// Whether a column is one of them.
     pub(super) fn have(&self, field: &Field) -> bool {
         let id = field.metadata().get(FIELD_ID).and_then(|id| id.parse().ok());
-        id.is_some_and(|id| self.0.contains(&id))
+        id.is_some_and(|id| self.has(id))
+    }
+
+    /// Whether a column of this field id is one of them.
+    pub(super) fn has(&self, id: i32) -> bool {
+        self.0.contains(&id)
+    }
+
+    /// The schema, its columns marked as Arrow marks UUIDs.
+    pub(super) fn marked(&self, schema: &SchemaRef) -> SchemaRef {
+        let fields = schema.fields().iter().map(|field| {
+            if !self.have(field) {
+                return field.clone();
+            }
+            let mut metadata = field.metadata().clone();
+            metadata.insert(EXTENSION.to_owned(), UUID.to_owned());
+            Arc::new(Field::clone(field).with_metadata(metadata))
+        });
+        Arc::new(Schema::new_with_metadata(fields.collect::<Fields>(), schema.metadata().clone()))
     }
 }
 

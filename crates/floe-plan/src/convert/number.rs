@@ -126,6 +126,14 @@ impl Number {
         power.is_some_and(|power| self.unscaled / power > EXACT)
     }
 
+    /// Whether a text is this very number.
+    pub(super) fn equals(&self, text: &str) -> bool {
+        parse(text).is_some_and(|other| {
+            !(self.overflow || other.overflow)
+                && (self.negative, self.unscaled, self.scale) == (other.negative, other.unscaled, other.scale)
+        })
+    }
+
     /// The unscaled value of a decimal.
     pub(super) fn decimal(&self, precision: u8, scale: i8) -> Result<i128, &'static str> {
         let value = self.shifted(i64::from(scale))?;

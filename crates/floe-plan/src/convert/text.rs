@@ -112,7 +112,7 @@ where
 }
 
 /// What the two types of floats need.
-trait Float: Copy + Into<f64> {
+trait Float: Copy + Into<f64> + std::fmt::Debug {
     /// The greatest integer up to which the type has all.
     const EXACT: f64;
     /// How many digits tell every value of the type; fewer than a text may have.
@@ -139,22 +139,23 @@ where
         return Err(Unfit::unreadable(row.unwrap_or(0)));
     }
     let values = read.as_primitive::<T>();
-    for (row, (value, text)) in values.values().iter().zip(texts.iter()).enumerate() {
+    for (row, (number, text)) in values.values().iter().zip(texts.iter()).enumerate() {
         let Some(text) = text else { continue };
-        let value: f64 = (*value).into();
+        let value: f64 = (*number).into();
         let long = T::Native::DIGITS.is_some_and(|digits| text.len() > digits as usize);
         // Most values need no second look.
         if value != 0.0 && value.abs() < T::Native::EXACT && !long {
             continue;
         }
-        check_float::<T::Native>(value, text).map_err(|fault| Unfit::new(row, fault))?;
+        check_float(*number, text).map_err(|fault| Unfit::new(row, fault))?;
     }
     Ok(read)
 }
 
-fn check_float<F: Float>(value: f64, text: &str) -> Result<(), &'static str> {
+fn check_float<F: Float>(nearest: F, text: &str) -> Result<(), &'static str> {
     // `NaN` and `Infinity` are no numbers.
     let Some(number) = number::parse(text) else { return Ok(()) };
+    let value: f64 = nearest.into();
     if value.is_infinite() {
         return Err(why::RANGE);
     }
@@ -162,21 +163,18 @@ fn check_float<F: Float>(value: f64, text: &str) -> Result<(), &'static str> {
         return if number.digits == 0 { Ok(()) } else { Err(why::SMALL) };
     }
     if number.whole && value.abs() >= F::EXACT {
-        // Whole floats are written out exactly.
+        // Formatted without fraction, floats are written out exactly.
         let digits = text.split('.').next().unwrap_or(text);
-        let digits = digits.trim_start_matches(['+', '-']).trim_start_matches('0');
-        return if format!("{:.0}", value.abs()) == digits { Ok(()) } else { Err(why::EXACT) };
+        let exact =
+            format!("{:.0}", value.abs()) == digits.trim_start_matches(['+', '-']).trim_start_matches('0');
+        // With a point, it may be the shortest text that means the value, as floats are written.
+        let shortest = text.contains('.') && number.equals(&format!("{nearest:?}"));
+        return if exact || shortest { Ok(()) } else { Err(why::EXACT) };
     }
     match F::DIGITS {
-        Some(digits) if number.digits > digits => match number::parse(&format!("{value:.149}")) {
-            Some(exact)
-                if !(exact.overflow || number.overflow)
-                    && (exact.unscaled, exact.scale) == (number.unscaled, number.scale) =>
-            {
-                Ok(())
-            }
-            _ => Err(why::DIGITS),
-        },
+        Some(digits) if number.digits > digits && !number.equals(&format!("{value:.149}")) => {
+            Err(why::DIGITS)
+        }
         _ => Ok(()),
     }
 }
@@ -207,9 +205,12 @@ fn times(texts: &StringArray) -> Result<ArrayRef, Unfit> {
     let read = lenient(texts, &DataType::Time64(TimeUnit::Microsecond))?;
     let read = completed::<Time64MicrosecondType>(texts, &read, |_, row| Err(Unfit::unreadable(row)))?;
     for (row, text) in texts.iter().enumerate() {
-        if let Some(text) = text {
-            time::check_second(text.as_bytes(), 6).map_err(|fault| Unfit::new(row, fault))?;
+        let Some(text) = text else { continue };
+        if !text.contains(':') {
+            // Arrow takes a number for microseconds.
+            return Err(Unfit::unreadable(row));
         }
+        time::check_second(text.as_bytes(), 6).map_err(|fault| Unfit::new(row, fault))?;
     }
     Ok(read)
 }

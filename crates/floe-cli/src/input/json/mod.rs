@@ -9,7 +9,7 @@ mod tape;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ pub(super) fn infer(text: &Text, label: &str, options: &ReadOptions) -> Result<S
 /// first rows.
 pub(super) fn schema_for(text: &Text, label: &str, target: &Target) -> Result<SchemaRef> {
     let sample = sample(text, label)?;
-    let mut names = BTreeSet::new();
+    let mut names = BTreeMap::new();
     for (line, from, to) in lines(&sample) {
         // A line that is no JSON is found when its row is read.
         let mut tape = Tape::new(&sample);
@@ -57,18 +57,18 @@ pub(super) fn schema_for(text: &Text, label: &str, target: &Target) -> Result<Sc
         let mut at = at + 1;
         for _ in 0..count {
             let key = tape.string(tape.token(at)).unwrap_or_default();
-            if !names.contains(key) {
-                names.insert(key.to_owned());
+            if !names.contains_key(key) {
+                names.insert(key.to_owned(), line);
             }
             at = tape.after(at + 1);
         }
     }
-    if let Some(name) = names.iter().find(|name| target.arrow.field_with_name(name).is_err()) {
-        return Err(unknown_column(label, name));
+    if let Some((name, line)) = names.iter().find(|(name, _)| target.arrow.field_with_name(name).is_err()) {
+        return Err(unknown_column(&format!("{label}, line {line}"), name));
     }
     let fields = target.arrow.fields().iter();
     let fields = fields.filter(|field| {
-        !matches!(target.absent, Absent::Refused | Absent::Unknown) || names.contains(field.name())
+        !matches!(target.absent, Absent::Refused | Absent::Unknown) || names.contains_key(field.name())
     });
     let fields = fields.map(|field| Field::clone(field).with_nullable(true));
     Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
