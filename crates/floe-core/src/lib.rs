@@ -11,6 +11,8 @@ pub mod config;
 mod credentials;
 pub mod env;
 mod error;
+pub mod json_id;
+pub mod location;
 pub mod metadata_file;
 pub mod names;
 pub mod plugin;

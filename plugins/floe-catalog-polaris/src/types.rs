@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use floe_core::{SecretString, TableChange};
 use iceberg::spec::{Schema, SortOrder, TableMetadata, UnboundPartitionSpec};
-use iceberg::{NamespaceIdent, TableIdent, TableRequirement, TableUpdate};
+use iceberg::{TableIdent, TableRequirement, TableUpdate};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -62,6 +62,13 @@ pub(crate) struct Page {
 pub(crate) struct Identifier {
     pub(crate) namespace: Vec<String>,
     pub(crate) name: String,
+}
+
+impl Identifier {
+    /// Namespace and name together.
+    pub(crate) fn parts(&self) -> Vec<String> {
+        self.namespace.iter().chain([&self.name]).cloned().collect()
+    }
 }
 
 impl From<&TableIdent> for Identifier {
@@ -182,9 +189,4 @@ impl<'a> TransactionRequest<'a> {
         let change = |c: &'a TableChange| CommitRequest::new(&c.table, &c.requirements, &c.updates);
         Self { table_changes: changes.iter().map(change).collect() }
     }
-}
-
-/// A namespace that a server named; `None` for one without a level.
-pub(crate) fn namespace(parts: Vec<String>) -> Option<NamespaceIdent> {
-    NamespaceIdent::from_vec(parts).ok()
 }

@@ -13,8 +13,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SnapshotInfo {
     /// The snapshot's id.
+    #[serde(with = "floe_core::json_id")]
+    #[schemars(with = "String")]
     pub snapshot_id: i64,
     /// The snapshot it was made from.
+    #[serde(with = "floe_core::json_id::option")]
+    #[schemars(with = "Option<String>")]
     pub parent_snapshot_id: Option<i64>,
     /// Sequence number; 0 in format version 1.
     pub sequence_number: i64,

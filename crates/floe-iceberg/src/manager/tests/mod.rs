@@ -7,5 +7,6 @@ mod kept;
 mod keys;
 mod lake;
 mod model;
+mod names;
 mod publishing;
 mod transaction;
