@@ -26,7 +26,7 @@ pub fn updated(
     let refused = |e: iceberg::Error| {
         Error::validation(format!("an update does not fit the table: {}", e.message())).with_source(e)
     };
-    let oldest = head.last_updated_ms() - TOLERANCE_MS;
+    let oldest = head.last_updated_ms().saturating_sub(TOLERANCE_MS);
     let told = |update: &TableUpdate| match update {
         TableUpdate::AddSnapshot { snapshot } => snapshot.timestamp_ms() >= oldest,
         _ => false,
