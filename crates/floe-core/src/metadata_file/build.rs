@@ -50,7 +50,9 @@ pub fn updated(
 /// A snapshot that is in no table, of the time of the last change: with it the builder goes by that time, and not by the
 /// clock.
 pub(super) fn marker(head: &TableMetadata) -> Snapshot {
-    let id = (1..).find(|id| head.snapshot_by_id(*id).is_none()).unwrap_or(i64::MAX);
+    // One of so many ids is free.
+    let mut ids = 1..=head.snapshots().len() as i64 + 1;
+    let id = ids.find(|id| head.snapshot_by_id(*id).is_none()).unwrap_or(i64::MAX);
     let marker = Snapshot::builder()
         .with_snapshot_id(id)
         .with_sequence_number(head.last_sequence_number())

@@ -192,14 +192,13 @@ fn with_new_schemas(text: &str, new: &[(Value, String)]) -> Option<String> {
     }
     let fields = raw::object(text)?;
     let field = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.get());
-    let mut schemas: Vec<String> = match field("schemas").and_then(raw::array) {
-        Some(schemas) => schemas.into_iter().map(|schema| schema.get().to_owned()).collect(),
+    let mut schemas: Vec<String> = if let Some(schemas) = field("schemas").and_then(raw::array) {
+        schemas.into_iter().map(|schema| schema.get().to_owned()).collect()
+    } else {
         // An old table of format version 1 has its only schema at the top, maybe without an id.
-        None => {
-            let schema = field("schema")?;
-            let numbered = serde_json::from_str::<Value>(schema).ok()?.get("schema-id").is_some();
-            vec![if numbered { schema.to_owned() } else { with_field(schema, "schema-id", "0")? }]
-        }
+        let schema = field("schema")?;
+        let numbered = serde_json::from_str::<Value>(schema).ok()?.get("schema-id").is_some();
+        vec![if numbered { schema.to_owned() } else { with_field(schema, "schema-id", "0")? }]
     };
     let mut new: Vec<_> = new.iter().collect();
     new.sort_by_key(|(id, _)| id.as_i64());

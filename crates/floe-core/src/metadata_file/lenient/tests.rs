@@ -205,7 +205,9 @@ fn old_tables_of_version_1_without_lists() {
             "refs",
             "table-uuid",
         ];
-        old.iter().for_each(|name| drop(object.remove(*name)));
+        for name in old {
+            object.remove(name);
+        }
         object["partition-spec"] = json!([
             {"source-id": 2, "name": "p", "transform": "identity"},
             {"source-id": 3, "name": "ts", "transform": "void"},
@@ -421,7 +423,9 @@ fn documents_with_several_parts_damaged_are_read_and_kept_or_told() {
     TestRunner::new_with_rng(config, rng)
         .run(&damages, |(version, damages)| {
             let mut table = table(version);
-            damages.iter().for_each(|(at, how)| damage(&mut table, *at, *how));
+            for (at, how) in damages {
+                damage(&mut table, at, how);
+            }
             read_and_kept_or_told(&table);
             Ok(())
         })
