@@ -326,9 +326,15 @@ fn paths(value: &Value) -> Vec<String> {
     fn walk(value: &Value, path: &str, all: &mut Vec<String>) {
         all.push(path.to_owned());
         match value {
-            Value::Object(fields) => fields.iter().for_each(|(k, v)| walk(v, &format!("{path}/{k}"), all)),
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    walk(value, &format!("{path}/{name}"), all);
+                }
+            }
             Value::Array(list) => {
-                list.iter().enumerate().for_each(|(n, v)| walk(v, &format!("{path}/{n}"), all))
+                for (number, value) in list.iter().enumerate() {
+                    walk(value, &format!("{path}/{number}"), all);
+                }
             }
             _ => {}
         }
