@@ -38,7 +38,9 @@ pub async fn read(file_io: &FileIO, location: &str) -> Result<TableMetadata> {
     parse(&read_text(file_io, location).await?, location)
 }
 
-/// Writes a metadata file at a new location; see [`next_location`]. Never overwrites one.
+/// Writes the metadata file of a new table, at a new location; see [`next_location`]. Never overwrites one.
+///
+/// Not for a version after another: what the model lacks would be lost, see [`MetadataCache::write_next`].
 pub async fn write(file_io: &FileIO, location: &str, metadata: &TableMetadata) -> Result<()> {
     write_text(file_io, location, MetadataText::new(metadata)?.json()).await
 }

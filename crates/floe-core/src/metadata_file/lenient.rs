@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::references::with_references;
-use crate::{Error, Result};
+use crate::Result;
 
 pub use parts::UNKNOWN_OPERATION;
 pub(super) use reason::corrupted;
@@ -33,7 +33,8 @@ pub(super) fn parse(json: &[u8], location: &str) -> Result<TableMetadata> {
     let mut value: Value = serde_json::from_slice(json).map_err(|e| reason::not_json(&e, location))?;
     reason::check(&value, location)?;
     parts::soften(&mut value);
-    let refs = references_of_version_1(&mut value);
+    let refs = references_of_version_1(&value)
+        .map_err(|name| reason::corrupted(location, &format!("its branch or tag '{name}' is not valid")))?;
     soften_log(&mut value);
     spec::soften(&mut value);
     // The parser's message may quote values of properties: `reason` says where, not what.
@@ -51,35 +52,44 @@ pub(super) fn parse(json: &[u8], location: &str) -> Result<TableMetadata> {
     if let Some((name, _)) = refs.iter().find(|(_, r)| metadata.snapshot_by_id(r.snapshot_id).is_none()) {
         return Err(unreadable(&format!("the snapshot of the branch or tag '{name}' is not there")));
     }
-    with_references(metadata, &refs)
-        .map_err(|e| Error::from(e).context(format!("the branches and tags of {location} cannot be read")))
+    with_references(metadata, &refs).map_err(|e| {
+        let what = format!("has branches and tags that floe cannot read: {}", e.message());
+        reason::unsupported(location, &what)
+    })
 }
 
 /// The metadata as the crate reads it, if it misses nothing that has a meaning.
 fn as_it_is(json: &[u8]) -> Option<TableMetadata> {
-    let has = |text: &[u8]| json.windows(text.len()).any(|window| window == text);
-    if has(b"\"source-ids\"") || has(b"-default\"") {
-        return None;
-    }
     let metadata: TableMetadata = serde_json::from_slice(json).ok()?;
+    let whole = match metadata.format_version() {
+        FormatVersion::V1 => false,
+        FormatVersion::V2 => true,
+        // Transforms of several columns are taken for those of one, and defaults that do not read for none.
+        FormatVersion::V3 => {
+            let text = std::str::from_utf8(json).ok()?;
+            !text.contains("\"source-ids\"") && !text.contains("-default\"")
+        }
+    };
     let schema = metadata.current_schema();
     let spec = metadata.default_partition_spec().as_ref().clone().into_unbound();
     let order = metadata.default_sort_order().fields.clone();
-    let whole = metadata.format_version() != FormatVersion::V1
-        && spec.bind(schema.clone()).is_ok()
-        && SortOrder::builder().with_fields(order).build(schema).is_ok();
-    whole.then_some(metadata)
+    let fits =
+        || spec.bind(schema.clone()).is_ok() && SortOrder::builder().with_fields(order).build(schema).is_ok();
+    (whole && fits()).then_some(metadata)
 }
 
-/// The references of a table of format version 1, which the crate leaves unread; those that do not read as one are
-/// left to the text. Empty for other versions.
-fn references_of_version_1(value: &mut Value) -> HashMap<String, SnapshotReference> {
+/// The references of a table of format version 1, which the crate leaves unread, or the name of one that is not valid.
+/// Empty for other versions.
+fn references_of_version_1(value: &Value) -> std::result::Result<HashMap<String, SnapshotReference>, String> {
     if value["format-version"] != 1 {
-        return HashMap::new();
+        return Ok(HashMap::new());
     }
-    let refs = value.get("refs").and_then(Value::as_object).into_iter().flatten();
-    refs.filter_map(|(name, value)| Some((name.clone(), SnapshotReference::deserialize(value).ok()?)))
-        .collect()
+    let refs = value["refs"].as_object().into_iter().flatten();
+    let read = |(name, value): (&String, &Value)| {
+        let reference = SnapshotReference::deserialize(value).map_err(|_| name.clone())?;
+        Ok((name.clone(), reference))
+    };
+    refs.map(read).collect()
 }
 
 /// The crate's builder refuses a log that does not end at the current snapshot, though nothing rests on it.
@@ -88,11 +98,14 @@ fn soften_log(value: &mut Value) {
     if value["format-version"] != 1 {
         return;
     }
-    let ends = value["snapshot-log"].as_array().and_then(|log| log.last()?["snapshot-id"].as_i64());
-    if ends != Some(current) {
+    let last = value["snapshot-log"].as_array().and_then(|log| log.last());
+    if last.and_then(|entry| entry["snapshot-id"].as_i64()) != Some(current) {
+        let mut snapshots = value["snapshots"].as_array().into_iter().flatten();
+        let made = snapshots.find(|snapshot| snapshot["snapshot-id"] == current);
+        let times = [made, last].map(|entry| entry.and_then(|entry| entry["timestamp-ms"].as_i64()));
         let entry = serde_json::json!({
             "snapshot-id": current,
-            "timestamp-ms": value["last-updated-ms"],
+            "timestamp-ms": times.into_iter().flatten().max(),
         });
         match value["snapshot-log"].as_array_mut() {
             Some(log) => log.push(entry),

@@ -202,8 +202,8 @@ fn same(
             }
             TableUpdate::SetSnapshotRef { ref_name, .. } => {
                 let wanted = references(wanted)?.remove(ref_name);
-                // Two that are not there are not the same.
-                wanted.is_some() && wanted.as_ref() == references(now)?.get(ref_name)
+                // What was asked for is there: two that are not are the same as before only.
+                (wanted.is_some() || before.is_none()) && wanted.as_ref() == references(now)?.get(ref_name)
             }
             TableUpdate::RemoveSnapshotRef { ref_name } => {
                 references(wanted)?.get(ref_name) == references(now)?.get(ref_name)

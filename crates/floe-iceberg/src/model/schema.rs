@@ -123,14 +123,19 @@ impl TableSchema {
         fields_faults("", &self.fields, &mut HashSet::new(), &mut own);
         let sound = own.is_empty();
         faults.append(own);
-        // What the crate refuses is told when it is asked for the schema.
-        let built = self.build();
-        if let Ok(schema) = &built {
-            schema_faults(schema, version).iter().for_each(|fault| faults.add(fault.to_string()));
-        } else if let Err(e) = built
-            && sound
-        {
-            faults.add(e.message());
+        let mut add = |schema: &Schema| {
+            // Ids below 1 are named already.
+            let new = schema_faults(schema, version).into_iter().filter(|fault| fault.field_id >= 1);
+            new.for_each(|fault| faults.add(fault.to_string()));
+        };
+        match self.build() {
+            Ok(schema) => add(&schema),
+            Err(e) if sound => faults.add(e.message()),
+            // What is wrong with the columns themselves is told all the same.
+            Err(_) => {
+                let alone = |field: &SchemaField| Self { fields: vec![field.clone()] }.build().ok();
+                self.fields.iter().filter_map(alone).for_each(|schema| add(&schema));
+            }
         }
     }
 

@@ -19,7 +19,7 @@ pub(in crate::metadata_file) fn corrupted(location: &str, why: &str) -> Error {
 }
 
 /// Metadata that is valid, and what floe lacks to read it.
-fn unsupported(location: &str, what: &str) -> Error {
+pub(super) fn unsupported(location: &str, what: &str) -> Error {
     Error::new(ErrorKind::Unsupported, format!("the table of the metadata file {location} {what}"))
         .with_hint("the table is sound: use an engine that knows this, or a later version of floe")
 }
@@ -79,6 +79,9 @@ pub(super) fn check(value: &Value, location: &str) -> Result<()> {
 /// A default that the crate drops would read as NULL.
 pub(super) fn check_defaults(value: &Value, metadata: &TableMetadata, location: &str) -> Result<()> {
     fn walk(of: &Value, schema: &Schema) -> Option<String> {
+        if !of.is_object() {
+            return None;
+        }
         for field in of["fields"].as_array().into_iter().flatten() {
             let id = field["id"].as_i64().and_then(|id| i32::try_from(id).ok())?;
             let read = schema.field_by_id(id);

@@ -73,6 +73,9 @@ pub fn transform(name: &str) -> Transform {
 /// Every column of the current schema, at any depth, with its type as far as it is primitive.
 pub(super) fn columns(metadata: &Map<String, Value>) -> Vec<(i64, Option<Type>)> {
     fn walk(of: &Value, all: &mut Vec<(i64, Option<Type>)>) {
+        if !of.is_object() {
+            return;
+        }
         for field in of["fields"].as_array().into_iter().flatten() {
             let primitive = field["type"].as_str().and_then(|_| Type::deserialize(&field["type"]).ok());
             if let Some(id) = field["id"].as_i64() {
@@ -142,6 +145,8 @@ fn number_specs(metadata: &mut Map<String, Value>) {
             }
         }
     }
+    // What stands at the top stands in the lists, too.
+    metadata.remove("partition-spec");
     if !metadata.get("last-partition-id").is_some_and(Value::is_i64) {
         metadata.insert("last-partition-id".to_owned(), json!(highest));
     }

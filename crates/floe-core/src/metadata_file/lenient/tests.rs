@@ -272,7 +272,10 @@ fn what_is_new_or_foreign_is_unsupported_by_name() {
             fields.push(json!({"id": 4, "name": "l", "required": false, "type": list}));
         }),
         ("default of the column 'p'", |t| t["schemas"][0]["fields"][1]["initial-default"] = json!({"a": 1})),
-        ("a view", |t| t["view-uuid"] = "x".into()),
+        ("a view", |t| {
+            t["view-uuid"] = "x".into();
+            t.as_object_mut().unwrap().remove("table-uuid");
+        }),
     ];
     for (told, change) in cases {
         let mut table = table(3);
@@ -313,5 +316,93 @@ fn what_is_broken_is_told_by_its_place() {
         let error = parse(json.as_bytes(), "m").unwrap_err();
         assert!(error.message().contains(told), "{error}");
         assert!(!error.hint().unwrap_or_default().contains("drop"), "{error}");
+    }
+}
+
+/// The paths of all values in a document.
+fn paths(value: &Value) -> Vec<String> {
+    fn walk(value: &Value, path: &str, all: &mut Vec<String>) {
+        all.push(path.to_owned());
+        match value {
+            Value::Object(fields) => fields.iter().for_each(|(k, v)| walk(v, &format!("{path}/{k}"), all)),
+            Value::Array(list) => {
+                list.iter().enumerate().for_each(|(n, v)| walk(v, &format!("{path}/{n}"), all))
+            }
+            _ => {}
+        }
+    }
+    let mut all = Vec::new();
+    walk(value, "", &mut all);
+    all
+}
+
+/// Removes, replaces or repeats a part of a document.
+fn damage(value: &mut Value, at: usize, how: u8) {
+    let all = paths(value);
+    let path = all[at % all.len()].clone();
+    let (parent, name) = path.rsplit_once('/').unwrap_or_default();
+    let other = [
+        json!(null),
+        json!(-1),
+        json!(1.5),
+        json!("secret"),
+        json!([]),
+        json!({}),
+        json!({"secret": [1]}),
+        json!(i64::MAX),
+        json!(["secret"]),
+        json!(true),
+    ];
+    match how {
+        0 | 1 => match value.pointer_mut(parent) {
+            Some(Value::Object(fields)) => drop(fields.remove(name)),
+            Some(Value::Array(list)) if how == 0 => drop(list.remove(name.parse().unwrap())),
+            Some(Value::Array(list)) => list.push(list[name.parse::<usize>().unwrap()].clone()),
+            _ => {}
+        },
+        how => *value.pointer_mut(&path).unwrap() = other[usize::from(how) % other.len()].clone(),
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config { cases: 1500, failure_persistence: None, ..Default::default() })]
+
+    /// Whatever is wrong with a document, the answer is a table or an error with a place and without values; and a table
+    /// that is read keeps what it is through a commit.
+    #[test]
+    fn damaged_documents_are_read_and_kept_or_told(
+        version in 1_i64..=3,
+        damages in proptest::collection::vec((proptest::prelude::any::<usize>(), 0..12_u8), 1..4),
+    ) {
+        let mut table = table(version);
+        damages.iter().for_each(|(at, how)| damage(&mut table, *at, *how));
+        let head = match read(&table) {
+            Ok(head) => head,
+            Err(error) => {
+                assert!(matches!(error.kind(), ErrorKind::Corrupted | ErrorKind::Unsupported), "{error}");
+                // Names of columns and types are told, values are not.
+                let named = error.message().contains("column '");
+                assert!(named || !error.to_string().contains("secret"), "{error}");
+                return Ok(());
+            }
+        };
+        let ident = iceberg::TableIdent::from_strs(["ns", "t"]).unwrap();
+        let updates = [iceberg::TableUpdate::SetProperties {
+            updates: [("new".to_owned(), "1".to_owned())].into(),
+        }];
+        let at = "memory:///t/metadata/v1.metadata.json";
+        let Ok(next) = apply(&ident, &head, at, &[], &updates) else { return Ok(()) };
+        let before = || MetadataText::read(table.to_string().into_bytes().into());
+        for text in [before().next(&head, &next, &updates).unwrap(), before().merged(&head, &next).unwrap()] {
+            let mut after: Value = serde_json::from_slice(text.json()).unwrap();
+            assert_eq!(read(&after).unwrap(), next, "{table}");
+            for name in ["last-updated-ms", "metadata-log", "properties"] {
+                match table.get(name) {
+                    Some(value) => after[name] = value.clone(),
+                    None => drop(after.as_object_mut().unwrap().remove(name)),
+                }
+            }
+            assert_eq!(after, table);
+        }
     }
 }

@@ -58,7 +58,7 @@ fn object(text: &str, before: &Map<String, Value>, after: &Map<String, Value>) -
             (Some(was), Some(is)) => writer.field(&name, &merge(&name, value.get(), was, is)),
             (Some(_), None) => {}
             // Unknown before: the change gives it a meaning.
-            (None, Some(is)) => writer.field(&name, &is.to_string()),
+            (None, Some(is)) => writer.field(&name, &fresh(&name, is)),
             (None, None) => writer.field(&name, value.get()),
         }
         seen.insert(name);
@@ -66,10 +66,20 @@ fn object(text: &str, before: &Map<String, Value>, after: &Map<String, Value>) -
     for (name, is) in after.iter().filter(|(name, _)| !seen.contains(*name)) {
         // What the model supplies for a field that is not there stays away as long as it is the same.
         if before.get(name) != Some(is) {
-            writer.field(name, &is.to_string());
+            writer.field(name, &fresh(name, is));
         }
     }
     Some(writer.finish())
+}
+
+/// What was not there; the model gives elements of lists in any order.
+fn fresh(name: &str, is: &Value) -> String {
+    match is {
+        Value::Array(elements) => {
+            merge(name, "[]", &Value::Array(Vec::new()), &Value::Array(elements.clone()))
+        }
+        other => other.to_string(),
+    }
 }
 
 /// An array whose elements are told apart by `key` and have no order.

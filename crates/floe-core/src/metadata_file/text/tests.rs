@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use iceberg::spec::{
-    NestedField, Operation, PrimitiveType, Schema, SnapshotRetention, SortOrder, Type, UnboundPartitionSpec,
+    NestedField, Operation, PrimitiveType, Schema, Snapshot, SnapshotRetention, SortOrder, Summary, Type,
+    UnboundPartitionSpec,
 };
 use iceberg::{TableCreation, TableIdent};
 use proptest::prelude::*;
@@ -296,10 +297,25 @@ fn run(version: FormatVersion, commits: &[(Vec<Step>, Known)], tally: &mut Tally
     }
 }
 
+/// What the crate writes, which in format version 1 is all but the references.
+fn without_references(metadata: &TableMetadata) -> TableMetadata {
+    serde_json::from_slice(&serde_json::to_vec(metadata).unwrap()).unwrap()
+}
+
 /// That `made` says what `next` does, and has kept all else of `before`.
 fn check(before: &MetadataText, made: &MetadataText, next: &TableMetadata) {
-    assert_eq!(&parse(made.json()), next);
-    assert_eq!(references(&parse(made.json())).unwrap(), references(next).unwrap());
+    let read = parse(made.json());
+    let mut refs = references(next).unwrap();
+    if next.format_version() == FormatVersion::V1 {
+        // How long the main branch is kept stays in the text alone.
+        if let Some(main) = refs.get_mut(MAIN_BRANCH) {
+            main.retention = plain_branch();
+        }
+        assert_eq!(without_references(&read), without_references(next));
+    } else {
+        assert_eq!(&read, next);
+    }
+    assert_eq!(references(&read).unwrap(), refs);
     let value = |text: &MetadataText| serde_json::from_slice::<Value>(text.json()).unwrap();
     let (before, after) = (value(before), value(made));
     let left = objects(&after);

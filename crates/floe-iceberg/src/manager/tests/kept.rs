@@ -444,3 +444,38 @@ async fn a_move_that_got_lost_in_version_1_is_not_taken_for_done() {
         }
     }
 }
+
+#[tokio::test]
+async fn encrypted_tables_keep_their_keys_and_take_no_plain_rows() {
+    let with_keys = |json: &mut Value| {
+        json["encryption-keys"] = json!([{"key-id": "k", "encrypted-key-metadata": "aGk=", "x-odd": 1}]);
+        json["snapshots"][0]["key-id"] = "k".into();
+    };
+    let with_property = |json: &mut Value| json["properties"]["encryption.key-id"] = "k".into();
+    let changes: [(&str, &dyn Fn(&mut Value)); 2] = [("3", &with_keys), ("2", &with_property)];
+    for (version, change) in changes {
+        let (lake, ids) = foreign(version, change).await;
+        let before = lake.metadata_json().await;
+        let files = lake.storage.locations();
+        let error = lake
+            .manager
+            .write_data(&lake.table, rows(&[(9, "b", 9)]), &WriteConfig::default())
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        assert!(error.message().contains("encrypted"), "{error}");
+        assert_eq!(lake.storage.locations(), files, "nothing is written");
+        lake.manager.tag(&lake.table, "now", None, None, false).await.unwrap();
+        let found = differences(&before, &lake.metadata_json().await);
+        assert!(found.iter().all(|path| allowed(path, &["/refs/now +"])), "{found:?}");
+        if version == "3" {
+            let at = crate::base::SnapshotSelector::SnapshotId(ids[0]);
+            let request = crate::execute::scan::ScanRequest { at, ..Default::default() };
+            let error = match lake.manager.scan(&lake.table, &request).await {
+                Ok(scan) => scan.data.collect().await.unwrap_err(),
+                Err(error) => error,
+            };
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        }
+    }
+}
