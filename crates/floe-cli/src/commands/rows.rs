@@ -7,7 +7,7 @@ use std::task::Poll;
 use floe::data::BatchStream;
 use floe::execute::upsert::WhenMatched;
 use floe::model::{MergeConfig, WriteConfig, WriteMode, WriteOutcome};
-use floe::{LoadedTable, Result};
+use floe::{IcebergTableManager, LoadedTable, Result};
 use futures::StreamExt;
 use iceberg::arrow::schema_to_arrow_schema;
 
@@ -36,6 +36,13 @@ impl Read {
             .with("input_bytes", self.bytes)
             .with("input_repeatable", self.repeatable)
     }
+}
+
+/// What a write did, of what it read, and the manager that did it.
+pub(super) struct Wrote {
+    pub(super) outcome: WriteOutcome,
+    pub(super) read: Read,
+    pub(super) manager: IcebergTableManager,
 }
 
 /// Which columns inputs may have.
@@ -114,7 +121,7 @@ pub(super) async fn write(
     config: &WriteConfig,
     location: &Location,
     ui: &Ui,
-) -> Result<(WriteOutcome, Read)> {
+) -> Result<Wrote> {
     let manager = location.open().await?;
     let SourceArgs { table, files, input } = source;
     let ident = table.ident();
@@ -123,7 +130,7 @@ pub(super) async fn write(
         Rows::open(files, input, &loaded, Columns::of_write(config), what, ui)?;
     let outcome = Box::pin(manager.write_data(&ident, data, config)).await;
     progress.done();
-    Ok((outcome?, read))
+    Ok(Wrote { outcome: outcome?, read, manager })
 }
 
 /// The rows of all inputs for a table as it is given, with a progress bar called `what`.
@@ -149,7 +156,7 @@ pub(super) async fn merge(
     config: &MergeConfig,
     location: &Location,
     ui: &Ui,
-) -> Result<(WriteOutcome, Read)> {
+) -> Result<Wrote> {
     let manager = location.open().await?;
     let SourceArgs { table, files, input } = source;
     let ident = table.ident();
@@ -157,7 +164,7 @@ pub(super) async fn merge(
     let Rows { data, read, progress } = Rows::open(files, input, &loaded, Columns::Any, "Merging", ui)?;
     let outcome = Box::pin(manager.merge_data(&ident, data, config)).await;
     progress.done();
-    Ok((outcome?, read))
+    Ok(Wrote { outcome: outcome?, read, manager })
 }
 
 fn rows(
