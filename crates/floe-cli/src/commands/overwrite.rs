@@ -21,8 +21,8 @@ pub(super) async fn run(command: &str, args: OverwriteArgs, location: &Location,
         mode: WriteMode::Overwrite,
         overwrite_filter: args.filter,
         overwrite_partitions: args.dynamic,
-        allow_empty: args.allow_empty,
         overwrite_all: args.all,
+        allow_empty: args.allow_empty,
         options: change_options(&args.commit, Some(&args.rows), &args.source.table)?,
         ..WriteConfig::default()
     };

@@ -86,6 +86,7 @@ impl WriteConfig {
         faults.check(overwrites || !self.overwrite_all, || {
             "overwrite_all is for the mode overwrite only".into()
         });
+        faults.check(overwrites || !self.allow_empty, || "allow_empty is for the mode overwrite only".into());
         let which = [self.overwrite_all, self.overwrite_filter.is_some(), self.overwrite_partitions];
         faults.check(!overwrites || which.iter().filter(|given| **given).count() == 1, || {
             "overwrite needs exactly one of overwrite_all, overwrite_filter and overwrite_partitions".into()
