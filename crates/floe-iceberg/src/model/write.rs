@@ -82,7 +82,6 @@ impl WriteConfig {
         faults.check(overwrites || !self.overwrite_partitions, || {
             "overwrite_partitions is for the mode overwrite only".into()
         });
-        faults.check(overwrites || !self.allow_empty, || "allow_empty is for the mode overwrite only".into());
         faults.check(overwrites || !self.overwrite_all, || {
             "overwrite_all is for the mode overwrite only".into()
         });
