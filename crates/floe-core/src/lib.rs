@@ -11,6 +11,7 @@ pub mod config;
 mod credentials;
 pub mod env;
 mod error;
+pub mod guard;
 pub mod metadata_file;
 pub mod names;
 pub mod plugin;

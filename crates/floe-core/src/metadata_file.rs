@@ -21,6 +21,7 @@ pub use cache::MetadataCache;
 pub use pointed::{PointedFiles, Written};
 pub use text::MetadataText;
 
+use crate::guard::Guard;
 use crate::{Error, ErrorKind, Result};
 
 /// The property with which a table may keep its metadata elsewhere than in `<location>/metadata`.
@@ -54,8 +55,10 @@ async fn read_text(file_io: &FileIO, location: &str) -> Result<Bytes> {
 
 fn parse(json: &[u8], location: &str) -> Result<TableMetadata> {
     // The parser's message may quote values of properties: say where, not what.
-    serde_json::from_slice(json)
-        .map_err(|e| corrupted(location, &format!("not valid at line {}, column {}", e.line(), e.column())))
+    let parse = || Ok(serde_json::from_slice(json));
+    Guard::new("the reader of table metadata", location).call(parse)?.map_err(|e: serde_json::Error| {
+        corrupted(location, &format!("not valid at line {}, column {}", e.line(), e.column()))
+    })
 }
 
 async fn write_text(file_io: &FileIO, location: &str, json: &Bytes) -> Result<()> {

@@ -40,7 +40,7 @@ use floe_storage_s3 as _;
 
 pub use floe_core::{
     Action, CommitTurn, Error, ErrorKind, FloeConfig, LoadedTable, PluginDescriptor, PluginKind, Properties,
-    Registry, Result, catalog, config, env, metadata_file, plugin, secret, span, storage,
+    Registry, Result, catalog, config, env, guard, metadata_file, plugin, secret, span, storage,
 };
 pub use floe_iceberg::{
     IcebergTableManager, Scan, StepOutcome, Transaction, TransactionOutcome, base, commit, data, execute,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::DateTime;
+use floe_core::guard::Guard;
 use floe_core::{Environment, Error, ErrorKind, PluginConfig, Result};
 use reqwest::Method;
 use reqwest::header::{
@@ -105,7 +106,8 @@ impl Reply {
 
     /// The body as JSON. `Corrupted` when it is something else; no content of it is shown.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.body).map_err(|e| {
+        let parse = || Ok(serde_json::from_slice(&self.body));
+        Guard::new("the reader of table metadata", "a reply of the catalog's server").call(parse)?.map_err(|e| {
             Error::new(
                 ErrorKind::Corrupted,
                 format!(

@@ -30,6 +30,7 @@ pub(super) async fn run(command: &str, args: ScanArgs, location: &Location, ui: 
         at: at::selector(args.at.as_deref(), &table.metadata),
         limit: args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
         preserve_order: true,
+        memory_bytes: manager.config().write_memory_bytes,
         ..ScanRequest::default()
     };
     let scan = manager.scan(&ident, &request).await?;

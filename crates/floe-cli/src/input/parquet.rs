@@ -1,12 +1,20 @@
 //! Parquet files.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
+use arrow_array::RecordBatch;
 use arrow_schema::{Field, Schema, SchemaRef};
+use floe::data::decoding::{BATCH_BYTES, Decoding, view_metadata};
+use floe::data::footer::{TRAILER, footer_length, is_plausible};
+use floe::plan::rows::size::{batch_bytes, plain, split};
 use floe::{Error, ErrorKind, Result};
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
 use parquet::basic::LogicalType;
+use parquet::errors::ParquetError;
 
 use super::BATCH_ROWS;
 use super::normalise::{normal_schema, normalise};
@@ -15,9 +23,9 @@ use crate::schema_from::{EXTENSION, UUID};
 
 /// The schema in the footer, with types as Iceberg has them.
 pub(super) fn schema(file: &Seekable, label: &str) -> Result<SchemaRef> {
-    let builder = builder(file, label)?;
-    let columns = builder.parquet_schema().root_schema().get_fields();
-    let fields = builder.schema().fields().iter().zip(columns).map(|(field, column)| {
+    let metadata = metadata(file, label)?;
+    let columns = metadata.parquet_schema().root_schema().get_fields();
+    let fields = metadata.schema().fields().iter().zip(columns).map(|(field, column)| {
         let uuid = matches!(column.get_basic_info().logical_type_ref(), Some(LogicalType::Uuid));
         let metadata = uuid.then(|| (EXTENSION.to_owned(), UUID.to_owned()));
         Field::clone(field).with_metadata(metadata.into_iter().collect())
@@ -27,29 +35,124 @@ pub(super) fn schema(file: &Seekable, label: &str) -> Result<SchemaRef> {
 
 /// The number of rows that the footer states.
 pub(super) fn rows(file: &Seekable, label: &str) -> Result<u64> {
-    Ok(builder(file, label)?.metadata().file_metadata().num_rows().max(0) as u64)
+    Ok(metadata(file, label)?.metadata().file_metadata().num_rows().max(0) as u64)
 }
 
 pub(super) fn read(file: Seekable, label: String, schema: SchemaRef) -> Result<Batches> {
-    let reader =
-        builder(&file, &label)?.with_batch_size(BATCH_ROWS).build().map_err(|e| damaged(&label, e))?;
-    Ok(Box::new(reader.map(move |batch| {
-        // A spooled file lives as long as its reader.
-        let _keep = &file;
-        let batch = batch.map_err(|e| damaged(&label, e))?;
-        normalise(&batch, &schema, &label)
-    })))
+    let metadata = metadata(&file, &label)?;
+    let footer = metadata.metadata();
+    let groups: Vec<usize> = (0..footer.num_row_groups()).collect();
+    let leaves = 0..footer.file_metadata().schema_descr().num_columns();
+    let decoding = Decoding::plan(footer, &groups, leaves, BATCH_ROWS, BATCH_BYTES);
+    let rows = Rows { file, label, schema, metadata, decoding, open: None, given: 0, ready: VecDeque::new() };
+    Ok(Box::new(rows))
 }
 
-fn builder(file: &Seekable, label: &str) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+/// Batches of bounded bytes; see [`Decoding`].
+struct Rows {
+    file: Seekable,
+    label: String,
+    schema: SchemaRef,
+    metadata: ArrowReaderMetadata,
+    decoding: Decoding,
+    open: Option<ParquetRecordBatchReader>,
+    /// Rows that came so far: those to leave out when the decoding begins again.
+    given: usize,
+    ready: VecDeque<RecordBatch>,
+}
+
+impl Iterator for Rows {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(batch) = self.ready.pop_front() {
+                return Some(one(&batch, &self.schema, &self.label));
+            }
+            let open = match &mut self.open {
+                Some(open) => open,
+                closed => match build(&self.file, &self.metadata, self.decoding, self.given, &self.label) {
+                    Ok(reader) => closed.insert(reader),
+                    Err(error) => return Some(Err(error)),
+                },
+            };
+            match open.next()? {
+                Ok(batch) => {
+                    let (rows, taken) = (batch.num_rows(), batch_bytes(&batch));
+                    self.given += rows;
+                    if let Some(fewer) = self.decoding.after_large(rows, taken, BATCH_BYTES) {
+                        self.decoding = fewer;
+                        self.open = None;
+                    }
+                    self.ready.extend(split(batch, BATCH_BYTES));
+                }
+                Err(error) => {
+                    let error = ParquetError::External(Box::new(error));
+                    match self.decoding.after_error(&error) {
+                        Some(fewer) => {
+                            self.decoding = fewer;
+                            self.open = None;
+                        }
+                        None => return Some(Err(damaged(&self.label, error))),
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn one(batch: &RecordBatch, schema: &SchemaRef, label: &str) -> Result<RecordBatch> {
+    super::refuse_oversized(batch, label)?;
+    let batch = plain(batch).map_err(|e| damaged(label, e))?;
+    normalise(&batch, schema, label)
+}
+
+fn build(
+    file: &Seekable,
+    metadata: &ArrowReaderMetadata,
+    decoding: Decoding,
+    given: usize,
+    label: &str,
+) -> Result<ParquetRecordBatchReader> {
+    let metadata = match decoding.views {
+        true => view_metadata(metadata, options()).map_err(|e| damaged(label, e))?,
+        false => metadata.clone(),
+    };
+    ParquetRecordBatchReaderBuilder::new_with_metadata(file.open()?, metadata)
+        .with_batch_size(decoding.rows)
+        .with_offset(given)
+        .build()
+        .map_err(|e| damaged(label, e))
+}
+
+fn metadata(file: &Seekable, label: &str) -> Result<ArrowReaderMetadata> {
     let mut file = file.open()?;
     check_magic(&mut file, label)?;
-    // The Arrow schema that some writers embed asks for dictionaries and views; plain types are wanted here.
-    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).map_err(|_| {
+    let no_footer = || {
         Error::validation(format!("{label}: the footer of this Parquet file cannot be read"))
             .with_hint("the file is damaged, encrypted or was not written to its end")
-    })
+    };
+    if !footer(&mut file).is_some_and(|footer| is_plausible(&footer)) {
+        return Err(no_footer());
+    }
+    ArrowReaderMetadata::load(&file, options()).map_err(|_| no_footer())
+}
+
+/// The footer as it is stored.
+fn footer(file: &mut File) -> Option<Vec<u8>> {
+    let end = file.seek(SeekFrom::End(-(TRAILER as i64))).ok()?;
+    let mut trailer = [0; TRAILER];
+    file.read_exact(&mut trailer).ok()?;
+    let length = footer_length(&trailer)?;
+    file.seek(SeekFrom::Start(end.checked_sub(length)?)).ok()?;
+    let mut footer = Vec::new();
+    file.take(length).read_to_end(&mut footer).ok()?;
+    Some(footer)
+}
+
+/// The Arrow schema that some writers embed asks for dictionaries and views; plain types are wanted here.
+fn options() -> ArrowReaderOptions {
+    ArrowReaderOptions::new().with_skip_arrow_metadata(true)
 }
 
 fn check_magic(file: &mut File, label: &str) -> Result<()> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
+use floe::guard::Guard;
 use floe::{Error, Result};
 
 use super::discover::unreadable;
@@ -103,41 +104,54 @@ impl Source {
     /// How many rows there are, where the format says so up front.
     pub(crate) fn rows(&self) -> Option<u64> {
         match &self.body {
-            Body::Parquet(file) => parquet::rows(file, &self.label).ok(),
+            Body::Parquet(file) => self.guard().call(|| parquet::rows(file, &self.label)).ok(),
             _ => None,
         }
     }
 
     /// The schema for a new table: as stored, or inferred from the first rows.
     pub(crate) fn infer_schema(&self, options: &ReadOptions) -> Result<SchemaRef> {
-        match &self.body {
+        self.guard().call(|| match &self.body {
             Body::Parquet(file) => parquet::schema(file, &self.label),
             Body::Arrow(file) => ipc::file_schema(file, &self.label),
             Body::ArrowStream(text) => ipc::stream_schema(text, &self.label),
             Body::Csv(text) => csv::infer(text, &self.label, options),
             Body::Json(text) => json::infer(text, &self.label, options),
-        }
+        })
     }
 
     /// The schema that the batches will have when read for a table: as stored, and for CSV and JSON the types
     /// of the table. Fails with `SchemaMismatch` for a column of CSV or JSON that the table does not have.
     pub(crate) fn schema_for(&self, table: &Schema, options: &ReadOptions) -> Result<SchemaRef> {
-        match &self.body {
+        self.guard().call(|| match &self.body {
             Body::Csv(text) => csv::schema_for(text, &self.label, table, options),
             Body::Json(text) => json::schema_for(text, &self.label, table, options),
             _ => self.infer_schema(options),
-        }
+        })
     }
 
     /// The rows, as batches of `schema`, which one of the two schema functions gave.
     pub(crate) fn read(self, schema: SchemaRef, options: &ReadOptions) -> Result<Batches> {
-        match self.body {
+        let guard = self.guard();
+        let batches = guard.call(|| match self.body {
             Body::Parquet(file) => parquet::read(file, self.label, schema),
             Body::Arrow(file) => ipc::read_file(file, self.label, schema),
             Body::ArrowStream(text) => ipc::read_stream(text, self.label, schema),
             Body::Csv(text) => csv::read(text, self.label, schema, options),
             Body::Json(text) => json::read(text, self.label, schema),
-        }
+        })?;
+        Ok(Box::new(guard.iter(batches)))
+    }
+
+    /// The guard around whatever reads it.
+    pub(super) fn guard(&self) -> Guard {
+        let reader = match &self.body {
+            Body::Parquet(_) => "the Parquet reader",
+            Body::Arrow(_) | Body::ArrowStream(_) => "the Arrow reader",
+            Body::Csv(_) => "the CSV reader",
+            Body::Json(_) => "the JSON reader",
+        };
+        Guard::new(reader, self.label.as_str())
     }
 }
 
@@ -170,3 +184,6 @@ fn spool(text: &Text, label: &str) -> Result<Seekable> {
     io::copy(&mut text.read()?, &mut file).map_err(|e| Error::from(e).context(label))?;
     Ok(Seekable::Spooled(file))
 }
+
+#[cfg(test)]
+mod fuzz;

@@ -3,6 +3,7 @@
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use floe::data::BatchStream;
+use floe::guard::Guard;
 use floe::{Error, ErrorKind, Result};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
@@ -27,7 +28,8 @@ pub(crate) fn stream(
 ) -> BatchStream {
     let opened = stream::iter(inputs).map(move |(source, own, adapt)| {
         let options = options.clone();
-        async move { spawn(move || source.read(own, &options), adapt) }
+        let guard = source.guard();
+        async move { spawn(guard, move || source.read(own, &options), adapt) }
     });
     let batches = opened.buffered(OPEN_INPUTS).flatten();
     // Ends after the first error.
@@ -39,6 +41,7 @@ pub(crate) fn stream(
 }
 
 fn spawn(
+    guard: Guard,
     open: impl FnOnce() -> Result<Batches> + Send + 'static,
     adapt: Adapt,
 ) -> BoxStream<'static, Result<RecordBatch>> {
@@ -50,7 +53,7 @@ fn spawn(
         };
         for batch in batches {
             // Nobody listens any more: the write failed or was cancelled.
-            if sender.blocking_send(batch.and_then(&adapt)).is_err() {
+            if sender.blocking_send(batch.and_then(|batch| guard.call(|| adapt(batch)))).is_err() {
                 break;
             }
         }

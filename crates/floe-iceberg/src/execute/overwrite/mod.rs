@@ -53,7 +53,7 @@ async fn run(
 ) -> Result<RowChange> {
     // Says what is wrong with the branch or the filter before anything is written.
     if let Overwritten::All | Overwritten::Matching(_) = what {
-        find_rows(base, branch, wanted(what), options.case_sensitive).await?;
+        find_rows(base, branch, wanted(what), options).await?;
     }
     let isolation = isolation(base, options)?;
     let matching = match what {
@@ -113,7 +113,7 @@ async fn replace(
     };
     let set = partitions.iter().map(|p| Arc::new(PartitionSet::new(spec.spec_id(), p.clone()))).next();
     let wanted = set.as_ref().map_or_else(|| wanted(what), Wanted::In);
-    let found = find_rows(base, branch, wanted, options.case_sensitive).await?;
+    let found = find_rows(base, branch, wanted, options).await?;
     let snapshot_id = found.snapshot_id;
     let mode = options.mode.unwrap_or(RowMode::CopyOnWrite);
     let mut removal = remove(base, (!options.dry_run).then_some(session), found, mode, options).await?;

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use floe_core::guard::Guard;
 use floe_core::{Error, ErrorKind, Result};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
@@ -14,6 +15,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
 use super::metrics::{ScanMetrics, add};
+use crate::data::footer::{TRAILER, footer_length, is_plausible};
 
 /// How much of the end of a file is read to get its footer: enough for most, so that one request does.
 const TAIL: u64 = 64 * 1024;
@@ -54,7 +56,8 @@ impl ParquetInput {
         let file = async { file_io.new_input(path)?.reader().await }.await;
         let file = file.map_err(|e| read_error(path, Error::from(e)))?;
         let mut source = Source { size, file: file.into(), tail: None, metrics };
-        let metadata = source.read_footer(pages).await.map_err(|e| parquet_error(path, e))?;
+        let footer = async { source.read_footer(pages).await.map_err(|e| parquet_error(path, e)) };
+        let metadata = Guard::new("the Parquet reader", path).future(footer).await?;
         Ok(Self { path: path.into(), source, metadata: Arc::new(metadata) })
     }
 
@@ -77,6 +80,7 @@ impl Source {
         let start = self.size.saturating_sub(TAIL);
         let tail = self.fetch(start..self.size).await?;
         self.tail = Some((start, tail));
+        self.look_at_footer().await?;
         let policy = if pages { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
         let size = self.size;
         ParquetMetaDataReader::new()
@@ -84,6 +88,23 @@ impl Source {
             .with_prefetch_hint(Some(TAIL as usize))
             .load_and_finish(&*self, size)
             .await
+    }
+
+    /// Reads the rest of a footer that is longer than the tail, and refuses one that cannot be; see [`crate::data::footer`].
+    async fn look_at_footer(&mut self) -> parquet::errors::Result<()> {
+        let Some((start, tail)) = self.tail.as_ref() else { return Ok(()) };
+        let end = tail.len().saturating_sub(TRAILER);
+        let Some(length) = footer_length(&tail[end..]) else { return Ok(()) };
+        let Some(from) = (start + end as u64).checked_sub(length) else { return Ok(()) };
+        if from < *start {
+            let longer = self.fetch(from..self.size).await?;
+            self.tail = Some((from, longer));
+        }
+        let footer = self.get(from..from + length).await?;
+        match is_plausible(&footer) {
+            true => Ok(()),
+            false => Err(ParquetError::General("its footer is damaged".to_owned())),
+        }
     }
 
     async fn fetch(&self, range: Range<u64>) -> parquet::errors::Result<Bytes> {
