@@ -15,6 +15,8 @@ use rand::{Rng, SeedableRng};
 
 /// How long one case may take, in builds without optimisation too.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Files that are larger are taken now and then only.
+const LARGE_BYTES: usize = 16 << 10;
 /// No case is larger.
 const MOST_BYTES: usize = 256 << 10;
 
@@ -62,7 +64,17 @@ impl Corpus {
     pub fn case(&self, seed: u64) -> (String, Vec<u8>) {
         let mut rng =
             StdRng::seed_from_u64(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ self.name.len() as u64);
-        let (name, bytes) = &self.files[rng.random_range(0..self.files.len())];
+        let mut chosen = rng.random_range(0..self.files.len());
+        // Large files take long.
+        for _ in 0..20 {
+            if self.files[chosen].1.len() > LARGE_BYTES {
+                chosen = rng.random_range(0..self.files.len());
+            }
+        }
+        if rng.random_ratio(1, 200) {
+            chosen = rng.random_range(0..self.files.len());
+        }
+        let (name, bytes) = &self.files[chosen];
         let mut bytes = bytes.clone();
         for _ in 0..1 + rng.random_range(0..4) * rng.random_range(0..3) {
             self.damage(&mut rng, &mut bytes);

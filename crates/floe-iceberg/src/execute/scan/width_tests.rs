@@ -53,7 +53,10 @@ fn schema() -> Schema {
         NestedField::required(7, "must", structure(vec![optional(71, "leaf", STRING)])).into(),
         optional(8, "two", structure(vec![optional(81, "a", STRING), optional(82, "b", STRING)])),
     ];
-    Schema::builder().with_fields(fields).build().unwrap()
+    let declared = Schema::builder().with_fields(fields).build().unwrap();
+    // A table gives ids of its own.
+    let table = Fixture::new(declared, UnboundPartitionSpec::builder().build());
+    table.metadata.current_schema().as_ref().clone()
 }
 
 /// Texts by number and length; few numbers make a dictionary.
@@ -205,14 +208,22 @@ fn layout() -> impl Strategy<Value = Layout> {
     )
 }
 
-/// Few or many values, most of them short and some long.
+/// Few or many values, most of them short and some long; spread, or long ones all in one place, where no average holds.
 fn values() -> impl Strategy<Value = Vec<Option<(usize, usize)>>> {
-    (1_usize..20, 4_usize..3000, 4_usize..20_000).prop_flat_map(|(different, short, long)| {
-        // A value has one length, so that a dictionary holds few.
-        let length = move |number: usize| if number % 9 == 8 { long } else { short };
-        let value = (0..different).prop_map(move |number| (number, length(number)));
-        prop::collection::vec(prop::option::weighted(0.9, value), 1..300)
-    })
+    (1_usize..20, 4_usize..3000, 4_usize..20_000, any::<bool>()).prop_flat_map(
+        |(different, short, long, together)| {
+            // A value has one length, so that a dictionary holds few.
+            let length = move |number: usize| if number % 9 == 8 { long } else { short };
+            let value = (0..different).prop_map(move |number| (number, length(number)));
+            let values = prop::collection::vec(prop::option::weighted(0.9, value), 1..300);
+            values.prop_map(move |mut values| {
+                if together {
+                    values.sort_by_key(|value| value.map_or(0, |(_, length)| length));
+                }
+                values
+            })
+        },
+    )
 }
 
 /// Filters over every leaf.
