@@ -268,3 +268,25 @@ fn big_endian_arrow_data_is_refused_by_name() {
     // But for that it is a valid one, which lacks a required column.
     refused("a.arrow", &arrow_schema(false), "schema_mismatch", 2, "id");
 }
+
+/// Files that make libraries panic, of the corpus of the fuzzers.
+#[test]
+fn what_makes_a_library_panic_gives_one_error() {
+    let floe = Floe::with_table();
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/corpus");
+    floe.run(&["create", "t.p", "--from", &format!("{corpus}/parquet/valid-40-plain.parquet")]).ok();
+    let mut panics = 0;
+    for format in ["parquet", "arrow"] {
+        for file in std::fs::read_dir(format!("{corpus}/{format}")).unwrap() {
+            let path = file.unwrap().path();
+            if !path.file_name().unwrap().to_string_lossy().starts_with("panic") {
+                continue;
+            }
+            let before = floe.files();
+            let error = floe.run(&["append", "t.p", path.to_str().unwrap(), "--json"]).fails("corrupted", 9);
+            panics += u32::from(error["message"].as_str().unwrap().contains("cannot read this"));
+            assert_eq!(floe.files(), before, "nothing is written");
+        }
+    }
+    assert!(panics > 0);
+}

@@ -240,7 +240,8 @@ mod tests {
     use super::*;
 
     fn corpus() -> Corpus {
-        let files = vec![("valid-3-a".to_owned(), b"abc".to_vec()), ("empty".to_owned(), Vec::new())];
+        let long = (0..200).map(|n| n as u8).collect();
+        let files = vec![("valid-3-a".to_owned(), b"abc".to_vec()), ("long".to_owned(), long)];
         Corpus { name: "test".to_owned(), files, words: vec![b"word".to_vec()] }
     }
 
