@@ -18,6 +18,7 @@ pub mod prune;
 pub mod requirements;
 pub mod rows;
 pub mod schema_match;
+pub mod state;
 pub mod summary;
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::task::Poll;
 use arrow_schema::Schema;
 use floe::data::BatchStream;
 use floe::model::{MergeConfig, WriteConfig, WriteOutcome};
-use floe::{LoadedTable, Result};
+use floe::{IcebergTableManager, LoadedTable, Result};
 use futures::StreamExt;
 use iceberg::arrow::schema_to_arrow_schema;
 
@@ -30,6 +30,13 @@ impl Read {
     pub(super) fn on(self, report: Report) -> Report {
         report.with("inputs", self.inputs).with("input_bytes", self.bytes)
     }
+}
+
+/// What a write did, of what it read, and the manager that did it.
+pub(super) struct Wrote {
+    pub(super) outcome: WriteOutcome,
+    pub(super) read: Read,
+    pub(super) manager: IcebergTableManager,
 }
 
 /// Which columns inputs may have.
@@ -84,7 +91,7 @@ pub(super) async fn write(
     config: &WriteConfig,
     location: &Location,
     ui: &Ui,
-) -> Result<(WriteOutcome, Read)> {
+) -> Result<Wrote> {
     let manager = location.open().await?;
     let SourceArgs { table, files, input } = source;
     let ident = table.ident();
@@ -92,7 +99,7 @@ pub(super) async fn write(
     let Rows { data, read, progress } = Rows::open(files, input, &loaded, Columns::OfTable, what, ui)?;
     let outcome = Box::pin(manager.write_data(&ident, data, config)).await;
     progress.done();
-    Ok((outcome?, read))
+    Ok(Wrote { outcome: outcome?, read, manager })
 }
 
 /// The rows of all inputs for a table as it is given, with a progress bar called `what`.
@@ -118,7 +125,7 @@ pub(super) async fn merge(
     config: &MergeConfig,
     location: &Location,
     ui: &Ui,
-) -> Result<(WriteOutcome, Read)> {
+) -> Result<Wrote> {
     let manager = location.open().await?;
     let SourceArgs { table, files, input } = source;
     let ident = table.ident();
@@ -126,7 +133,7 @@ pub(super) async fn merge(
     let Rows { data, read, progress } = Rows::open(files, input, &loaded, Columns::Any, "Merging", ui)?;
     let outcome = Box::pin(manager.merge_data(&ident, data, config)).await;
     progress.done();
-    Ok((outcome?, read))
+    Ok(Wrote { outcome: outcome?, read, manager })
 }
 
 fn rows(
