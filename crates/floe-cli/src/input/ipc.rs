@@ -10,13 +10,12 @@ use arrow_array::RecordBatch;
 use arrow_ipc::convert::fb_to_schema;
 use arrow_ipc::reader::{FileDecoder, StreamReader, read_footer_length};
 use arrow_ipc::{Block, Endianness, MessageHeader};
-use arrow_schema::{ArrowError, Schema, SchemaRef};
+use arrow_schema::{ArrowError, SchemaRef};
 use floe::data::decoding::BATCH_BYTES;
 use floe::plan::rows::size::split;
 use floe::{Error, ErrorKind, Result};
 
 use super::head::Text;
-use super::normalise::{normal_schema, normalise};
 use super::source::{Batches, Seekable};
 
 /// The magic number at both ends of a file.
@@ -30,18 +29,18 @@ const MOST_UNFOLDED: u64 = 40_000;
 /// No batch has more rows.
 const MOST_ROWS: i64 = 1 << 31;
 
-/// The schema of an IPC file, with types as Iceberg has them.
+/// The schema of an IPC file.
 pub(super) fn file_schema(file: &Seekable, label: &str) -> Result<SchemaRef> {
-    normal_schema(&Footer::read(file, label)?.schema, label)
+    Ok(Footer::read(file, label)?.schema)
 }
 
-/// The schema of an IPC stream, with types as Iceberg has them.
+/// The schema of an IPC stream.
 pub(super) fn stream_schema(text: &Text, label: &str) -> Result<SchemaRef> {
     let reader = stream_reader(Cursor::new(text.head()?.bytes), label)?;
-    normal_schema(&reader.schema(), label)
+    Ok(reader.schema())
 }
 
-pub(super) fn read_file(file: Seekable, label: String, schema: SchemaRef) -> Result<Batches> {
+pub(super) fn read_file(file: Seekable, label: String) -> Result<Batches> {
     let Footer { file: mut open, mut decoder, dictionaries, batches, .. } = Footer::read(&file, &label)?;
     for block in &dictionaries {
         let bytes = read_block(&mut open, block).map_err(|e| damaged(&label, e))?;
@@ -53,30 +52,29 @@ pub(super) fn read_file(file: Seekable, label: String, schema: SchemaRef) -> Res
         let bytes = read_block(&mut open, &block);
         bytes.and_then(|bytes| decoder.read_record_batch(&block, &bytes.into())).transpose()
     });
-    Ok(cut(batches, label, schema))
+    Ok(cut(batches, label))
 }
 
-pub(super) fn read_stream(text: Text, label: String, schema: SchemaRef) -> Result<Batches> {
+pub(super) fn read_stream(text: Text, label: String) -> Result<Batches> {
     let reader = stream_reader(BufReader::with_capacity(1 << 16, text.read()?), &label)?;
-    Ok(cut(reader, label, schema))
+    Ok(cut(reader, label))
 }
 
 /// The rows of batches of any size, in batches of bounded bytes: values of dictionaries are repeated only then.
 fn cut(
     batches: impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send + 'static,
     label: String,
-    schema: SchemaRef,
 ) -> Batches {
     Box::new(batches.flat_map(move |batch| {
         let slices = match batch {
             Ok(batch) => split(batch, BATCH_BYTES).into_iter().map(Ok).collect(),
             Err(error) => vec![Err(damaged(&label, error))],
         };
-        let (schema, label) = (schema.clone(), label.clone());
+        let label = label.clone();
         slices.into_iter().map(move |slice| {
             let slice = slice?;
             super::refuse_oversized(&slice, &label)?;
-            normalise(&slice, &schema, &label)
+            Ok(slice)
         })
     }))
 }
@@ -84,7 +82,7 @@ fn cut(
 /// The end of a file, and what reads its blocks.
 struct Footer {
     file: File,
-    schema: Schema,
+    schema: SchemaRef,
     decoder: FileDecoder,
     dictionaries: Vec<Block>,
     batches: Vec<Block>,
@@ -100,10 +98,10 @@ impl Footer {
             .schema()
             .ok_or_else(|| no_arrow(label, ArrowError::ParseError("there is no schema".to_owned())))?;
         refuse_big_endian(stored.endianness(), label)?;
-        let schema = fb_to_schema(stored);
+        let schema: SchemaRef = fb_to_schema(stored).into();
         let dictionaries = footer.dictionaries().into_iter().flatten().copied().collect();
         let batches = footer.recordBatches().into_iter().flatten().copied().collect();
-        let decoder = FileDecoder::new(schema.clone().into(), footer.version());
+        let decoder = FileDecoder::new(schema.clone(), footer.version());
         Ok(Self { file, schema, decoder, dictionaries, batches })
     }
 }

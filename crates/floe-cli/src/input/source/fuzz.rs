@@ -3,12 +3,12 @@
 //! The files are those of `tests/fuzz/corpus`; `floe_testkit::fuzz` says how to run more cases, or one again.
 
 use std::io::Cursor;
-use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use floe::ErrorKind;
 use floe_testkit::fuzz::{Corpus, Outcome};
+use iceberg::spec::{ListType, NestedField, NestedFieldRef, PrimitiveType, StructType, Type};
 
+use super::super::{adapter, unify};
 use super::*;
 
 const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/corpus");
@@ -16,39 +16,40 @@ const KINDS: [ErrorKind; 4] =
     [ErrorKind::Validation, ErrorKind::SchemaMismatch, ErrorKind::Corrupted, ErrorKind::Unsupported];
 
 /// The columns of the corpus.
-fn table() -> Schema {
-    let list = DataType::List(Arc::new(Field::new("element", DataType::Utf8, true)));
-    let only = DataType::Struct(vec![Field::new("leaf", DataType::Utf8, true)].into());
-    let columns = [
-        ("number", DataType::Int64),
-        ("text", DataType::Utf8),
-        ("price", DataType::Decimal128(12, 2)),
-        ("at", DataType::Timestamp(TimeUnit::Microsecond, None)),
-        ("list", list),
-        ("only", only),
-        ("raw", DataType::LargeBinary),
-        ("flag", DataType::Boolean),
-        ("ratio", DataType::Float64),
+fn table() -> Target {
+    let text = || Type::Primitive(PrimitiveType::String);
+    let optional = |id, name: &str, ty| -> NestedFieldRef { NestedField::optional(id, name, ty).into() };
+    let fields = [
+        optional(1, "number", Type::Primitive(PrimitiveType::Long)),
+        optional(2, "text", text()),
+        optional(3, "price", Type::Primitive(PrimitiveType::Decimal { precision: 12, scale: 2 })),
+        optional(4, "at", Type::Primitive(PrimitiveType::Timestamp)),
+        optional(5, "list", Type::List(ListType::new(optional(51, "element", text())))),
+        optional(6, "only", Type::Struct(StructType::new(vec![optional(61, "leaf", text())]))),
+        optional(7, "raw", Type::Primitive(PrimitiveType::Binary)),
+        optional(8, "flag", Type::Primitive(PrimitiveType::Boolean)),
+        optional(9, "ratio", Type::Primitive(PrimitiveType::Double)),
     ];
-    Schema::new(columns.map(|(name, ty)| Field::new(name, ty, true)).to_vec())
+    let schema = iceberg::spec::Schema::builder().with_fields(fields).build().unwrap();
+    Target::new(schema, Absent::Default).unwrap()
 }
 
 /// Reads an input for the table, and infers a schema from it. Its rows.
 fn read(bytes: &[u8], format: InputFormat) -> Outcome {
     let options = ReadOptions { format: Some(format), infer_rows: 100, ..ReadOptions::default() };
     let source = || Source::stream("input".to_owned(), Box::new(Cursor::new(bytes.to_vec())), &options);
-    let inferred = source()?.infer_schema(&options);
-    if let Ok(schema) = &inferred {
-        // What is inferred need not hold for all rows.
-        let rows = source()?.read(schema.clone(), &options);
-        rows.into_iter().flatten().take_while(Result::is_ok).for_each(drop);
-    }
+    let _ = source()?.infer_schema(&options);
+    let target = table();
     let source = source()?;
     let _ = source.rows();
-    let schema = source.schema_for(&table(), &options)?;
+    let own = source.schema_for(&target, &options)?;
+    let one = unify(&[("input", own.clone())], &target)?;
+    let guard = source.guard();
+    let (adapt, _) = adapter("input".to_owned(), &own, &one, &options)?;
     let mut rows = 0;
-    for batch in source.read(schema, &options)? {
-        rows += batch?.num_rows() as u64;
+    for batch in source.read(own, &target, &options)? {
+        let batch = batch?;
+        rows += guard.call(|| adapt(batch))?.num_rows() as u64;
     }
     Ok(rows)
 }
