@@ -84,10 +84,10 @@ impl Rows {
                 super::refuse_oversized(&batch, &self.label)?;
                 return plain(&batch).map(Some).map_err(|e| damaged(&self.label, e));
             }
-            let open = match &mut self.open {
-                Some(open) => open,
-                closed => closed.insert(self.build()?),
-            };
+            if self.open.is_none() {
+                self.open = Some(self.build()?);
+            }
+            let Some(open) = &mut self.open else { continue };
             match open.next() {
                 Some(Ok(batch)) => {
                     let (rows, taken) = (batch.num_rows(), batch_bytes(&batch));
