@@ -4,9 +4,13 @@ mod avro;
 pub(crate) mod bound;
 mod cache;
 mod files;
+#[cfg(test)]
+mod foreign_tests;
 mod header;
+mod layout;
 mod manifest;
 mod manifest_list;
+mod pairs;
 mod selector;
 #[cfg(test)]
 mod tests;
@@ -88,7 +92,7 @@ impl TableBase {
 
     /// A manifest. Fails with `Corrupted` or `FileNotFound`, naming it.
     pub async fn manifest(&self, file: &ManifestFile) -> Result<Arc<Manifest>> {
-        self.cache.manifest(&self.table.file_io, file).await.map_err(|e| e.with_table(&self.table.ident))
+        self.cache.manifest(&self.table, file).await.map_err(|e| e.with_table(&self.table.ident))
     }
 
     /// The live files of a manifest, in its order, with what they inherit from `file`.
