@@ -44,7 +44,7 @@ pub use floe_core::{
 };
 pub use floe_iceberg::{
     IcebergTableManager, Scan, StepOutcome, Transaction, TransactionOutcome, base, commit, data, execute,
-    model, refs, settled,
+    footer, model, refs, settled,
 };
 pub use floe_plan as plan;
 pub use iceberg;

@@ -20,10 +20,11 @@ use tokio::sync::OnceCell;
 use super::columns;
 use super::equality::{EqualityDeletes, EqualitySet};
 use super::execute::compute_error;
-use super::ids::{contains_id, with_ids};
-use super::input::{ParquetInput, parquet_error};
-use super::open::{Context, arrow_metadata};
+use super::ids::contains_id;
+use super::input::ParquetInput;
+use super::open::{Context, arrow_metadata, columns as file_columns};
 use super::project::{Constants, Projection};
+use super::promise::Promise;
 use super::request::{DeleteFile, ScanTask};
 use crate::base::bound::{DELETE_FILE_PATH, DELETE_POSITION};
 
@@ -236,8 +237,8 @@ async fn read_columns(
     let path = &delete.path;
     let input =
         ParquetInput::open(&context.file_io, path, delete.file_size, false, context.metrics.clone()).await?;
-    let metadata = arrow_metadata(&input, path, false)?;
-    let fields = with_ids(metadata.schema().fields(), mapping);
+    let metadata = arrow_metadata(&input, false)?;
+    let fields = file_columns(&metadata, mapping);
     if let Some(id) = ids.iter().find(|id| !contains_id(&fields, **id)) {
         return Err(Error::new(
             ErrorKind::Corrupted,
@@ -250,16 +251,23 @@ async fn read_columns(
     let projection = Projection::new(&fields, schema.as_struct().fields(), arrow, &Constants::new())
         .map_err(unreadable)?;
     let mask = ProjectionMask::leaves(metadata.parquet_schema(), projection.leaves.iter().copied());
-    let batches = ParquetRecordBatchStreamBuilder::new_with_metadata(input, metadata)
+    let rows = u64::try_from(metadata.metadata().file_metadata().num_rows()).unwrap_or(0);
+    let batches = ParquetRecordBatchStreamBuilder::new_with_metadata(input.clone(), metadata)
         .with_batch_size(context.batch_size)
         .with_projection(mask)
         .build()
-        .map_err(|e| parquet_error(path, e))?;
-    let batches = batches.map_err(|e| parquet_error(path, e)).and_then(|batch| {
+        .map_err(|e| input.error(e))?;
+    let batches = batches.map_err(|e| input.error(e)).and_then(|batch| {
         let batch = projection.apply(&batch).map_err(|e| unreadable(compute_error(&e)));
         futures::future::ready(batch)
     });
-    batches.try_collect().await
+    let batches: Vec<RecordBatch> = batches.try_collect().await?;
+    let promise = Promise::of(rows);
+    batches.iter().for_each(|batch| promise.gave(batch.num_rows()));
+    match promise.broken() {
+        Some(why) => Err(unreadable(why)),
+        None => Ok(batches),
+    }
 }
 
 #[cfg(test)]

@@ -21,9 +21,9 @@ use tokio::sync::mpsc;
 
 use super::columns;
 use super::deletes::Deletes;
-use super::input::parquet_error;
 use super::metrics::{ScanMetrics, add};
 use super::open::{Context, ReadUnit, Unit, arrow_metadata, open};
+use super::promise::Promise;
 use super::request::{ScanPlan, ScanTask};
 use super::rows;
 use crate::data::BatchStream;
@@ -209,7 +209,7 @@ pub(super) fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'stati
     let path: Arc<str> = input.path().into();
     let places = context.rows.then(|| rows::with_places(&context.arrow));
     if places.is_some() {
-        metadata = arrow_metadata(&input, &path, true)?;
+        metadata = arrow_metadata(&input, true)?;
     }
     let filter = filter.settle();
     // The first piece counts for all of a row group.
@@ -219,12 +219,14 @@ pub(super) fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'stati
     let mask = ProjectionMask::leaves(metadata.parquet_schema(), projection.leaves.iter().copied());
     let leaves: BTreeSet<usize> = projection.leaves.iter().chain(filter.leaves()).copied().collect();
     let batch_rows = batch_rows(context.batch_size, metadata.metadata(), &row_groups, &leaves);
-    let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(input, metadata)
+    let mut promise = Promise::within(&positions, within.as_ref());
+    let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(input.clone(), metadata)
         .with_row_groups(row_groups)
         .with_batch_size(batch_rows)
         .with_projection(mask);
     if let Some((selection, deleted_rows)) = deleted.selection(&positions, within.as_ref()) {
         add(&context.metrics.rows_deleted, deleted_rows);
+        promise.without(deleted_rows);
         builder = builder.with_row_selection(selection);
     }
     let schema = builder.parquet_schema();
@@ -234,12 +236,16 @@ pub(super) fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'stati
         .map(|deletes| deletes.predicate(schema))
         .chain(filter.predicate(schema))
         .collect();
+    let mut promise = Arc::new(promise);
+    let predicates = promise.watch(predicates);
     if !predicates.is_empty() {
         builder = builder.with_row_filter(RowFilter::new(predicates));
     }
-    let batches = builder.build().map_err(|e| parquet_error(&path, e))?;
+    let batches = builder.build().map_err(|e| input.error(e))?;
+    let (counted, named) = (promise.clone(), path.clone());
     let batches = batches.map(move |batch| {
-        let batch = batch.map_err(|e| parquet_error(&path, e))?;
+        let batch = batch.map_err(|e| input.error(e))?;
+        counted.gave(batch.num_rows());
         let rows = match &places {
             Some(schema) => {
                 projection.apply(&batch).and_then(|rows| rows::add_places(schema, &rows, task, &batch))
@@ -249,10 +255,18 @@ pub(super) fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'stati
         let batch = rows.and_then(|batch| filter.apply(batch));
         batch.map_err(|e| {
             let why = compute_error(&e);
-            Error::new(why.kind(), format!("the data file {path} cannot be read: {}", why.message()))
+            let named =
+                Error::new(why.kind(), format!("the data file {path} cannot be read: {}", why.message()));
+            why.hint().into_iter().fold(named, Error::with_hint)
         })
     });
-    Ok(batches.boxed())
+    // Looked at when all batches have come.
+    let end = futures::stream::once(async move {
+        promise.broken().map(|why| {
+            Err(Error::new(why.kind(), format!("the data file {named} cannot be read: {}", why.message())))
+        })
+    });
+    Ok(batches.chain(end.filter_map(future::ready)).boxed())
 }
 
 /// How many rows are decoded at a time: as many as asked for, unless they are wide.

@@ -14,6 +14,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
 use super::metrics::{ScanMetrics, add};
+use crate::footer::{encrypted, mended};
 
 /// How much of the end of a file is read to get its footer: enough for most, so that one request does.
 const TAIL: u64 = 64 * 1024;
@@ -43,7 +44,7 @@ struct Source {
 
 impl ParquetInput {
     /// Opens a file and reads its footer, in one request for most files. `pages` asks for the page indexes too, if
-    /// the file has them.
+    /// the file has them. The file may have another size than the one recorded: then the storage is asked.
     pub(super) async fn open(
         file_io: &FileIO,
         path: &str,
@@ -51,10 +52,24 @@ impl ParquetInput {
         pages: bool,
         metrics: Arc<ScanMetrics>,
     ) -> Result<Self> {
-        let file = async { file_io.new_input(path)?.reader().await }.await;
-        let file = file.map_err(|e| read_error(path, Error::from(e)))?;
+        let input = file_io.new_input(path).map_err(|e| read_error(path, Error::from(e)))?;
+        let file = input.reader().await.map_err(|e| read_error(path, Error::from(e)))?;
         let mut source = Source { size, file: file.into(), tail: None, metrics };
-        let metadata = source.read_footer(pages).await.map_err(|e| parquet_error(path, e))?;
+        let recorded = source.read_footer(pages).await;
+        let metadata = match recorded {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                // A file that is gone, or that the storage does not give, is told by the first error.
+                let real = input.metadata().await.map(|metadata| metadata.size);
+                match real {
+                    Ok(real) if real != size => {
+                        source = Source { size: real, tail: None, ..source };
+                        source.read_footer(pages).await.map_err(|e| source.error(path, e))?
+                    }
+                    _ => return Err(source.error(path, error)),
+                }
+            }
+        };
         Ok(Self { path: path.into(), source, metadata: Arc::new(metadata) })
     }
 
@@ -64,6 +79,16 @@ impl ParquetInput {
 
     pub(super) fn metadata(&self) -> Arc<ParquetMetaData> {
         self.metadata.clone()
+    }
+
+    /// The size of the file, as the storage has it.
+    pub(super) fn size(&self) -> u64 {
+        self.source.size
+    }
+
+    /// Says why the file could not be read; see [`parquet_error`].
+    pub(super) fn error(&self, error: ParquetError) -> Error {
+        self.source.error(&self.path, error)
     }
 
     /// Bytes of the file.
@@ -79,11 +104,31 @@ impl Source {
         self.tail = Some((start, tail));
         let policy = if pages { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
         let size = self.size;
-        ParquetMetaDataReader::new()
+        let metadata = ParquetMetaDataReader::new()
             .with_page_index_policy(policy)
             .with_prefetch_hint(Some(TAIL as usize))
             .load_and_finish(&*self, size)
-            .await
+            .await?;
+        mended(metadata, self.footer_start())
+    }
+
+    /// Where the footer begins, and with that, where data ends at the latest.
+    fn footer_start(&self) -> u64 {
+        let tail = self.tail.as_ref().map_or(&[][..], |(_, tail)| tail);
+        let length = tail.len().checked_sub(8).and_then(|at| tail[at..].first_chunk::<4>());
+        let length = length.map_or(0, |length| u64::from(u32::from_le_bytes(*length)));
+        self.size.saturating_sub(8 + length)
+    }
+
+    /// Says why the file could not be read: that it is encrypted, if it is.
+    fn error(&self, path: &str, error: ParquetError) -> Error {
+        match self.tail.as_ref().and_then(|(_, tail)| encrypted(tail)) {
+            Some(why) => {
+                Error::new(ErrorKind::Unsupported, format!("the data file {path} cannot be read: {why}"))
+                    .with_source(error)
+            }
+            None => parquet_error(path, error),
+        }
     }
 
     async fn fetch(&self, range: Range<u64>) -> parquet::errors::Result<Bytes> {
@@ -94,7 +139,7 @@ impl Source {
         let bytes =
             self.file.read(range).await.map_err(|e| ParquetError::External(Box::new(Error::from(e))))?;
         if bytes.len() as u64 != length {
-            return Err(ParquetError::EOF("the file is shorter than its manifest says".to_owned()));
+            return Err(ParquetError::EOF("the file is shorter than it should be".to_owned()));
         }
         add(&self.metrics.bytes_read, length);
         Ok(bytes)
@@ -186,8 +231,11 @@ pub(super) fn parquet_error(path: &str, error: ParquetError) -> Error {
         }
         source = e.source();
     }
+    let text = error.to_string();
+    let missing = ["not supported", "not yet supported", "not implemented", "Disabled feature"];
     let kind = match &error {
         ParquetError::NYI(_) => ErrorKind::Unsupported,
+        _ if missing.iter().any(|words| text.contains(words)) => ErrorKind::Unsupported,
         _ => ErrorKind::Corrupted,
     };
     Error::new(kind, format!("the data file {path} cannot be read: {error}")).with_source(error)

@@ -17,6 +17,7 @@ mod metrics;
 mod open;
 mod plan;
 mod project;
+mod promise;
 mod request;
 mod row_groups;
 pub(crate) mod rows;
