@@ -128,6 +128,7 @@ impl Warehouse {
         let config = WriteConfig {
             mode: WriteMode::Overwrite,
             overwrite_filter: Some(filter.into()),
+            allow_empty: true,
             options: with_mode(mode),
             ..WriteConfig::default()
         };
@@ -142,7 +143,7 @@ impl Warehouse {
 
     /// Every row of a snapshot.
     pub async fn scan_at(&self, table: &TableIdent, at: &str) -> Vec<RecordBatch> {
-        let request = ScanRequest { at: SnapshotSelector::parse(at), ..ScanRequest::default() };
+        let request = ScanRequest { at: SnapshotSelector::from(at), ..ScanRequest::default() };
         self.manager.scan(table, &request).await.unwrap().data.collect().await.unwrap()
     }
 

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod merge;
+mod names;
 mod refs;
 mod schema;
 mod write;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::catalog::{CatalogAction, CatalogArgs};
 pub(crate) use self::merge::MergeArgs;
+pub(crate) use self::names::{DropArgs, NamespaceAction, NamespaceArgs, RegisterArgs, RenameArgs};
 pub(crate) use self::refs::{
     BranchArgs, CherryPickArgs, FastForwardArgs, PlaceArgs, PublishArgs, RollbackArgs, SetCurrentArgs,
     TagArgs,
@@ -196,8 +198,20 @@ pub(crate) enum Command {
     List(ListArgs),
 
     /// Drop a table from the catalog; its files stay
-    #[command(after_help = "Examples:\n  floe drop trips.flights\n  floe drop trips.flights --if-exists")]
+    #[command(after_help = names::DROP_EXAMPLES)]
     Drop(DropArgs),
+
+    /// Add a table whose metadata file is there already, such as one that was dropped
+    #[command(after_help = names::REGISTER_EXAMPLES)]
+    Register(RegisterArgs),
+
+    /// Give a table another name; its files stay where they are
+    #[command(after_help = names::RENAME_EXAMPLES)]
+    Rename(RenameArgs),
+
+    /// Make, list, describe and drop namespaces, and change their properties
+    #[command(after_help = names::NAMESPACE_EXAMPLES)]
+    Namespace(NamespaceArgs),
 
     /// Show the configured catalogs, or check one and its storage
     #[command(after_help = catalog::EXAMPLES)]
@@ -227,7 +241,8 @@ Schema file: JSON as Iceberg metadata has it, or shorter, without ids:
   {\"fields\": [{\"name\": \"id\", \"type\": \"long\", \"required\": true}, {\"name\": \"at\", \"type\": \"timestamptz\"}]}
 
 Types are taken from Parquet and Arrow files. In CSV and JSON they are inferred from the first rows: boolean,
-long, double, date, timestamp, timestamptz, string; numbers with leading zeros stay strings.
+long, double, date, timestamp, timestamptz, string; numbers with leading zeros stay strings; whole numbers beyond
+long are decimal(20, 0) or decimal(38, 0).
 
 Examples:
   floe create trips.flights --from flights.parquet --partition 'month(time_hour)'
@@ -237,8 +252,9 @@ Examples:
 const SCAN_EXAMPLES: &str = "\
 Filters: = != < <= > >=, AND OR NOT, IN (…), BETWEEN … AND …, LIKE 'abc%', IS NULL, IS NOT NULL, IS NAN.
 
---at takes a snapshot id; else a number is milliseconds since 1970; else a time in UTC (2024-05-01,
-'2024-05-01 12:00:00') or with an offset (2024-05-01T12:00:00+02:00); else a branch or tag.
+--at takes a branch or tag of exactly that name; else a snapshot id (N, or id:N); else a time in UTC (2024-05-01,
+'2024-05-01 12:00:00'), with an offset (2024-05-01T12:00:00+02:00), or in milliseconds since 1970 (ms:1714564800000). A bare
+number is never a time.
 
 --format json prints one JSON object for each row; --json prints one object for the whole command, with the rows
 in `data`.
@@ -297,6 +313,14 @@ pub(crate) struct InputArgs {
     #[arg(long, value_name = "TEXT")]
     pub(crate) null: Vec<String>,
 
+    /// CSV: a text in quotes stands for NULL too; without, what is quoted is a text
+    #[arg(long)]
+    pub(crate) null_quoted: bool,
+
+    /// What numbers in timestamp columns count since 1970 [default: such numbers are refused]
+    #[arg(long, value_enum, value_name = "UNIT")]
+    pub(crate) epoch: Option<EpochUnit>,
+
     /// CSV: the character between fields [default: ',', in .tsv files a tab]
     #[arg(long, value_name = "CHAR", value_parser = crate::values::delimiter)]
     pub(crate) delimiter: Option<u8>,
@@ -304,6 +328,19 @@ pub(crate) struct InputArgs {
     /// CSV and JSON: rows to infer a schema from
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) infer_rows: u32,
+}
+
+/// What numbers in timestamp columns count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EpochUnit {
+    /// Seconds
+    S,
+    /// Milliseconds
+    Ms,
+    /// Microseconds
+    Us,
+    /// Nanoseconds
+    Ns,
 }
 
 /// `scan NS.T`.
@@ -321,8 +358,8 @@ pub(crate) struct ScanArgs {
     #[arg(long, value_name = "EXPRESSION")]
     pub(crate) filter: Option<String>,
 
-    /// Read the table as it was: snapshot id, time, branch or tag
-    #[arg(long, value_name = "SNAPSHOT|TIMESTAMP|REF")]
+    /// Read the table as it was: a branch or tag, a snapshot id, or a time
+    #[arg(long, value_name = "STATE")]
     pub(crate) at: Option<String>,
 
     /// Stop after this many rows
@@ -357,8 +394,8 @@ pub(crate) struct FilesArgs {
     #[arg(value_name = "NAMESPACE.TABLE")]
     pub(crate) table: TableName,
 
-    /// The files as they were: snapshot id, time, branch or tag
-    #[arg(long, value_name = "SNAPSHOT|TIMESTAMP|REF")]
+    /// The files as they were: a branch or tag, a snapshot id, or a time
+    #[arg(long, value_name = "STATE")]
     pub(crate) at: Option<String>,
 }
 
@@ -366,20 +403,8 @@ pub(crate) struct FilesArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
     /// List this namespace only
-    #[arg(value_name = "NAMESPACE")]
-    pub(crate) namespace: Option<String>,
-}
-
-/// `drop NS.T`.
-#[derive(Debug, Args)]
-pub(crate) struct DropArgs {
-    /// The table
-    #[arg(value_name = "NAMESPACE.TABLE")]
-    pub(crate) table: TableName,
-
-    /// No error when there is no such table
-    #[arg(long)]
-    pub(crate) if_exists: bool,
+    #[arg(value_name = "NAMESPACE", value_parser = crate::values::namespace)]
+    pub(crate) namespace: Option<iceberg::NamespaceIdent>,
 }
 
 /// `completions SHELL`.
@@ -448,6 +473,9 @@ impl Command {
             Self::Publish(_) => "publish",
             Self::List(_) => "list",
             Self::Drop(_) => "drop",
+            Self::Register(_) => "register",
+            Self::Rename(_) => "rename",
+            Self::Namespace(_) => "namespace",
             Self::Catalog(_) => "catalog",
             Self::Plugins => "plugins",
             Self::Quickstart => "quickstart",

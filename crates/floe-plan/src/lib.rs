@@ -8,6 +8,7 @@
 pub mod backoff;
 pub mod change;
 pub mod constant;
+pub mod convert;
 pub mod eval;
 pub mod evolve;
 pub mod expr;
@@ -18,6 +19,7 @@ pub mod prune;
 pub mod requirements;
 pub mod rows;
 pub mod schema_match;
+pub mod state;
 pub mod summary;
 
 #[cfg(test)]

@@ -41,7 +41,8 @@ async fn attempt(
     match &call.op {
         Op::Append { rows } => write(manager, table, rows, options, &json!({})).await,
         Op::OverwriteAll { rows } => {
-            write(manager, table, rows, options, &json!({ "mode": WriteMode::Overwrite })).await
+            let more = json!({ "mode": WriteMode::Overwrite, "overwrite_all": true });
+            write(manager, table, rows, options, &more).await
         }
         Op::OverwriteWhere { filter, rows } => {
             let more = json!({ "mode": WriteMode::Overwrite, "overwrite_filter": filter.text() });

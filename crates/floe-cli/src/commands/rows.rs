@@ -1,17 +1,18 @@
 //! The rows that a command writes: its input files, as one stream of the table's columns.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::task::Poll;
 
-use arrow_schema::Schema;
 use floe::data::BatchStream;
-use floe::model::{MergeConfig, WriteConfig, WriteOutcome};
-use floe::{LoadedTable, Result};
+use floe::execute::upsert::WhenMatched;
+use floe::model::{MergeConfig, WriteConfig, WriteMode, WriteOutcome};
+use floe::{IcebergTableManager, LoadedTable, Result};
 use futures::StreamExt;
 use iceberg::arrow::schema_to_arrow_schema;
 
 use crate::args::{InputArgs, SourceArgs};
-use crate::input::{ReadOptions, Source, adapter, discover, stream, unify, with_others};
+use crate::input::{Absent, ReadOptions, Source, Target, adapter, discover, stream, unify, with_others};
 use crate::progress::Progress;
 use crate::ui::{Report, Ui};
 use crate::warehouse::Location;
@@ -21,24 +22,53 @@ use crate::warehouse::Location;
 pub(super) struct Read {
     /// How many files, standard input counting as one.
     inputs: usize,
-    /// Their size; standard input has none.
+    /// Their size; streams have none.
     bytes: u64,
+    /// Whether all of them can be read again.
+    repeatable: bool,
 }
 
 impl Read {
     /// Adds this to a report.
     pub(super) fn on(self, report: Report) -> Report {
-        report.with("inputs", self.inputs).with("input_bytes", self.bytes)
+        report
+            .with("inputs", self.inputs)
+            .with("input_bytes", self.bytes)
+            .with("input_repeatable", self.repeatable)
     }
+}
+
+/// What a write did, of what it read, and the manager that did it.
+pub(super) struct Wrote {
+    pub(super) outcome: WriteOutcome,
+    pub(super) read: Read,
+    pub(super) manager: IcebergTableManager,
 }
 
 /// Which columns inputs may have.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Columns {
-    /// Those of the table.
+    /// Those of the table, for new rows: a column that is absent has its write default, else NULL.
     OfTable,
+    /// Those of the table, for rows that take the place of others: all have the same.
+    Given,
+    /// Those of the table, for rows that leave others as they are, or only say which to delete.
+    Keys,
     /// Any.
     Any,
+}
+
+impl Columns {
+    /// Those that a write may have.
+    pub(super) fn of_write(config: &WriteConfig) -> Self {
+        let updates = matches!(config.when_matched, WhenMatched::UpdateAll | WhenMatched::UpdateIfChanged);
+        match config.mode {
+            WriteMode::Upsert if updates => Self::Given,
+            // Only the keys count, or new rows besides.
+            WriteMode::Upsert => Self::Keys,
+            _ => Self::OfTable,
+        }
+    }
 }
 
 /// The rows of all inputs.
@@ -62,15 +92,22 @@ impl Rows {
     ) -> Result<Self> {
         let options = ReadOptions::from(input);
         let open = || {
-            let schema = schema_to_arrow_schema(table.metadata.current_schema())?;
+            let schema = table.metadata.current_schema();
             let sources = discover(files, &options)?;
-            let schema = match columns {
-                Columns::OfTable => schema,
-                Columns::Any => with_others(&sources, &schema, &options)?,
+            let of_table = |absent| Target::new(schema.as_ref().clone(), absent);
+            let target = match columns {
+                Columns::OfTable => of_table(Absent::Default)?,
+                Columns::Keys => of_table(Absent::Unknown)?,
+                Columns::Given => of_table(Absent::Refused)?,
+                Columns::Any => with_others(&sources, schema, &options)?,
             };
-            let read = Read { inputs: sources.len(), bytes: sources.iter().map(Source::bytes).sum() };
+            let read = Read {
+                inputs: sources.len(),
+                bytes: sources.iter().map(Source::bytes).sum(),
+                repeatable: sources.iter().all(Source::repeatable),
+            };
             let progress = ui.progress(what, sources.iter().map(Source::rows).sum());
-            let data = rows(sources, &schema, options.clone(), &progress)?;
+            let data = rows(sources, target, options.clone(), &progress)?;
             Ok(Self { data, read, progress })
         };
         open().map_err(|e: floe::Error| e.with_table(&table.ident))
@@ -84,15 +121,16 @@ pub(super) async fn write(
     config: &WriteConfig,
     location: &Location,
     ui: &Ui,
-) -> Result<(WriteOutcome, Read)> {
+) -> Result<Wrote> {
     let manager = location.open().await?;
     let SourceArgs { table, files, input } = source;
     let ident = table.ident();
     let loaded = manager.load_table(&ident).await?;
-    let Rows { data, read, progress } = Rows::open(files, input, &loaded, Columns::OfTable, what, ui)?;
+    let Rows { data, read, progress } =
+        Rows::open(files, input, &loaded, Columns::of_write(config), what, ui)?;
     let outcome = Box::pin(manager.write_data(&ident, data, config)).await;
     progress.done();
-    Ok((outcome?, read))
+    Ok(Wrote { outcome: outcome?, read, manager })
 }
 
 /// The rows of all inputs for a table as it is given, with a progress bar called `what`.
@@ -118,7 +156,7 @@ pub(super) async fn merge(
     config: &MergeConfig,
     location: &Location,
     ui: &Ui,
-) -> Result<(WriteOutcome, Read)> {
+) -> Result<Wrote> {
     let manager = location.open().await?;
     let SourceArgs { table, files, input } = source;
     let ident = table.ident();
@@ -126,29 +164,32 @@ pub(super) async fn merge(
     let Rows { data, read, progress } = Rows::open(files, input, &loaded, Columns::Any, "Merging", ui)?;
     let outcome = Box::pin(manager.merge_data(&ident, data, config)).await;
     progress.done();
-    Ok((outcome?, read))
+    Ok(Wrote { outcome: outcome?, read, manager })
 }
 
 fn rows(
     sources: Vec<Source>,
-    table: &Schema,
+    target: Target,
     options: ReadOptions,
     progress: &Progress,
 ) -> Result<BatchStream> {
     let schemas = sources
         .iter()
-        .map(|source| Ok((source.label(), source.schema_for(table, &options)?)))
+        .map(|source| Ok((source.label(), source.schema_for(&target, &options)?)))
         .collect::<Result<Vec<_>>>()?;
-    let one = unify(&schemas, table)?;
+    let one = unify(&schemas, &target)?;
     let own: Vec<_> = schemas.into_iter().map(|(_, schema)| schema).collect();
-    let inputs = sources.into_iter().zip(own).map(|(source, own)| {
-        let adapt = adapter(source.label().to_owned(), &own, &one);
+    let mut to = Arc::new(schema_to_arrow_schema(&one)?);
+    let mut inputs = Vec::with_capacity(sources.len());
+    for (source, own) in sources.into_iter().zip(own) {
+        let (adapt, schema) = adapter(source.label().to_owned(), &own, &one, &options)?;
+        to = schema;
         let progress = progress.clone();
         let counted: Box<dyn Fn(_) -> _ + Send> = Box::new(move |batch: arrow_array::RecordBatch| {
             progress.add(batch.num_rows() as u64);
             adapt(batch)
         });
-        (source, own, counted)
-    });
-    Ok(stream(inputs.collect(), one, options))
+        inputs.push((source, own, counted));
+    }
+    Ok(stream(inputs, to, target, options))
 }

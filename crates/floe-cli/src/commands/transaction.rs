@@ -14,8 +14,10 @@ use serde::Deserialize;
 use super::rows::{self, Columns};
 use crate::args::{InputArgs, TransactionArgs};
 use crate::exit::internal;
+use crate::input::check_once;
 use crate::render::counted;
 use crate::ui::{Report, Ui};
+use crate::undo::{self, Undo};
 use crate::warehouse::Location;
 
 /// What a file says.
@@ -49,7 +51,7 @@ enum Operation {
     },
     Tag {
         name: String,
-        #[serde(default)]
+        #[serde(default, with = "floe::json_id::option")]
         snapshot_id: Option<i64>,
         #[serde(default)]
         max_ref_age_ms: Option<i64>,
@@ -59,7 +61,7 @@ enum Operation {
     DropTag(String),
     Branch {
         name: String,
-        #[serde(default)]
+        #[serde(default, with = "floe::json_id::option")]
         snapshot_id: Option<i64>,
         #[serde(default)]
         replace: bool,
@@ -68,6 +70,7 @@ enum Operation {
     Rollback {
         #[serde(default)]
         branch: Option<String>,
+        #[serde(with = "floe::json_id")]
         snapshot_id: i64,
     },
     FastForward {
@@ -77,6 +80,7 @@ enum Operation {
     CherryPick {
         #[serde(default)]
         branch: Option<String>,
+        #[serde(with = "floe::json_id")]
         snapshot_id: i64,
     },
     Publish {
@@ -90,8 +94,11 @@ enum Operation {
 pub(super) async fn run(command: &str, args: TransactionArgs, location: &Location, ui: &Ui) -> Result<()> {
     let started = Instant::now();
     let plan = read(&args)?;
+    let files = plan.operations.iter().flat_map(Operation::files);
+    check_once(files).map_err(|e| e.with_table(&args.table))?;
     let manager = location.open().await?;
     let ident = args.table.ident();
+    let before = manager.load_table(&ident).await?;
     let mut transaction = manager.transaction(&ident).dry_run(args.dry_run);
     if let Some(key) = args.idempotency_key.clone().or(plan.idempotency_key) {
         transaction = transaction.idempotency_key(key);
@@ -100,15 +107,24 @@ pub(super) async fn run(command: &str, args: TransactionArgs, location: &Locatio
         transaction = operation.on(transaction, &args.input, ui).map_err(|e| e.with_table(&args.table))?;
     }
     let outcome = Box::pin(transaction.commit()).await?;
+    let undo = match outcome.attempts {
+        0 => Undo::Nothing,
+        // The change is made, whatever becomes of this look.
+        _ => match manager.load_table(&ident).await {
+            Ok(now) => undo::version(&args.table, &before, &now),
+            Err(_) => Undo::Not("the table could not be looked at after the change".into()),
+        },
+    };
     let steps = serde_json::to_value(&outcome.steps).map_err(|e| internal(e.to_string()))?;
     let report = Report::new(command)
         .with("table", args.table.to_string())
-        .with("snapshot_ids", outcome.snapshot_ids.clone())
+        .with("snapshot_ids", outcome.snapshot_ids.iter().map(ToString::to_string).collect::<Vec<_>>())
         .with("attempts", outcome.attempts)
         .with("replayed", outcome.replayed)
         .with("dry_run", outcome.dry_run)
         .with("operations", steps)
         .with("elapsed_ms", started.elapsed().as_millis() as u64)
+        .undo(&undo, location)
         .text(describe(&args.table.to_string(), &outcome, started.elapsed().as_secs_f64()));
     ui.print(&report)
 }
@@ -124,6 +140,14 @@ fn read(args: &TransactionArgs) -> Result<Plan> {
 }
 
 impl Operation {
+    /// The inputs that it reads.
+    fn files(&self) -> &[PathBuf] {
+        match self {
+            Self::Write { files, .. } | Self::Merge { files, .. } => files,
+            _ => &[],
+        }
+    }
+
     fn on<'m>(self, transaction: Transaction<'m>, input: &InputArgs, ui: &Ui) -> Result<Transaction<'m>> {
         let open = |files: Vec<PathBuf>, columns: Columns| {
             let (input, ui) = (input.clone(), ui.clone());
@@ -133,7 +157,9 @@ impl Operation {
             Self::EvolveSchema(evolution) => transaction.evolve_schema(evolution),
             Self::SetProperties(set) => transaction.set_properties(set),
             Self::RemoveProperties(keys) => transaction.remove_properties(keys),
-            Self::Write { files, config } => transaction.write_from(open(files, Columns::OfTable), config),
+            Self::Write { files, config } => {
+                transaction.write_from(open(files, Columns::of_write(&config)), config)
+            }
             Self::Merge { files, config } => transaction.merge_from(open(files, Columns::Any), config),
             Self::Delete { filter, config } => transaction.delete(Expr::parse(&filter)?, config),
             Self::Tag { name, snapshot_id, max_ref_age_ms, replace } => {

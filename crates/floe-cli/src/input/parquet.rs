@@ -16,18 +16,17 @@ use parquet::schema::types::SchemaDescriptor;
 
 use super::BATCH_ROWS;
 use super::int96::LastDigits;
-use super::normalise::{normal_schema, normalise};
 use super::source::{Batches, Seekable};
 use crate::schema_from::{EXTENSION, UUID};
 
-/// The schema in the footer, with types as Iceberg has them.
+/// The schema in the footer.
 pub(super) fn schema(file: &Seekable, label: &str) -> Result<SchemaRef> {
     let builder = builder(file, label)?;
     let mut next = 0;
     let fields = builder.schema().fields().iter();
     let fields: Vec<FieldRef> =
         fields.map(|field| named(field, builder.parquet_schema(), &mut next)).collect();
-    normal_schema(&Schema::new(fields), label)
+    Ok(Arc::new(Schema::new(fields)))
 }
 
 /// The field, with its UUIDs named as such, at every depth. `next` is the number of its first leaf.
@@ -56,7 +55,7 @@ pub(super) fn rows(file: &Seekable, label: &str) -> Result<u64> {
     Ok(rows_of(&builder(file, label)?))
 }
 
-pub(super) fn read(file: Seekable, label: String, schema: SchemaRef) -> Result<Batches> {
+pub(super) fn read(file: Seekable, label: String) -> Result<Batches> {
     let builder = builder(&file, &label)?;
     let (promised, calendar) = (rows_of(&builder), OldCalendar::of(builder.metadata(), builder.schema()));
     let failed = |e: ParquetError| unreadable(&label, &e.into());
@@ -72,15 +71,17 @@ pub(super) fn read(file: Seekable, label: String, schema: SchemaRef) -> Result<B
         }
         let Some(batch) = reader.next() else {
             ended = true;
+            // Rows that are missing must not look like an end.
             return (rows != promised).then(|| Err(broken_promise(&label, rows, promised)));
         };
+        ended = batch.is_err();
         Some(batch.map_err(|e| unreadable(&label, &e)).and_then(|batch| {
             rows += batch.num_rows() as u64;
             calendar.check(&batch).map_err(|e| e.context(&label))?;
             if let Some(digits) = &mut digits {
                 digits.check(&batch, &label)?;
             }
-            normalise(&batch, &schema, &label)
+            Ok(batch)
         }))
     })))
 }
@@ -130,7 +131,7 @@ fn check_magic(file: &mut File, label: &str) -> Result<u64> {
             ErrorKind::Unsupported,
             format!("{label}: this Parquet file cannot be read: {why}"),
         )
-        .with_hint("decrypt it with an engine that has its keys"));
+        .with_hint("decrypt it with what has the keys, and give the plain file"));
     }
     if &end[4..] != b"PAR1" {
         return Err(Error::validation(format!("{label}: this Parquet file has no end"))

@@ -63,7 +63,7 @@ impl ManifestCache {
     /// What the file leaves out is taken from the table and from `file`.
     pub async fn manifest(&self, table: &LoadedTable, file: &ManifestFile) -> Result<Arc<Manifest>> {
         let location = &file.manifest_path;
-        if file.key_metadata.is_some() {
+        if file.key_metadata.as_ref().is_some_and(|key| !key.is_empty()) {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 format!("the manifest {location} is encrypted, which floe does not read"),

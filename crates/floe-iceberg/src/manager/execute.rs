@@ -1,7 +1,7 @@
 //! From configurations to changes of a table that is pinned at one version. Nothing is committed here.
 
 use floe_core::Result;
-use floe_plan::change::ChangeSet;
+use floe_plan::change::{ChangeSet, check_writable};
 use floe_plan::expr::Expr;
 use floe_plan::guard::Guard;
 use iceberg::spec::MAIN_BRANCH;
@@ -57,6 +57,7 @@ impl IcebergTableManager {
         config: &WriteConfig,
         progress: Option<ProgressFn>,
     ) -> Result<Executed> {
+        check_writable(base.metadata())?;
         match config.mode {
             WriteMode::Append => self.append(base, data, progress).await,
             WriteMode::Overwrite => self.overwrite(base, data, config).await,
@@ -71,6 +72,7 @@ impl IcebergTableManager {
         filter: &Expr,
         config: &DeleteConfig,
     ) -> Result<Executed> {
+        check_writable(base.metadata())?;
         let options = self.row_options(&config.options);
         delete(base, config.options.branch(), filter, &options, &*self.environment).await.map(Executed::from)
     }
@@ -82,6 +84,7 @@ impl IcebergTableManager {
         source: BatchStream,
         config: &MergeConfig,
     ) -> Result<Executed> {
+        check_writable(base.metadata())?;
         let options = MergeOptions {
             spec: config.spec(),
             branch: config.options.branch().to_owned(),
@@ -114,7 +117,7 @@ impl IcebergTableManager {
     }
 
     async fn overwrite(&self, base: &TableBase, data: BatchStream, config: &WriteConfig) -> Result<Executed> {
-        let options = self.row_options(&config.options);
+        let options = RowOptions { allow_empty: config.allow_empty, ..self.row_options(&config.options) };
         let filter = config.overwrite_filter.as_deref().map(Expr::parse).transpose()?;
         let what = match &filter {
             Some(filter) => Overwritten::Matching(filter),

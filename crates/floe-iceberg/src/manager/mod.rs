@@ -5,11 +5,15 @@ mod connect;
 mod evolve;
 mod execute;
 mod fingerprint;
+mod listing;
 mod merge;
+mod names;
+mod namespaces;
 mod read;
 mod refs;
 #[cfg(test)]
 mod send;
+mod settle;
 mod snapshots;
 mod tables;
 #[cfg(test)]
@@ -25,6 +29,8 @@ use floe_core::{CatalogClient, Environment, Error, Result, StorageClient, System
 use iceberg::TableIdent;
 use tokio::sync::OnceCell;
 
+pub use listing::{NamespaceListing, SkippedNamespace};
+pub use names::DroppedTable;
 pub use read::Scan;
 pub use transaction::{StepOutcome, Transaction, TransactionOutcome};
 
