@@ -45,7 +45,7 @@ pub use floe_core::{
 };
 pub use floe_iceberg::{
     DroppedTable, IcebergTableManager, NamespaceListing, Scan, SkippedNamespace, StepOutcome, Transaction,
-    TransactionOutcome, base, commit, data, execute, model, refs, settled,
+    TransactionOutcome, base, commit, data, execute, footer, model, refs, settled,
 };
 pub use floe_plan as plan;
 pub use iceberg;

@@ -10,6 +10,7 @@ mod csv;
 mod discover;
 mod head;
 mod infer;
+mod int96;
 mod ipc;
 mod json;
 mod normalise;

@@ -4,9 +4,13 @@ mod avro;
 pub(crate) mod bound;
 mod cache;
 mod files;
+#[cfg(test)]
+mod foreign_tests;
 mod header;
+mod layout;
 mod manifest;
 mod manifest_list;
+mod pairs;
 mod selector;
 #[cfg(test)]
 mod tests;
@@ -99,7 +103,7 @@ impl TableBase {
         if file.key_metadata.as_ref().is_some_and(|key| !key.is_empty()) {
             return Err(self.encrypted(&format!("the manifest {}", file.manifest_path)));
         }
-        self.cache.manifest(&self.table.file_io, file).await.map_err(|e| e.with_table(&self.table.ident))
+        self.cache.manifest(&self.table, file).await.map_err(|e| e.with_table(&self.table.ident))
     }
 
     fn encrypted(&self, what: &str) -> Error {

@@ -22,8 +22,9 @@ use parquet::errors::ParquetError;
 
 use super::deletes::DeletedRows;
 use super::filter::RowsFilter;
-use super::input::{ParquetInput, parquet_error};
+use super::input::ParquetInput;
 use super::metrics::{ScanMetrics, add};
+use super::promise::Promise;
 use crate::data::decoding::{Decoding, cache_bytes, view_metadata};
 
 /// What is decoded of a file.
@@ -42,6 +43,8 @@ pub(super) struct Rows {
     /// A batch has at most so many rows, and at most so many bytes, if it has more rows than one.
     pub(super) batch_rows: usize,
     pub(super) batch_bytes: u64,
+    /// The rows that must come.
+    pub(super) promise: Promise,
     pub(super) metrics: Arc<ScanMetrics>,
 }
 
@@ -59,6 +62,7 @@ impl Rows {
             open: None,
             given: 0,
             deleted: Arc::default(),
+            promise: Arc::default(),
             ready: VecDeque::new(),
         };
         let batches = stream::try_unfold(decoder, |mut decoder| async move {
@@ -81,6 +85,8 @@ struct Decoder {
     given: usize,
     /// Rows that equality deletes took away in this decoding.
     deleted: Arc<AtomicU64>,
+    /// Counts the rows of this decoding.
+    promise: Arc<Promise>,
     ready: VecDeque<RecordBatch>,
 }
 
@@ -90,17 +96,22 @@ impl Decoder {
             if let Some(batch) = self.ready.pop_front() {
                 return plain(&batch).map(Some).map_err(|e| self.too_large(&batch, e));
             }
-            let open = match &mut self.open {
-                Some(open) => open,
-                closed => closed.insert(
-                    build(&self.rows, self.decoding, self.given, &self.deleted)
-                        .map_err(|e| parquet_error(self.rows.input.path(), e))?,
-                ),
-            };
+            if self.open.is_none() {
+                self.promise = Arc::new(self.rows.promise.again(self.given));
+                let built = build(&self.rows, self.decoding, self.given, &self.deleted, &mut self.promise);
+                self.open = Some(built.map_err(|e| self.rows.input.error(e))?);
+            }
+            let Some(open) = &mut self.open else { continue };
             match open.next().await {
-                None => return Ok(None),
+                None => {
+                    return match self.promise.broken() {
+                        Some(why) => Err(self.named(&why)),
+                        None => Ok(None),
+                    };
+                }
                 Some(Ok(batch)) => {
                     let rows = batch.num_rows();
+                    self.promise.gave(rows);
                     let (taken, most) = (batch_bytes(&batch), self.rows.batch_bytes);
                     self.given += rows;
                     if let Some(fewer) = self.decoding.after_large(rows, taken, most) {
@@ -113,7 +124,7 @@ impl Decoder {
                 }
                 Some(Err(error)) => match self.decoding.after_error(&error) {
                     Some(fewer) => self.again(fewer),
-                    None => return Err(parquet_error(self.rows.input.path(), error)),
+                    None => return Err(self.rows.input.error(error)),
                 },
             }
         }
@@ -133,11 +144,15 @@ impl Decoder {
     }
 
     fn too_large(&self, batch: &RecordBatch, error: ArrowError) -> Error {
-        let path = self.rows.input.path();
         match floe_plan::rows::size::oversized(batch) {
-            Some(column) => too_wide(path, &column),
-            None => parquet_error(path, ParquetError::from(error)),
+            Some(column) => too_wide(self.rows.input.path(), &column),
+            None => self.rows.input.error(ParquetError::from(error)),
         }
+    }
+
+    fn named(&self, why: &Error) -> Error {
+        let path = self.rows.input.path();
+        Error::new(why.kind(), format!("the data file {path} cannot be read: {}", why.message()))
     }
 }
 
@@ -156,6 +171,7 @@ fn build(
     decoding: Decoding,
     given: usize,
     deleted: &Arc<AtomicU64>,
+    promise: &mut Arc<Promise>,
 ) -> Result<ParquetRecordBatchStream<ParquetInput>, ParquetError> {
     let metadata = match decoding.views {
         true => view_metadata(&rows.metadata, options(rows.numbers)?)?,
@@ -175,6 +191,7 @@ fn build(
         .map(|deletes| deletes.predicate(schema, most, deleted.clone()))
         .chain(rows.filter.predicate(schema, most))
         .collect();
+    let predicates = promise.watch(predicates);
     builder = builder.with_projection(mask);
     if let Some(selection) = &rows.selection {
         builder = builder.with_row_selection(selection.clone());

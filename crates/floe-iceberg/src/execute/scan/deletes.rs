@@ -21,10 +21,11 @@ use super::decode::Rows;
 use super::equality::{EqualityDeletes, EqualitySet};
 use super::execute::compute_error;
 use super::filter::RowsFilter;
-use super::ids::{contains_id, with_ids};
+use super::ids::contains_id;
 use super::input::ParquetInput;
-use super::open::{Context, arrow_metadata};
+use super::open::{Context, arrow_metadata, columns as file_columns};
 use super::project::{Constants, Projection};
+use super::promise::Promise;
 use super::request::{DeleteFile, ScanTask};
 use crate::base::bound::{DELETE_FILE_PATH, DELETE_POSITION};
 
@@ -240,8 +241,8 @@ async fn read_columns(
     let path = &delete.path;
     let input =
         ParquetInput::open(&context.file_io, path, delete.file_size, false, context.metrics.clone()).await?;
-    let metadata = arrow_metadata(&input, path, false)?;
-    let fields = with_ids(metadata.schema().fields(), mapping);
+    let metadata = arrow_metadata(&input, false)?;
+    let fields = file_columns(&metadata, mapping);
     if let Some(id) = ids.iter().find(|id| !contains_id(&fields, **id)) {
         return Err(Error::new(
             ErrorKind::Corrupted,
@@ -253,6 +254,7 @@ async fn read_columns(
     let arrow = Arc::new(schema_to_arrow_schema(schema)?);
     let projection = Projection::new(&fields, schema.as_struct().fields(), arrow, &Constants::new())
         .map_err(unreadable)?;
+    let rows = u64::try_from(metadata.metadata().file_metadata().num_rows()).unwrap_or(0);
     let rows = Rows {
         row_groups: (0..metadata.metadata().num_row_groups()).collect(),
         input,
@@ -264,6 +266,7 @@ async fn read_columns(
         filter: RowsFilter::None,
         batch_rows: context.batch_size,
         batch_bytes: context.batch_bytes,
+        promise: Promise::of(rows),
         metrics: context.metrics.clone(),
     };
     let path = path.clone();

@@ -21,6 +21,7 @@ use super::deletes::Deletes;
 use super::metrics::{ScanMetrics, add};
 use super::open::{Context, ReadUnit, Unit, arrow_metadata, open};
 use super::project::Projection;
+use super::promise::Promise;
 use super::request::{ScanPlan, ScanTask};
 use super::rows;
 use crate::data::BatchStream;
@@ -251,15 +252,17 @@ pub(super) fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'stati
     let path: Arc<str> = input.path().into();
     let places = context.rows.then(|| rows::with_places(&context.arrow));
     if places.is_some() {
-        metadata = arrow_metadata(&input, &path, true)?;
+        metadata = arrow_metadata(&input, true)?;
     }
     let filter = filter.settle();
     // The first piece counts for all of a row group.
     let begun =
         positions.iter().filter(|group| within.as_ref().is_none_or(|within| within.start <= group.start));
     add(&context.metrics.row_groups_read, begun.count() as u64);
+    let mut promise = Promise::within(&positions, within.as_ref());
     let selection = deleted.selection(&positions, within.as_ref()).map(|(selection, deleted_rows)| {
         add(&context.metrics.rows_deleted, deleted_rows);
+        promise.without(deleted_rows);
         selection
     });
     let rows = Rows {
@@ -273,6 +276,7 @@ pub(super) fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'stati
         filter: filter.clone(),
         batch_rows: rows_beside(&projection, context),
         batch_bytes: context.batch_bytes,
+        promise,
         metrics: context.metrics.clone(),
     };
     let guard = Guard::new("the reader of data files", path.clone());
@@ -288,7 +292,9 @@ pub(super) fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'stati
         let batch = rows.and_then(|batch| filter.apply(batch));
         batch.map_err(|e| {
             let why = compute_error(&e);
-            Error::new(why.kind(), format!("the data file {path} cannot be read: {}", why.message()))
+            let named =
+                Error::new(why.kind(), format!("the data file {path} cannot be read: {}", why.message()));
+            why.hint().into_iter().fold(named, Error::with_hint)
         })
     });
     Ok(guard.stream(batches.boxed()).boxed())

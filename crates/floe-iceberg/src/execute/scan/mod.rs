@@ -18,6 +18,7 @@ mod metrics;
 mod open;
 mod plan;
 mod project;
+mod promise;
 mod request;
 mod row_groups;
 pub(crate) mod rows;

@@ -13,6 +13,7 @@ use floe_core::{Error, ErrorKind, Result};
 use iceberg::spec::{Datum, Literal, NestedField, NestedFieldRef, PrimitiveLiteral, PrimitiveType, Type};
 
 use super::ids::field_id;
+use crate::footer::{check_calendar, of_old_calendar};
 
 /// The values of columns that a file need not hold, by field id: those of its partition.
 pub(super) type Constants = HashMap<i32, Option<Datum>>;
@@ -40,6 +41,8 @@ enum Step {
     /// Of the same values, another name for the type.
     Retype(DataType),
     Timestamp(TimeUnit, DataType),
+    /// Values that may be of an old calendar are looked at first.
+    OldCalendar(Box<Step>),
     Struct(Fields, Vec<Column>),
     List(FieldRef, Box<Step>),
     Map(FieldRef, bool, Fields, Box<(Step, Step)>),
@@ -258,7 +261,10 @@ impl Step {
                 );
                 Ok(Self::Map(target.clone(), *sorted, pair.clone(), Box::new(steps)))
             }
-            (Type::Primitive(ty), read, target) => Self::primitive(ty, read, target).ok_or_else(misfit),
+            (Type::Primitive(ty), stored, target) => {
+                let step = Self::primitive(ty, stored, target).ok_or_else(misfit)?;
+                Ok(if of_old_calendar(read) { Self::OldCalendar(Box::new(step)) } else { step })
+            }
             _ => Err(misfit()),
         }
     }
@@ -323,6 +329,10 @@ impl Step {
             Self::Keep => Ok(array.clone()),
             Self::Cast(ty) => strict_cast(array, ty),
             Self::Retype(ty) => retype(array, ty),
+            Self::OldCalendar(step) => {
+                check_calendar(array)?;
+                step.apply(array)
+            }
             Self::Timestamp(unit, ty) => {
                 // By way of a type without a zone, so that values never shift.
                 let plain = match array.data_type() {
