@@ -237,6 +237,7 @@ fn masked(text: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use futures::StreamExt;
 
