@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
-use floe::footer::{OldCalendar, arrow_metadata, encrypted, mended};
+use floe::footer::{OldCalendar, arrow_metadata, completed, encrypted, mended};
 use floe::{Error, ErrorKind, Result};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::LogicalType;
@@ -93,10 +93,11 @@ fn rows_of(builder: &ParquetRecordBatchReaderBuilder<File>) -> u64 {
 
 fn builder(file: &Seekable, label: &str) -> Result<ParquetRecordBatchReaderBuilder<File>> {
     let mut file = file.open()?;
-    let end = check_magic(&mut file, label)?;
+    let (end, tail) = check_magic(&mut file, label)?;
     // The Arrow schema that some writers embed asks for dictionaries and views; plain types are wanted here.
     let metadata = ParquetMetaDataReader::new()
         .parse_and_finish(&file)
+        .or_else(|error| completed(&tail).ok_or(error))
         .and_then(|metadata| mended(metadata, end))
         .and_then(|metadata| arrow_metadata(Arc::new(metadata), None));
     let metadata = metadata.map_err(|e| {
@@ -106,8 +107,9 @@ fn builder(file: &Seekable, label: &str) -> Result<ParquetRecordBatchReaderBuild
     Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata))
 }
 
-/// Checks that this is a Parquet file that can be read without keys. Gives the place where its footer begins.
-fn check_magic(file: &mut File, label: &str) -> Result<u64> {
+/// Checks that this is a Parquet file that can be read without keys. Gives the place where its footer begins, and
+/// the file from there on.
+fn check_magic(file: &mut File, label: &str) -> Result<(u64, Vec<u8>)> {
     let in_file = |e: std::io::Error| Error::from(e).context(label);
     let length = file.metadata().map_err(in_file)?.len();
     let mut magic = [0_u8; 4];
@@ -137,7 +139,7 @@ fn check_magic(file: &mut File, label: &str) -> Result<u64> {
         return Err(Error::validation(format!("{label}: this Parquet file has no end"))
             .with_hint("it was not written or copied to its end"));
     }
-    Ok(start)
+    Ok((start, tail))
 }
 
 /// The reason is told: the crate's words hold no values.

@@ -14,7 +14,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
 use super::metrics::{ScanMetrics, add};
-use crate::footer::{encrypted, mended};
+use crate::footer::{completed, encrypted, mended};
 
 /// How much of the end of a file is read to get its footer: enough for most, so that one request does.
 const TAIL: u64 = 64 * 1024;
@@ -108,7 +108,9 @@ impl Source {
             .with_page_index_policy(policy)
             .with_prefetch_hint(Some(TAIL as usize))
             .load_and_finish(&*self, size)
-            .await?;
+            .await;
+        let tail = self.tail.as_ref().map_or(&[][..], |(_, tail)| tail);
+        let metadata = metadata.or_else(|error| completed(tail).ok_or(error))?;
         mended(metadata, self.footer_start())
     }
 
