@@ -458,7 +458,7 @@ fn int96_and_uuids_within_structs_are_read_as_what_they_are() {
     floe.file("a.parquet", int96(5_000));
     floe.line("create n.t --from a.parquet").ok();
     floe.line("append n.t a.parquet").ok();
-    let rows = floe.line("scan n.t --format json").ok().stdout;
+    let rows = floe.line("scan n.t --format json").ok().text();
     for part in ["0001-01-01", "9999-12-31", "00:00:00.000005", "abababab-abab-abab-abab-abababababab"] {
         assert!(rows.contains(part), "{part}: {rows}");
     }
