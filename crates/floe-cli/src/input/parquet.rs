@@ -8,8 +8,8 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
 use floe::data::decoding::{BATCH_BYTES, Decoding, view_metadata};
-use floe::data::footer::{TRAILER, footer_length, is_plausible};
-use floe::footer::{OldCalendar, arrow_metadata, encrypted, mended};
+use floe::data::footer::{TRAILER, is_plausible};
+use floe::footer::{OldCalendar, arrow_metadata, completed, encrypted, mended};
 use floe::plan::rows::size::{batch_bytes, plain, split};
 use floe::{Error, ErrorKind, Result};
 use parquet::arrow::arrow_reader::{
@@ -188,31 +188,20 @@ fn rows_of(metadata: &ParquetMetaData) -> u64 {
 
 fn metadata(file: &Seekable, label: &str) -> Result<ArrowReaderMetadata> {
     let mut file = file.open()?;
-    let end = check_magic(&mut file, label)?;
+    let (end, tail) = check_magic(&mut file, label)?;
     let no_footer = |why: &str| {
         Error::validation(format!("{label}: the footer of this Parquet file cannot be read: {why}"))
             .with_hint("the file is damaged, or was not written to its end")
     };
-    if !footer(&mut file).is_some_and(|footer| is_plausible(&footer)) {
+    if !is_plausible(&tail[..tail.len().saturating_sub(TRAILER)]) {
         return Err(no_footer("it states what cannot be"));
     }
     ParquetMetaDataReader::new()
         .parse_and_finish(&file)
+        .or_else(|error| completed(&tail).ok_or(error))
         .and_then(|metadata| mended(metadata, end))
         .and_then(|metadata| arrow_metadata(Arc::new(metadata), None))
         .map_err(|e| no_footer(&e.to_string()))
-}
-
-/// The footer as it is stored.
-fn footer(file: &mut File) -> Option<Vec<u8>> {
-    let end = file.seek(SeekFrom::End(-(TRAILER as i64))).ok()?;
-    let mut trailer = [0; TRAILER];
-    file.read_exact(&mut trailer).ok()?;
-    let length = footer_length(&trailer)?;
-    file.seek(SeekFrom::Start(end.checked_sub(length)?)).ok()?;
-    let mut footer = Vec::new();
-    file.take(length).read_to_end(&mut footer).ok()?;
-    Some(footer)
 }
 
 /// The Arrow schema that some writers embed asks for dictionaries and views; plain types are wanted here.
@@ -220,8 +209,9 @@ fn options() -> ArrowReaderOptions {
     ArrowReaderOptions::new().with_skip_arrow_metadata(true)
 }
 
-/// Checks that this is a Parquet file that can be read without keys. Gives the place where its footer begins.
-fn check_magic(file: &mut File, label: &str) -> Result<u64> {
+/// Checks that this is a Parquet file that can be read without keys. Gives the place where its footer begins, and
+/// the file from there on.
+fn check_magic(file: &mut File, label: &str) -> Result<(u64, Vec<u8>)> {
     let in_file = |e: std::io::Error| Error::from(e).context(label);
     let length = file.metadata().map_err(in_file)?.len();
     let mut magic = [0_u8; 4];
@@ -251,7 +241,7 @@ fn check_magic(file: &mut File, label: &str) -> Result<u64> {
         return Err(Error::validation(format!("{label}: this Parquet file has no end"))
             .with_hint("it was not written or copied to its end"));
     }
-    Ok(start)
+    Ok((start, tail))
 }
 
 /// The reason is told: the crate's words hold no values.

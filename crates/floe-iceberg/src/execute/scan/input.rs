@@ -16,7 +16,7 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataR
 
 use super::metrics::{ScanMetrics, add};
 use crate::data::footer::{TRAILER, footer_length, is_plausible};
-use crate::footer::{encrypted, mended};
+use crate::footer::{completed, encrypted, mended};
 
 /// How much of the end of a file is read to get its footer: enough for most, so that one request does.
 const TAIL: u64 = 64 * 1024;
@@ -121,7 +121,9 @@ impl Source {
             .with_page_index_policy(policy)
             .with_prefetch_hint(Some(TAIL as usize))
             .load_and_finish(&*self, size)
-            .await?;
+            .await;
+        let tail = self.tail.as_ref().map_or(&[][..], |(_, tail)| tail);
+        let metadata = metadata.or_else(|error| completed(tail).ok_or(error))?;
         mended(metadata, self.footer_start())
     }
 
