@@ -1,4 +1,4 @@
-//! Streams of record batches.
+//! Streams of record batches, and the rows that operations take.
 
 use std::fmt;
 
@@ -7,6 +7,8 @@ use arrow_schema::SchemaRef;
 use floe_core::Result;
 use futures::StreamExt;
 use futures::stream::BoxStream;
+
+pub use crate::input::Input;
 
 /// A stream of record batches that all have one schema.
 pub struct BatchStream {

@@ -8,6 +8,7 @@ mod fingerprint;
 mod merge;
 mod read;
 mod refs;
+mod rerun;
 #[cfg(test)]
 mod send;
 mod snapshots;
@@ -16,6 +17,7 @@ mod tables;
 mod tests;
 mod traced;
 mod transaction;
+mod work;
 mod write;
 
 use std::fmt;
