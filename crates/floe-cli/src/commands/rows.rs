@@ -1,17 +1,16 @@
 //! The rows that a command writes: its input files, as one stream of the table's columns.
 
 use std::path::PathBuf;
-use std::task::Poll;
+use std::sync::{Mutex, PoisonError};
 
 use arrow_schema::Schema;
-use floe::data::BatchStream;
+use floe::data::{BatchStream, Input};
 use floe::model::{MergeConfig, WriteConfig, WriteOutcome};
 use floe::{LoadedTable, Result};
-use futures::StreamExt;
 use iceberg::arrow::schema_to_arrow_schema;
 
 use crate::args::{InputArgs, SourceArgs};
-use crate::input::{ReadOptions, Source, adapter, discover, stream, unify, with_others};
+use crate::input::{ReadOptions, Source, adapter, discover, stream, unify, untouched, with_others};
 use crate::progress::Progress;
 use crate::ui::{Report, Ui};
 use crate::warehouse::Location;
@@ -43,7 +42,7 @@ pub(super) enum Columns {
 
 /// The rows of all inputs.
 struct Rows {
-    data: BatchStream,
+    data: Input,
     read: Read,
     /// Counts rows as they are read.
     progress: Progress,
@@ -69,12 +68,44 @@ impl Rows {
                 Columns::Any => with_others(&sources, &schema, &options)?,
             };
             let read = Read { inputs: sources.len(), bytes: sources.iter().map(Source::bytes).sum() };
-            let progress = ui.progress(what, sources.iter().map(Source::rows).sum());
+            let known: Option<u64> = sources.iter().map(Source::rows).sum();
+            let progress = ui.progress(what, known);
+            // Only regular files can be read again.
+            let repeatable = sources.iter().all(|source| source.state().is_some());
+            let unchanged = untouched(&sources);
             let data = rows(sources, &schema, options.clone(), &progress)?;
+            let data = if repeatable {
+                again(data, files.to_vec(), schema, options.clone(), progress.clone())
+            } else {
+                data.into()
+            };
+            let data = match unchanged {
+                Some(unchanged) => data.with_rows(known).with_files(unchanged),
+                None => data.with_rows(known),
+            };
             Ok(Self { data, read, progress })
         };
         open().map_err(|e: floe::Error| e.with_table(&table.ident))
     }
+}
+
+/// Rows that are opened already, and again from their files as often as they are wanted.
+fn again(
+    opened: BatchStream,
+    files: Vec<PathBuf>,
+    table: Schema,
+    options: ReadOptions,
+    progress: Progress,
+) -> Input {
+    let shape = opened.schema.clone();
+    let first = Mutex::new(Some(opened));
+    Input::repeatable(shape, move || {
+        if let Some(first) = first.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Ok(first);
+        }
+        progress.restart();
+        rows(discover(&files, &options)?, &table, options.clone(), &progress)
+    })
 }
 
 /// Writes the rows of all inputs to a table, with a progress bar called `what`.
@@ -103,13 +134,8 @@ pub(super) fn data(
     columns: Columns,
     what: &str,
     ui: &Ui,
-) -> Result<BatchStream> {
-    let Rows { data, progress, .. } = Rows::open(files, input, table, columns, what, ui)?;
-    let end = futures::stream::poll_fn(move |_| {
-        progress.done();
-        Poll::Ready(None)
-    });
-    Ok(BatchStream::new(data.schema, data.stream.chain(end).boxed()))
+) -> Result<Input> {
+    Rows::open(files, input, table, columns, what, ui).map(|rows| rows.data)
 }
 
 /// Merges the rows of all inputs into a table.

@@ -14,6 +14,7 @@ mod normalise;
 mod parquet;
 mod sniff;
 mod source;
+mod state;
 mod stream;
 mod text;
 mod unify;
@@ -21,6 +22,7 @@ mod unify;
 pub(crate) use discover::discover;
 pub(crate) use normalise::{normal_schema, normalise};
 pub(crate) use source::{Batches, Source};
+pub(crate) use state::untouched;
 pub(crate) use stream::stream;
 pub(crate) use unify::{adapter, unify, with_others};
 

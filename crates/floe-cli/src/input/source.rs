@@ -10,6 +10,7 @@ use floe::{Error, Result};
 
 use super::discover::unreadable;
 use super::head::{self, Text};
+use super::state::FileState;
 use super::{ReadOptions, csv, ipc, json, parquet, sniff};
 use crate::args::InputFormat;
 
@@ -20,6 +21,8 @@ pub(crate) type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
 pub(crate) struct Source {
     label: String,
     bytes: u64,
+    /// Set for a regular file.
+    state: Option<FileState>,
     body: Body,
 }
 
@@ -43,7 +46,9 @@ impl Source {
     pub(super) fn file(path: PathBuf, options: &ReadOptions) -> Result<Self> {
         let label = path.display().to_string();
         let mut file = File::open(&path).map_err(|e| unreadable(&path, e))?;
-        let bytes = file.metadata().map_or(0, |m| m.len());
+        let metadata = file.metadata().ok();
+        let bytes = metadata.as_ref().map_or(0, |m| m.len());
+        let state = metadata.filter(|m| m.is_file()).map(|m| FileState::of(&m));
         let format = if let Some(format) = options.format.or_else(|| sniff::by_extension(&path)) {
             format
         } else {
@@ -64,7 +69,7 @@ impl Source {
                 }
             }
         };
-        Ok(Self { label, bytes, body })
+        Ok(Self { label, bytes, state, body })
     }
 
     /// Standard input. Formats that are read from their end are copied to a temporary file.
@@ -87,7 +92,7 @@ impl Source {
             InputFormat::Arrow if start.starts_with(b"ARROW1") => Body::Arrow(spool(&text, &label)?),
             InputFormat::Arrow => Body::ArrowStream(text),
         };
-        Ok(Self { label, bytes: 0, body })
+        Ok(Self { label, bytes: 0, state: None, body })
     }
 
     /// Path, or `standard input`.
@@ -98,6 +103,11 @@ impl Source {
     /// Size of the file; 0 for standard input.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Which file it is, and since when it is unchanged; `None` for what is no regular file, and can be read once only.
+    pub(crate) fn state(&self) -> Option<&FileState> {
+        self.state.as_ref()
     }
 
     /// How many rows there are, where the format says so up front.
