@@ -174,7 +174,7 @@ fn outcomes(world: &World, facts: &Facts) -> Result<(), String> {
         match outcome {
             Outcome::Running => return told("never ended"),
             Outcome::Failed(why) if !done.is_empty() => return told(&format!("failed ({why})")),
-            Outcome::Done { snapshot, attempts, replayed } if call.op.changes_rows() => {
+            Outcome::Done { snapshot, attempts, replayed, .. } if call.op.changes_rows() => {
                 let committed = *attempts > 0;
                 if committed && (done.len() != 1 || *snapshot != done.first().copied()) {
                     return told("succeeded");

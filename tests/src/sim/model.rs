@@ -152,13 +152,23 @@ pub(super) enum Outcome {
     /// It is under way.
     Running,
     /// It succeeded. `attempts` is 0 when nothing was committed.
-    Done { snapshot: Option<i64>, attempts: u32, replayed: bool },
+    Done { snapshot: Option<i64>, attempts: u32, replayed: bool, reruns: u32 },
     /// It certainly failed.
     Failed(String),
     /// The writer was told that nobody knows.
     Unknown,
     /// The writer is gone.
     Crashed,
+}
+
+impl Outcome {
+    /// How often it was run again, if it succeeded.
+    pub(super) fn reruns(&self) -> u32 {
+        match self {
+            Self::Done { reruns, .. } => *reruns,
+            _ => 0,
+        }
+    }
 }
 
 /// A call and its outcome.

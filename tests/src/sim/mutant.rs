@@ -20,6 +20,12 @@ pub enum Mutant {
     WeakIsolation,
     /// Writers do not pass idempotency keys on.
     ForgetsKeys,
+    /// An input that is read again has half of its rows.
+    RerunsWithHalf,
+    /// A writer that does not know how its operation ended does it again, without a key.
+    RerunsAfterUnknown,
+    /// A delete that met a conflict commits what it makes of the table as it was at first.
+    RerunsOnOldState,
 }
 
 impl Mutant {
@@ -44,7 +50,11 @@ impl Mutant {
                 let updates = snapshots(&commit, miscount);
                 Tampered { requirements: commit.requirements.to_vec(), updates, deny: None }
             })),
-            Self::WeakIsolation | Self::ForgetsKeys => None,
+            Self::WeakIsolation
+            | Self::ForgetsKeys
+            | Self::RerunsWithHalf
+            | Self::RerunsAfterUnknown
+            | Self::RerunsOnOldState => None,
         }
     }
 }

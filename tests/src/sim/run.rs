@@ -42,6 +42,8 @@ pub struct Report {
     pub operations: usize,
     /// Commits that took effect.
     pub commits: usize,
+    /// How often operations that succeeded were run again.
+    pub reruns: u32,
     /// Faults that were injected.
     pub faults: u64,
 }
@@ -101,6 +103,7 @@ pub fn run(seed: u64, options: Options) -> Result<Report, Box<Failure>> {
             trace,
             operations: world.records.lock().unwrap().len(),
             commits: world.ledger.commits().len() - 1,
+            reruns: world.records.lock().unwrap().iter().map(|record| record.outcome.reruns()).sum(),
             faults: world.ledger.faults(),
         }),
         Err(why) => Err(Box::new(Failure { seed, why, trace })),
@@ -332,9 +335,10 @@ fn describe(call: &Call) -> String {
 /// How a call ended, without what is drawn at random.
 fn ending(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Done { snapshot, attempts, replayed } => {
+        Outcome::Done { snapshot, attempts, replayed, reruns } => {
             let snapshot = if snapshot.is_some() { "a snapshot" } else { "no snapshot" };
-            format!("done, {snapshot}, attempts {attempts}{}", if *replayed { ", replayed" } else { "" })
+            let replayed = if *replayed { ", replayed" } else { "" };
+            format!("done, {snapshot}, attempts {attempts}, run again {reruns} times{replayed}")
         }
         Outcome::Failed(why) => format!("failed, {}", why.split(':').next().unwrap_or_default()),
         other => format!("{other:?}").to_lowercase(),
