@@ -11,7 +11,7 @@ use tracing::Span;
 
 use super::IcebergTableManager;
 use super::execute::Executed;
-use super::work::Work;
+use super::work::Task;
 use crate::base::TableBase;
 use crate::commit::{
     CommitRequest, CommitStrategy, Committed, Refused, commit_in, find_done, input_of, other_input,
@@ -37,36 +37,28 @@ impl IcebergTableManager {
         table: &TableIdent,
         options: &ChangeOptions,
         fingerprint: String,
-        mut work: Work<'_>,
-        mut input: Option<Input>,
+        mut task: Task<'_>,
     ) -> Result<WriteOutcome> {
         Span::current().record(span::COMMIT_STRATEGY, self.strategy(options).as_str());
         let mut runs = self.first_run();
         let mut turn = CommitTurn::none();
         loop {
             let base = self.base(table).await?;
-            let policy = self.rerun_policy(&base.table, &options.rerun, work.reruns_by_default())?;
-            let may_rerun = policy.max_attempts > 0 && work.reads();
+            let policy = self.rerun_policy(&base.table, &options.rerun, task.work.reruns_by_default())?;
+            let may_rerun = policy.max_attempts > 0 && task.work.reads();
             let run = Run { options, fingerprint: &fingerprint, may_rerun, turn };
-            let refused = match self.run(base, run, &mut work, input.as_mut()).await {
+            let refused = match self.run(base, run, &mut task).await {
                 Ok(outcome) => {
                     Span::current().record(span::COMMIT_RERUNS, runs.again);
                     return Ok(WriteOutcome { reruns: runs.again, ..outcome });
                 }
                 Err(refused) => refused,
             };
-            let repeatable = input.as_ref().is_none_or(Input::is_repeatable);
-            turn = self.next_run(table, &mut runs, refused, policy, repeatable).await?;
+            turn = self.next_run(table, &mut runs, refused, policy, task.is_repeatable()).await?;
         }
     }
 
-    async fn run(
-        &self,
-        base: TableBase,
-        run: Run<'_>,
-        work: &mut Work<'_>,
-        mut input: Option<&mut Input>,
-    ) -> Result<WriteOutcome, Refused> {
+    async fn run(&self, base: TableBase, run: Run<'_>, task: &mut Task<'_>) -> Result<WriteOutcome, Refused> {
         let Run { options, fingerprint, may_rerun, turn } = run;
         let mut named = false;
         if let Some(key) = &options.idempotency_key {
@@ -74,7 +66,7 @@ impl IcebergTableManager {
             let place = (options.branch(), options.staged);
             if let Some(snapshot) = find_done(base.metadata(), place, key, Some(fingerprint))? {
                 if named {
-                    check_inputs(&snapshot, input.into_iter().collect()).await?;
+                    check_inputs(&snapshot, task.input.iter_mut().collect()).await?;
                 }
                 return Ok(replayed(&snapshot));
             }
@@ -84,17 +76,13 @@ impl IcebergTableManager {
         if !options.dry_run {
             self.check_storage().await?;
         }
-        let data = match &mut input {
-            Some(input) => Some(self.open(input, named, may_rerun)?),
-            None => None,
-        };
-        let executed = self.do_work(&base, work, data).await?;
+        let executed = self.run_task(&base, task, named, may_rerun).await?;
         if options.dry_run || executed.change.is_empty() {
             let snapshot_id = base.metadata().snapshot_for_ref(options.branch()).map(|s| s.snapshot_id());
             return Ok(WriteOutcome { snapshot_id, dry_run: options.dry_run, ..executed.outcome });
         }
         let outcome = executed.outcome.clone();
-        let digest = input.filter(|_| named).and_then(|input| input.digest());
+        let digest = task.input.as_ref().filter(|_| named).and_then(Input::digest);
         let request = CommitRequest {
             retry,
             fingerprint: options.idempotency_key.is_some().then(|| fingerprint.to_owned()),

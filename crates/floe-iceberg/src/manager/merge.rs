@@ -4,7 +4,7 @@ use floe_core::{Result, span};
 use iceberg::TableIdent;
 
 use super::traced::{operation_span, traced};
-use super::work::Work;
+use super::work::{Task, Work};
 use super::{IcebergTableManager, fingerprint};
 use crate::data::Input;
 use crate::model::{MergeConfig, WriteOutcome};
@@ -27,7 +27,8 @@ impl IcebergTableManager {
         let run = async {
             config.validate()?;
             let fingerprint = fingerprint::of_merge(config)?;
-            self.change(table, &config.options, fingerprint, Work::Merge(config), Some(source)).await
+            let task = Task::new(Work::Merge(config), Some(source));
+            self.change(table, &config.options, fingerprint, task).await
         };
         let span = operation_span!("merge_data", table.to_string());
         span.record(span::WRITE_MODE, "merge");

@@ -650,7 +650,7 @@ impl Step {
                 let now = pending.now();
                 let input = rows.made_for(&now.table)?;
                 let data = manager.open(input, digests.is_some(), may_rerun)?;
-                let executed = manager.execute_write(now, data, config, None).await?;
+                let executed = manager.execute_write(now, data, None, config, None).await?;
                 read(input, digests);
                 (executed, &config.options)
             }
@@ -658,7 +658,7 @@ impl Step {
                 let now = pending.now();
                 let input = rows.made_for(&now.table)?;
                 let data = manager.open(input, digests.is_some(), may_rerun)?;
-                let executed = manager.execute_merge(now, data, config).await?;
+                let executed = manager.execute_merge(now, data, None, config).await?;
                 read(input, digests);
                 (executed, &config.options)
             }

@@ -7,6 +7,7 @@ use super::IcebergTableManager;
 use super::execute::Executed;
 use crate::base::TableBase;
 use crate::data::{BatchStream, Input};
+use crate::execute::merge::HeldSource;
 use crate::execute::write::ProgressFn;
 use crate::model::{DeleteConfig, MergeConfig, WriteConfig, WriteMode};
 
@@ -45,26 +46,67 @@ pub(super) fn reruns_by_default(config: &WriteConfig) -> bool {
     }
 }
 
+/// An operation that may be run several times.
+pub(super) struct Task<'a> {
+    pub(super) work: Work<'a>,
+    /// The rows that it takes.
+    pub(super) input: Option<Input>,
+    /// Rows that can be read once only, as a merge holds them.
+    held: HeldSource,
+}
+
+impl<'a> Task<'a> {
+    pub(super) fn new(work: Work<'a>, input: Option<Input>) -> Self {
+        Self { work, input, held: HeldSource::default() }
+    }
+
+    /// Whether its input can be read again.
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.held.is_taken() || self.input.as_ref().is_none_or(Input::is_repeatable)
+    }
+}
+
 impl IcebergTableManager {
-    /// Does the work on a table that is pinned at one version. Nothing is committed.
-    pub(super) async fn do_work(
+    /// Does the work on a table that is pinned at one version. Nothing is committed. `named` is whether the operation has an
+    /// idempotency key that stands for its input, too; `may_rerun` whether it may be run again.
+    pub(super) async fn run_task(
         &self,
         base: &TableBase,
-        work: &mut Work<'_>,
-        data: Option<BatchStream>,
+        task: &mut Task<'_>,
+        named: bool,
+        may_rerun: bool,
     ) -> Result<Executed> {
-        let data = || data.ok_or_else(|| Error::new(ErrorKind::Internal, "an operation has no input"));
+        let Task { work, input, held } = task;
+        let Some(input) = input else {
+            return match work {
+                Work::Delete(filter, config) => self.execute_delete(base, filter, config).await,
+                _ => Err(Error::new(ErrorKind::Internal, "an operation has no input")),
+            };
+        };
+        let merges = match work {
+            Work::Write(config, _) => config.mode == WriteMode::Upsert,
+            Work::Merge(_) => true,
+            Work::Delete(..) => false,
+        };
+        let hold = held.is_taken() || (may_rerun && merges && !input.is_repeatable());
+        let data = if held.is_taken() {
+            // The rows are there, and were looked at.
+            BatchStream::from_batches(input.schema().clone(), Vec::new())
+        } else {
+            self.open(input, named, may_rerun && !hold)?
+        };
+        let held = hold.then_some(held);
         match work {
-            Work::Write(config, progress) => self.execute_write(base, data()?, config, progress.take()).await,
-            Work::Merge(config) => self.execute_merge(base, data()?, config).await,
+            Work::Write(config, progress) => {
+                self.execute_write(base, data, held, config, progress.take()).await
+            }
+            Work::Merge(config) => self.execute_merge(base, data, held, config).await,
             Work::Delete(filter, config) => self.execute_delete(base, filter, config).await,
         }
     }
 
-    /// Opens the rows of an operation. `named` is whether it has an idempotency key that stands for its input.
-    pub(super) fn open(&self, input: &mut Input, named: bool, may_rerun: bool) -> Result<BatchStream> {
-        // What can be read once only is kept, if it is small.
-        let keep = if may_rerun { self.config.write_memory_bytes / 8 } else { 0 };
-        input.open(named, keep)
+    /// Opens the rows of an operation. What can be read once only is kept if `keep`, and if it is small.
+    pub(super) fn open(&self, input: &mut Input, named: bool, keep: bool) -> Result<BatchStream> {
+        input.open(named, if keep { self.config.write_memory_bytes / 8 } else { 0 })
     }
 }

@@ -5,7 +5,7 @@ use floe_plan::expr::Expr;
 use iceberg::TableIdent;
 
 use super::traced::{operation_span, traced};
-use super::work::Work;
+use super::work::{Task, Work};
 use super::{IcebergTableManager, fingerprint};
 use crate::data::Input;
 use crate::execute::write::ProgressFn;
@@ -55,8 +55,8 @@ impl IcebergTableManager {
         let write = async {
             config.validate()?;
             let fingerprint = fingerprint::of_write(config)?;
-            let work = Work::Write(config, progress);
-            self.change(table, &config.options, fingerprint, work, Some(data)).await
+            let task = Task::new(Work::Write(config, progress), Some(data));
+            self.change(table, &config.options, fingerprint, task).await
         };
         // On the heap: a write holds much across its pauses.
         traced(span, Box::pin(write)).await.map_err(|e| e.with_table(table))
@@ -75,7 +75,8 @@ impl IcebergTableManager {
         let run = async {
             config.validate()?;
             let fingerprint = fingerprint::of_delete(filter, &config.options)?;
-            self.change(table, &config.options, fingerprint, Work::Delete(filter, config), None).await
+            let task = Task::new(Work::Delete(filter, config), None);
+            self.change(table, &config.options, fingerprint, task).await
         };
         let span = operation_span!("delete_data", table.to_string());
         traced(span, Box::pin(run)).await.map_err(|e| e.with_table(table))
