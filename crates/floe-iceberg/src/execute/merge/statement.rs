@@ -6,7 +6,7 @@ use futures::StreamExt;
 use iceberg::spec::MAIN_BRANCH;
 use serde::{Deserialize, Serialize};
 
-use super::{MergeChange, MergeJob, merge_rows};
+use super::{HeldSource, MergeChange, MergeJob, merge_rows};
 use crate::base::TableBase;
 use crate::data::BatchStream;
 use crate::execute::rows::{RowMode, RowOptions};
