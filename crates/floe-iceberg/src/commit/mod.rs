@@ -34,7 +34,7 @@ use tracing::{debug, warn};
 pub use pending::Pending;
 pub(crate) use prepared::prepared;
 pub use recover::find_token;
-pub(crate) use recover::{STAGED, check_input, find_done, input_of, later, other_input};
+pub(crate) use recover::{STAGED, find_done, input_of, later, other_input};
 pub use request::{CommitRequest, CommitStrategy};
 pub use updates::commit_updates;
 

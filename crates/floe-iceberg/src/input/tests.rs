@@ -54,7 +54,8 @@ fn batch(rows: &[Row]) -> RecordBatch {
 /// The same rows with wider numbers and texts as dictionaries and views.
 fn otherwise(batch: &RecordBatch) -> RecordBatch {
     let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-    let columns = batch.schema().fields().iter().zip(batch.columns()).map(|(field, column)| {
+    let schema = batch.schema();
+    let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
         let of = match field.name().as_str() {
             "n" => DataType::Int64,
             "x" => DataType::Float64,

@@ -111,7 +111,7 @@ async fn the_files_of_a_run_in_vain_are_removed() {
         for snapshot in lake.snapshots().await {
             let at = crate::base::SnapshotSelector::SnapshotId(snapshot.snapshot_id());
             let files = lake.manager.list_files(&lake.table, &at).await.unwrap();
-            live.extend(files.into_iter().map(|file| file.file_path));
+            live.extend(files.into_iter().map(|file| file.path));
         }
         assert_eq!(lake.data_files(), live.len(), "{mode:?}");
     }
