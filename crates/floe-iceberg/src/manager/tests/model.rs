@@ -137,8 +137,11 @@ impl Case {
     /// What must be there when my change is made on the table that theirs left.
     fn mine_after_theirs(&self) -> Vec<Row> {
         let mut rows = self.after_theirs();
+        let before = rows.len();
         rows.retain(|row| !self.removes(self.mine, row));
-        rows.extend(self.added(self.mine));
+        // An upsert updates every row with its key.
+        let times = if matches!(self.mine, Act::Upsert(..)) { (before - rows.len()).max(1) } else { 1 };
+        rows.extend(std::iter::repeat_n(self.added(self.mine), times).flatten());
         rows
     }
 
