@@ -92,6 +92,11 @@ fn the_simulation_catches_forgotten_idempotency_keys() {
 }
 
 #[test]
+fn the_simulation_catches_forgotten_inputs() {
+    caught(Mutant::ForgetsInputs, 400);
+}
+
+#[test]
 fn the_simulation_catches_runs_with_half_of_the_input() {
     caught(Mutant::RerunsWithHalf, 400);
 }

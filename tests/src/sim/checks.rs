@@ -182,9 +182,12 @@ fn outcomes(world: &World, facts: &Facts) -> Result<(), String> {
                 if !committed && !done.is_empty() {
                     return told("had nothing to do");
                 }
-                let by = snapshot.and_then(|id| made_by.get(&id)).map(|by| &facts.records[*by].call.key);
-                if *replayed && by != Some(&call.key) {
+                let by = snapshot.and_then(|id| made_by.get(&id)).map(|by| &facts.records[*by].call);
+                if *replayed && by.map(|by| &by.key) != Some(&call.key) {
                     return told("found an earlier snapshot that is not its own");
+                }
+                if *replayed && !by.is_some_and(|by| by.op.is_same(&call.op)) {
+                    return told("took another input for its own");
                 }
             }
             _ => {}

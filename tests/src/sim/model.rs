@@ -194,6 +194,25 @@ impl Op {
         )
     }
 
+    /// Whether two operations are one, their rows included.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        format!("{self:?}") == format!("{other:?}")
+    }
+
+    /// Gives the operation one more row, if it takes rows.
+    pub(super) fn change_input(&mut self, row: Row) {
+        match self {
+            Self::Append { rows }
+            | Self::OverwriteAll { rows }
+            | Self::OverwriteWhere { rows, .. }
+            | Self::OverwritePartitions { rows }
+            | Self::Transaction { with: rows, .. } => rows.push(row),
+            // Keys are told apart.
+            Self::Upsert { rows, .. } | Self::Merge { rows, .. } => rows.truncate(rows.len() / 2),
+            _ => {}
+        }
+    }
+
     /// How many snapshots it adds, if it changes rows.
     pub(super) fn snapshots(&self) -> usize {
         if matches!(self, Self::Transaction { .. }) { 2 } else { 1 }

@@ -20,6 +20,8 @@ pub enum Mutant {
     WeakIsolation,
     /// Writers do not pass idempotency keys on.
     ForgetsKeys,
+    /// A key alone decides, whatever the input.
+    ForgetsInputs,
     /// An input that is read again has half of its rows.
     RerunsWithHalf,
     /// A writer that does not know how its operation ended does it again, without a key.
@@ -52,6 +54,7 @@ impl Mutant {
             })),
             Self::WeakIsolation
             | Self::ForgetsKeys
+            | Self::ForgetsInputs
             | Self::RerunsWithHalf
             | Self::RerunsAfterUnknown
             | Self::RerunsOnOldState => None,

@@ -87,7 +87,11 @@ async fn attempt(
                 transaction = transaction.idempotency_key(key);
             }
             let mut first = options.clone();
-            first.as_object_mut().unwrap().remove("idempotency_key");
+            first
+                .as_object_mut()
+                .unwrap()
+                .retain(|name, _| !["idempotency_key", "any_input"].contains(&name.as_str()));
+            transaction = transaction.any_input(mutant == Some(Mutant::ForgetsInputs));
             let mut second = first.clone();
             second["mode"] = json!(WriteMode::Overwrite);
             second["overwrite_filter"] = json!(filter.text());
@@ -171,6 +175,7 @@ fn options(call: &Call, mutant: Option<Mutant>) -> Value {
     let forgets = matches!(mutant, Some(Mutant::ForgetsKeys | Mutant::RerunsAfterUnknown));
     if let Some(key) = call.key.as_ref().filter(|_| !forgets) {
         set("idempotency_key", json!(key));
+        set("any_input", json!(mutant == Some(Mutant::ForgetsInputs)));
     }
     if let Some(wap) = &call.wap {
         set("staged", json!(true));

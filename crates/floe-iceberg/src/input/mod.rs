@@ -99,6 +99,11 @@ impl Input {
         }
     }
 
+    /// Whether the rows were a stream, all of which is kept.
+    pub(crate) fn is_kept(&self) -> bool {
+        matches!(&self.rows, Rows::Once { kept: Some(kept), .. } if kept.is_complete())
+    }
+
     /// Opens the rows. They are looked at on their way if `look`: then [`Input::digest`] has a hash of them. What can be read
     /// once only is kept if it takes less than `keep` bytes.
     pub(crate) fn open(&mut self, look: bool, keep: u64) -> Result<BatchStream> {

@@ -1,6 +1,7 @@
 //! Operations whose reading was overtaken are run again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use floe_core::ErrorKind;
 use floe_plan::expr::Expr;
@@ -255,8 +256,8 @@ async fn a_transaction_is_run_again_as_a_whole() {
     let lake = lake(&[]).await;
     let manager = overtaken(&lake);
     let add = r#"{"add_column": {"column": "note", "type": "string"}}"#;
-    let made = Arc::new(std::sync::atomic::AtomicU32::new(0));
-    let count = made.clone();
+    let made = Arc::new(AtomicU32::new(0));
+    let (count, ended) = (made.clone(), AtomicBool::new(false));
     let done = manager
         .transaction(&lake.table)
         .evolve_schema(evolution(add))
@@ -267,8 +268,15 @@ async fn a_transaction_is_run_again_as_a_whole() {
         .write_from(
             move |table| {
                 assert!(table.metadata.current_schema().field_by_name("note").is_some());
-                count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                Ok(stream(&[(8, "c", 80)]))
+                count.fetch_add(1, Ordering::Relaxed);
+                Ok(Input::repeatable(rows(&[]).schema, || Ok(rows(&[(8, "c", 80)]))))
+            },
+            WriteConfig::default(),
+        )
+        .write_from(
+            // As standard input, which ends once.
+            move |_| {
+                Ok(if ended.swap(true, Ordering::Relaxed) { stream(&[]) } else { stream(&[(9, "c", 90)]) })
             },
             WriteConfig::default(),
         )
@@ -277,9 +285,9 @@ async fn a_transaction_is_run_again_as_a_whole() {
         .commit()
         .await
         .unwrap();
-    assert_eq!((done.reruns, done.snapshot_ids.len()), (1, 3));
-    assert_eq!(made.load(std::sync::atomic::Ordering::Relaxed), 2);
-    assert_eq!(lake.rows().await, ["1 a 10 NULL", "8 c 80 NULL"]);
+    assert_eq!((done.reruns, done.snapshot_ids.len()), (1, 4));
+    assert_eq!(made.load(Ordering::Relaxed), 2);
+    assert_eq!(lake.rows().await, ["1 a 10 NULL", "8 c 80 NULL", "9 c 90 NULL"]);
 }
 
 #[tokio::test]

@@ -41,11 +41,22 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// The rows for a table as it is then.
+    /// The rows for a table as it is then. Those of a stream that were kept are not made anew: it has ended.
     pub(super) fn made_for(&mut self, table: &LoadedTable) -> Result<&mut Input> {
-        if let Some(make) = &self.make {
+        if let Some(make) = &self.make
+            && !self.input.as_ref().is_some_and(Input::is_kept)
+        {
             self.input = Some(make(table)?);
         }
+        self.given()
+    }
+
+    /// The rows to compare with those of an earlier transaction, which need not be made anew.
+    pub(super) fn of_replay(&mut self, table: &LoadedTable) -> Result<&mut Input> {
+        if self.input.is_none() { self.made_for(table) } else { self.given() }
+    }
+
+    fn given(&mut self) -> Result<&mut Input> {
         self.input.as_mut().ok_or_else(|| Error::new(ErrorKind::Internal, "an operation has no input"))
     }
 
@@ -59,16 +70,6 @@ pub(super) enum Picked {
     Snapshot(i64),
     /// The staged one with this `wap.id`.
     Staged(String),
-}
-
-impl Rows {
-    /// The rows to compare with those of an earlier transaction, which need not be made anew.
-    pub(super) fn of_replay(&mut self, table: &LoadedTable) -> Result<&mut Input> {
-        if self.input.is_none() {
-            return self.made_for(table);
-        }
-        self.input.as_mut().ok_or_else(|| Error::new(ErrorKind::Internal, "an operation has no input"))
-    }
 }
 
 pub(super) fn given(rows: impl Into<Input>) -> Rows {
