@@ -18,6 +18,7 @@ mod spark_metadata;
 mod spark_refs;
 mod spark_writes;
 mod summaries;
+mod version_1;
 
 use arrow_array::RecordBatch;
 use arrow_schema::DataType;

@@ -227,7 +227,10 @@ async fn by_floe(warehouse: &Warehouse, table: &TableIdent, change: &Change) {
     match change.floe {
         Floe::Append => drop(warehouse.write(table, &change.rows, &WriteConfig::default()).await),
         Floe::Overwrite(filter) => drop(warehouse.overwrite(table, &change.rows, filter, change.mode).await),
-        Floe::OverwriteAll => drop(warehouse.write(table, &change.rows, &config(WriteMode::Overwrite)).await),
+        Floe::OverwriteAll => {
+            let config = WriteConfig { overwrite_all: true, ..config(WriteMode::Overwrite) };
+            warehouse.write(table, &change.rows, &config).await;
+        }
         Floe::OverwritePartitions => {
             let config = WriteConfig { overwrite_partitions: true, ..config(WriteMode::Overwrite) };
             warehouse.write(table, &change.rows, &config).await;

@@ -12,6 +12,7 @@ Commands (key "do"):
   create         {uri, table, data}                                   -> {metadata_location}
   change         {uri, table, how, data?, filter?}                    -> {metadata_location}
   scenario       {uri, warehouse, table, name, seed?}                 -> {metadata_location, …}
+  refs           {uri, table}                                         -> {name: [snapshot_id, type], …}
 
 "uri" is the URI of an SQL catalog, or the properties of a catalog of any type as JSON, its name as "name".
 In place of `metadata`, read_duckdb takes {attach: {warehouse, options, setup}, table}: a catalog that DuckDB attaches.
@@ -165,7 +166,12 @@ def scenario(command: dict) -> dict:
     return scenarios.run(command)
 
 
-COMMANDS = {f.__name__: f for f in (read_pyiceberg, read_duckdb, append, create, change, scenario)}
+def refs(command: dict) -> dict:
+    table = catalog(command["uri"]).load_table(command["table"])
+    return {name: [ref.snapshot_id, ref.snapshot_ref_type.value] for name, ref in table.metadata.refs.items()}
+
+
+COMMANDS = {f.__name__: f for f in (read_pyiceberg, read_duckdb, append, create, change, scenario, refs)}
 
 
 def main() -> None:

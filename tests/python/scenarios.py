@@ -252,7 +252,24 @@ def deleted(command: dict):
     return table
 
 
-SCENARIOS = {f.__name__: f for f in (primitives, hourly, nested, evolved, respecified, deleted)}
+def version_1(command: dict):
+    """A table of format version 1 with a tag and a branch, and with a partition field that was dropped."""
+    schema = Schema(NestedField(1, "id", LongType(), required=False), NestedField(2, "part", StringType(), required=False))
+    table = command["catalog"].create_table(
+        command["table"], schema, partition_spec=spec((2, IdentityTransform(), "part")), properties={"format-version": "1"}
+    )
+    rows = lambda *ids: pa.table({"id": pa.array(ids, pa.int64()), "part": pa.array(["a"] * len(ids))})
+    table.append(rows(1, 2))
+    first = table.current_snapshot().snapshot_id
+    table.manage_snapshots().create_tag(first, "first").create_branch(first, "audit").commit()
+    table.append(rows(3))
+    with table.update_spec() as update:
+        update.remove_field("part")
+    table.append(rows(4))
+    return table
+
+
+SCENARIOS = {f.__name__: f for f in (primitives, hourly, nested, evolved, respecified, deleted, version_1)}
 
 
 def run(command: dict) -> dict:

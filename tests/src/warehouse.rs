@@ -142,7 +142,7 @@ impl Warehouse {
 
     /// Every row of a snapshot.
     pub async fn scan_at(&self, table: &TableIdent, at: &str) -> Vec<RecordBatch> {
-        let request = ScanRequest { at: SnapshotSelector::parse(at), ..ScanRequest::default() };
+        let request = ScanRequest { at: SnapshotSelector::from(at), ..ScanRequest::default() };
         self.manager.scan(table, &request).await.unwrap().data.collect().await.unwrap()
     }
 

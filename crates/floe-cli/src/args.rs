@@ -2,6 +2,7 @@
 
 mod catalog;
 mod merge;
+mod names;
 mod refs;
 mod schema;
 mod write;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::catalog::{CatalogAction, CatalogArgs};
 pub(crate) use self::merge::MergeArgs;
+pub(crate) use self::names::{DropArgs, NamespaceAction, NamespaceArgs, RegisterArgs, RenameArgs};
 pub(crate) use self::refs::{
     BranchArgs, CherryPickArgs, FastForwardArgs, PlaceArgs, PublishArgs, RollbackArgs, SetCurrentArgs,
     TagArgs,
@@ -196,8 +198,20 @@ pub(crate) enum Command {
     List(ListArgs),
 
     /// Drop a table from the catalog; its files stay
-    #[command(after_help = "Examples:\n  floe drop trips.flights\n  floe drop trips.flights --if-exists")]
+    #[command(after_help = names::DROP_EXAMPLES)]
     Drop(DropArgs),
+
+    /// Add a table whose metadata file is there already, such as one that was dropped
+    #[command(after_help = names::REGISTER_EXAMPLES)]
+    Register(RegisterArgs),
+
+    /// Give a table another name; its files stay where they are
+    #[command(after_help = names::RENAME_EXAMPLES)]
+    Rename(RenameArgs),
+
+    /// Make, list, describe and drop namespaces, and change their properties
+    #[command(after_help = names::NAMESPACE_EXAMPLES)]
+    Namespace(NamespaceArgs),
 
     /// Show the configured catalogs, or check one and its storage
     #[command(after_help = catalog::EXAMPLES)]
@@ -237,8 +251,9 @@ Examples:
 const SCAN_EXAMPLES: &str = "\
 Filters: = != < <= > >=, AND OR NOT, IN (…), BETWEEN … AND …, LIKE 'abc%', IS NULL, IS NOT NULL, IS NAN.
 
---at takes a snapshot id; else a number is milliseconds since 1970; else a time in UTC (2024-05-01,
-'2024-05-01 12:00:00') or with an offset (2024-05-01T12:00:00+02:00); else a branch or tag.
+--at takes a branch or tag of exactly that name; else a snapshot id (N, or id:N); else a time in UTC (2024-05-01,
+'2024-05-01 12:00:00'), with an offset (2024-05-01T12:00:00+02:00), or in milliseconds since 1970 (ms:1714564800000). A bare
+number is never a time.
 
 --format json prints one JSON object for each row; --json prints one object for the whole command, with the rows
 in `data`.
@@ -321,8 +336,8 @@ pub(crate) struct ScanArgs {
     #[arg(long, value_name = "EXPRESSION")]
     pub(crate) filter: Option<String>,
 
-    /// Read the table as it was: snapshot id, time, branch or tag
-    #[arg(long, value_name = "SNAPSHOT|TIMESTAMP|REF")]
+    /// Read the table as it was: a branch or tag, a snapshot id, or a time
+    #[arg(long, value_name = "STATE")]
     pub(crate) at: Option<String>,
 
     /// Stop after this many rows
@@ -357,8 +372,8 @@ pub(crate) struct FilesArgs {
     #[arg(value_name = "NAMESPACE.TABLE")]
     pub(crate) table: TableName,
 
-    /// The files as they were: snapshot id, time, branch or tag
-    #[arg(long, value_name = "SNAPSHOT|TIMESTAMP|REF")]
+    /// The files as they were: a branch or tag, a snapshot id, or a time
+    #[arg(long, value_name = "STATE")]
     pub(crate) at: Option<String>,
 }
 
@@ -366,20 +381,8 @@ pub(crate) struct FilesArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
     /// List this namespace only
-    #[arg(value_name = "NAMESPACE")]
-    pub(crate) namespace: Option<String>,
-}
-
-/// `drop NS.T`.
-#[derive(Debug, Args)]
-pub(crate) struct DropArgs {
-    /// The table
-    #[arg(value_name = "NAMESPACE.TABLE")]
-    pub(crate) table: TableName,
-
-    /// No error when there is no such table
-    #[arg(long)]
-    pub(crate) if_exists: bool,
+    #[arg(value_name = "NAMESPACE", value_parser = crate::values::namespace)]
+    pub(crate) namespace: Option<iceberg::NamespaceIdent>,
 }
 
 /// `completions SHELL`.
@@ -448,6 +451,9 @@ impl Command {
             Self::Publish(_) => "publish",
             Self::List(_) => "list",
             Self::Drop(_) => "drop",
+            Self::Register(_) => "register",
+            Self::Rename(_) => "rename",
+            Self::Namespace(_) => "namespace",
             Self::Catalog(_) => "catalog",
             Self::Plugins => "plugins",
             Self::Quickstart => "quickstart",

@@ -8,7 +8,7 @@ use floe::{Action, Error, ErrorKind};
 use serde_json::{Map, Value};
 
 use crate::output::stdout_is_closed;
-use crate::ui::Ui;
+use crate::ui::{Ui, identifier};
 
 /// The exit code for what a caller does about an error; 0 and 130 (interrupted) come from elsewhere.
 pub(crate) fn code(action: Action) -> u8 {
@@ -90,6 +90,9 @@ fn as_json(error: &Error) -> Map<String, Value> {
     fields.insert("message".into(), error.message().into());
     if let Some(table) = error.table() {
         fields.insert("table".into(), table.into());
+        if let Some(identifier) = identifier(table) {
+            fields.insert("identifier".into(), identifier);
+        }
     }
     if let Some(hint) = error.hint() {
         fields.insert("hint".into(), hint.into());

@@ -15,6 +15,7 @@ mod render;
 mod schema_file;
 mod schema_from;
 mod ui;
+mod undo;
 mod values;
 mod warehouse;
 

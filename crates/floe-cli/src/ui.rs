@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 use crate::args::GlobalArgs;
 use crate::output::{Layout, Target, stdout};
 use crate::progress::Progress;
+use crate::undo::{Line, Undo};
+use crate::warehouse::Location;
 
 /// How to talk to the user.
 #[derive(Debug, Clone)]
@@ -26,6 +28,10 @@ pub(crate) struct Report {
     pub(crate) text: String,
     /// Fields for programs.
     pub(crate) fields: Map<String, Value>,
+    /// What people are told beside the result.
+    notes: Vec<String>,
+    /// The commands that take the change back.
+    undo: Option<String>,
 }
 
 impl Ui {
@@ -56,7 +62,16 @@ impl Ui {
         }
     }
 
-    /// Prints the result of a command on standard output: its text, or one JSON object.
+    /// A line on standard error that nobody should miss, unless the user wants none. With `--json`, notes are a field.
+    pub(crate) fn tell(&self, line: &str) {
+        if !self.json && !self.quiet {
+            self.clear();
+            let _ = writeln!(std::io::stderr(), "{line}");
+        }
+    }
+
+    /// Prints the result of a command on standard output: its text, or one JSON object; then its notes and the line
+    /// `undo:` on standard error.
     pub(crate) fn print(&self, report: &Report) -> Result<()> {
         let mut out = stdout();
         if self.json {
@@ -68,6 +83,12 @@ impl Ui {
             }
         }
         out.flush()?;
+        for note in &report.notes {
+            self.tell(&format!("note: {note}"));
+        }
+        if let Some(undo) = &report.undo {
+            self.tell(&format!("undo: {undo}"));
+        }
         Ok(())
     }
 
@@ -89,13 +110,59 @@ impl Report {
     pub(crate) fn new(command: &str) -> Self {
         let mut fields = Map::new();
         fields.insert("command".into(), command.into());
-        Self { text: String::new(), fields }
+        Self { fields, ..Self::default() }
     }
 
-    /// Adds a JSON field.
+    /// Adds a JSON field; beside `table` its parts, so that no program needs to know how names are quoted.
     pub(crate) fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
-        self.fields.insert(key.to_owned(), value.into());
+        let value = value.into();
+        if let ("table", Some(identifier)) = (key, value.as_str().and_then(identifier)) {
+            self.fields.insert("identifier".to_owned(), identifier);
+        }
+        self.fields.insert(key.to_owned(), value);
         self
+    }
+
+    /// Adds a JSON field with an id of 64 bits: a string, as many programs keep numbers with less.
+    pub(crate) fn id(self, key: &str, id: impl Into<Option<i64>>) -> Self {
+        let id: Option<i64> = id.into();
+        self.with(key, id.map(|id| id.to_string()))
+    }
+
+    /// Adds what people and programs are told beside the result, as a sentence without a final stop.
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self.fields.insert("notes".into(), self.notes.clone().into());
+        self
+    }
+
+    /// Adds a note where there is one.
+    pub(crate) fn maybe_note(self, note: Option<impl Into<String>>) -> Self {
+        match note {
+            Some(note) => self.note(note),
+            None => self,
+        }
+    }
+
+    /// Says how the change is taken back, by commands on the catalog of `location`; or why it cannot be.
+    pub(crate) fn undo(mut self, undo: &Undo, location: &Location) -> Self {
+        let by = match undo {
+            Undo::By(lines) if lines.iter().all(Line::is_printable) => {
+                let lines: Vec<String> = lines.iter().map(|line| line.render(location.option())).collect();
+                Some(lines.join(" && "))
+            }
+            _ => None,
+        };
+        let why = match undo {
+            Undo::By(_) if by.is_none() => {
+                Some("a name or value has characters that cannot be seen".to_owned())
+            }
+            Undo::Not(why) => Some(why.clone()),
+            _ => None,
+        };
+        self.fields.insert("undo".into(), by.clone().into());
+        self.undo = by;
+        self.maybe_note(why.map(|why| format!("no command takes this back: {why}")))
     }
 
     /// Sets the text for people.
@@ -103,6 +170,12 @@ impl Report {
         self.text = text.into();
         self
     }
+}
+
+/// The parts of a table's name: `{"namespace": ["a", "b"], "name": "t"}`.
+pub(crate) fn identifier(table: &str) -> Option<Value> {
+    let table = floe::names::parse_table(table).ok()?;
+    Some(serde_json::json!({"namespace": table.namespace().as_ref(), "name": table.name()}))
 }
 
 fn terminal_width() -> u16 {

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use floe::names::{self, TableText};
 use iceberg::{NamespaceIdent, TableIdent};
 
-/// `NAMESPACE.TABLE`; the namespace may have several parts: `a.b.table`.
+/// `NAMESPACE.TABLE`; the namespace may have several parts: `a.b.table`. A part that holds a dot stands in double
+/// quotes: `a."b.c"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TableName {
     pub(crate) namespace: Vec<String>,
@@ -13,16 +15,19 @@ pub(crate) struct TableName {
 }
 
 impl TableName {
-    /// The namespace with its parts joined by dots.
+    /// The namespace as text, with quotes where they are needed.
     pub(crate) fn namespace_text(&self) -> String {
-        self.namespace.join(".")
+        names::render_parts(&self.namespace)
     }
 
     /// The namespace as the catalog takes it.
     pub(crate) fn namespace_ident(&self) -> NamespaceIdent {
-        // The parser admits no empty namespace; the fall-back keeps this free of panics.
-        NamespaceIdent::from_vec(self.namespace.clone())
-            .unwrap_or_else(|_| NamespaceIdent::new(self.namespace_text()))
+        self.namespace_name().ident()
+    }
+
+    /// The namespace.
+    pub(crate) fn namespace_name(&self) -> NamespaceName {
+        NamespaceName(self.namespace.clone())
     }
 
     /// The identifier as the catalog takes it.
@@ -35,25 +40,82 @@ impl FromStr for TableName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut namespace: Vec<String> = text.split('.').map(str::to_owned).collect();
-        let name = namespace.pop().unwrap_or_default();
-        if namespace.is_empty() {
-            return Err("a table is named NAMESPACE.TABLE, with a dot between".into());
-        }
-        if name.is_empty() || namespace.iter().any(String::is_empty) {
-            return Err("a part of the name is empty: a table is named NAMESPACE.TABLE".into());
-        }
-        if text.chars().any(|c| c.is_control() || c == '/' || c == '\\') {
-            return Err("a table name has no slashes or control characters".into());
-        }
-        Ok(Self { namespace, name })
+        let table = names::parse_table(text).map_err(|e| e.to_string())?;
+        Ok(Self { namespace: table.namespace().as_ref().clone(), name: table.name().to_owned() })
     }
 }
 
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.namespace_text(), self.name)
+        f.write_str(&names::render_table(&self.ident()))
     }
+}
+
+/// `NAMESPACE`, or `A.B` for one below another; a part that holds a dot stands in double quotes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NamespaceName(Vec<String>);
+
+impl NamespaceName {
+    /// The namespace as the catalog takes it.
+    pub(crate) fn ident(&self) -> NamespaceIdent {
+        // The parser admits no empty namespace; the fall-back keeps this free of panics.
+        NamespaceIdent::from_vec(self.0.clone()).unwrap_or_else(|_| NamespaceIdent::new(self.to_string()))
+    }
+}
+
+impl From<&NamespaceIdent> for NamespaceName {
+    fn from(namespace: &NamespaceIdent) -> Self {
+        Self(namespace.as_ref().clone())
+    }
+}
+
+impl FromStr for NamespaceName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        namespace(text).map(|namespace| Self::from(&namespace))
+    }
+}
+
+impl fmt::Display for NamespaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&names::render_parts(&self.0))
+    }
+}
+
+/// Milliseconds of a day.
+pub(crate) const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// How long something is kept, in milliseconds: `90` or `90d` days, `12h`, `30min`, `45s`, `1500ms`.
+pub(crate) fn age(text: &str) -> Result<i64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit {
+        "" | "d" => DAY_MS,
+        "h" => 60 * 60 * 1000,
+        "min" => 60 * 1000,
+        "s" => 1000,
+        "ms" => 1,
+        _ => return Err("a time is a number of days, or a number with d, h, min, s or ms".into()),
+    };
+    let number: i64 =
+        number.parse().map_err(|_| "a time begins with a number, such as 90 (days)".to_owned())?;
+    match number.checked_mul(unit) {
+        Some(ms) if ms > 0 => Ok(ms),
+        Some(_) => Err("it is kept for some time: 1 or more".into()),
+        None => Err("a time of so many days is too much".into()),
+    }
+}
+
+impl TableText for TableName {
+    fn table_text(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// A namespace: `a`, `a.b`, `a."b.c"`.
+pub(crate) fn namespace(text: &str) -> Result<NamespaceIdent, String> {
+    names::parse_namespace(text).map_err(|e| e.to_string())
 }
 
 /// `KEY=VALUE`.
@@ -116,6 +178,38 @@ mod tests {
         assert_eq!((name.namespace_text().as_str(), name.name.as_str()), ("a.b", "t"));
         assert_eq!(name.to_string(), "a.b.t");
         assert_eq!(name.ident().namespace().as_ref().len(), 2);
+        let name: TableName = "a.\"b.c\"".parse().unwrap();
+        assert_eq!((name.namespace.len(), name.name.as_str()), (1, "b.c"));
+        assert_eq!(name.to_string(), "a.\"b.c\"");
+        assert_eq!("a.`b.c`".parse::<TableName>().unwrap(), name);
+    }
+
+    #[test]
+    fn a_namespace_has_parts_with_something_in_them() {
+        let name: NamespaceName = "a.b".parse().unwrap();
+        assert_eq!((name.to_string().as_str(), name.ident().as_ref().len()), ("a.b", 2));
+        let name: NamespaceName = "a.\"b.c\"".parse().unwrap();
+        assert_eq!((name.to_string().as_str(), name.ident().as_ref().len()), ("a.\"b.c\"", 2));
+        for text in ["", ".", "a.", "a..b", "a/b", "a\nb"] {
+            assert!(text.parse::<NamespaceName>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_age_is_in_days_unless_it_says_otherwise() {
+        for (text, ms) in [
+            ("1", DAY_MS),
+            ("90d", 90 * DAY_MS),
+            ("2h", 7_200_000),
+            ("3min", 180_000),
+            ("4s", 4000),
+            ("5ms", 5),
+        ] {
+            assert_eq!(age(text), Ok(ms), "{text}");
+        }
+        for text in ["0", "0ms", "-1", "", "d", "1w", "1.5", "9223372036854775807"] {
+            assert!(age(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use floe::{EMBEDDED_CATALOG, Error, ErrorKind, IcebergTableManager, Properties, 
 
 use crate::args::GlobalArgs;
 use crate::configuration::{Configuration, Origin, absolute, variable};
+use crate::undo::quoted;
 
 /// The warehouse when nothing is configured.
 const DEFAULT_WAREHOUSE: &str = "warehouse";
@@ -120,12 +121,6 @@ impl Location {
         }
         self.open().await
     }
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "/._-+:".contains(c);
-    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 /// The variables of the environment that are text.

@@ -85,7 +85,7 @@ fn assert_usable(floe: &Floe) {
 
 #[test]
 fn an_interrupted_write_deletes_the_files_it_wrote() {
-    for words in ["append t.t -", "overwrite t.t -", "overwrite t.t - --filter id<3"] {
+    for words in ["append t.t -", "overwrite t.t - --all", "overwrite t.t - --filter id<3"] {
         let floe = filled();
         let before = floe.files();
         let mut writer = Writer::start(&floe, words);

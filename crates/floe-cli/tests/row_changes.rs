@@ -36,11 +36,11 @@ fn snapshots(floe: &Floe) -> usize {
 fn an_overwrite_replaces_all_rows_in_one_snapshot() {
     let floe = filled();
     floe.file("new.csv", "id,name\n7,a\n8,c\n");
-    let done = floe.line("overwrite t.t new.csv --snapshot-property job=nightly --json").json();
+    let done = floe.line("overwrite t.t new.csv --all --snapshot-property job=nightly --json").json();
     assert_eq!((&done["rows"], &done["changes"]["rows_removed"]), (&2.into(), &6.into()));
     assert_eq!((&done["attempts"], &done["files"], &done["inputs"]), (&1.into(), &2.into(), &1.into()));
     assert_eq!((&done["dry_run"], &done["replayed"]), (&false.into(), &false.into()));
-    assert!(done["bytes"].as_u64().unwrap() > 0 && done["snapshot_id"].is_i64(), "{done}");
+    assert!(done["bytes"].as_u64().unwrap() > 0 && done["snapshot_id"].is_string(), "{done}");
     assert_eq!(ids(&floe), [7, 8]);
     let list = floe.line("snapshots t.t --json").json();
     assert_eq!(list["snapshots"].as_array().unwrap().len(), 2);
@@ -113,7 +113,7 @@ fn a_dry_run_counts_and_writes_nothing() {
     floe.file("new.csv", "id,name\n7,a\n8,c\n");
     let before = floe.files();
     for (words, added, removed) in [
-        (vec!["overwrite", "t.t", "new.csv"], 2, 6),
+        (vec!["overwrite", "t.t", "new.csv", "--all"], 2, 6),
         (vec!["overwrite", "t.t", "new.csv", "--filter", "id < 3"], 2, 2),
         (vec!["overwrite", "t.t", "new.csv", "--dynamic"], 2, 3),
         (vec!["delete", "t.t", "--filter", "id in (1, 4)"], 0, 2),
@@ -140,7 +140,7 @@ fn the_same_key_again_changes_nothing() {
     floe.file("new.csv", "id,name\n7,a\n");
     for (line, then) in [
         ("append t.t new.csv --idempotency-key one --json", vec![1, 2, 3, 4, 5, 6, 7]),
-        ("overwrite t.t new.csv --idempotency-key two --json", vec![7]),
+        ("overwrite t.t new.csv --all --idempotency-key two --json", vec![7]),
         ("delete t.t --filter id=7 --idempotency-key three --json", vec![]),
     ] {
         let first = floe.line(line).json();
@@ -183,7 +183,7 @@ fn writes_to_a_branch_leave_main_alone() {
     floe.run(&["delete", "t.t", "--filter", "name = 'b'", "--branch", "audit"]).ok();
     assert_eq!(ids_at(&floe, "audit"), [1, 2, 3, 6, 7]);
     assert_eq!(ids(&floe), [1, 2, 3, 4, 5, 6]);
-    floe.line("overwrite t.t new.csv --branch audit").ok();
+    floe.line("overwrite t.t new.csv --all --branch audit").ok();
     assert_eq!((ids_at(&floe, "audit").len(), ids(&floe).len()), (1, 6));
 }
 
@@ -202,7 +202,7 @@ fn what_is_unknown_or_malformed_is_refused_and_writes_nothing() {
             assert_eq!(error["table"], "t.t", "{error}");
         }
     }
-    for command in ["append t.t new.csv", "overwrite t.t new.csv", "delete t.t --filter id=1"] {
+    for command in ["append t.t new.csv", "overwrite t.t new.csv --all", "delete t.t --filter id=1"] {
         floe.line(&format!("{command} --branch nope --json")).fails("snapshot_not_found", 3);
         floe.line(&format!("{command} --branch v1 --json")).fails("validation", 2);
         // An empty key, as of a variable that is not set, would make the next delete look like this one.
@@ -213,8 +213,8 @@ fn what_is_unknown_or_malformed_is_refused_and_writes_nothing() {
         floe.line(&format!("{command} --snapshot-property a=1 --snapshot-property a=2 --json"))
             .fails("validation", 2);
     }
-    floe.line("overwrite t.t other.csv --json").fails("schema_mismatch", 2);
-    floe.line("overwrite t.t nope.csv --json").fails("file_not_found", 3);
+    floe.line("overwrite t.t other.csv --all --json").fails("schema_mismatch", 2);
+    floe.line("overwrite t.t nope.csv --all --json").fails("file_not_found", 3);
     floe.line("overwrite t.t new.csv --filter id=1 --dynamic --json").fails("validation", 2);
     floe.line("delete t.t --filter id=1 --mode both --json").fails("validation", 2);
     floe.line("delete t.t --filter id=1 --isolation none --json").fails("validation", 2);

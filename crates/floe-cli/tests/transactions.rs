@@ -107,10 +107,10 @@ fn a_staged_snapshot_is_published_together_with_other_operations() {
     assert_eq!(ids(&floe), [2, 3, 4]);
     assert_eq!(floe.line("scan t.t --at audited --json").json()["rows"], 4);
     let snapshots = floe.line("snapshots t.t --json").json();
-    let published = snapshots["snapshots"][0]["snapshot_id"].as_i64().unwrap();
+    let published = snapshots["snapshots"][0]["snapshot_id"].as_str().unwrap();
     floe.file(
         "pick.json",
-        format!(r#"{{"operations": [{{"cherry_pick": {{"snapshot_id": {published}}}}}]}}"#),
+        format!(r#"{{"operations": [{{"cherry_pick": {{"snapshot_id": "{published}"}}}}]}}"#),
     );
     let again = floe.line("transaction t.t pick.json --json").json();
     assert_eq!(

@@ -203,9 +203,9 @@ impl Error {
         Self::new(ErrorKind::Validation, message)
     }
 
-    /// Names the table, unless one is named already.
-    pub fn with_table(mut self, table: impl fmt::Display) -> Self {
-        self.inner.table.get_or_insert_with(|| table.to_string());
+    /// Names the table, unless one is named already; quoted where [`crate::names::render_table`] quotes it.
+    pub fn with_table(mut self, table: impl crate::names::TableText) -> Self {
+        self.inner.table.get_or_insert_with(|| table.table_text());
         self
     }
 

@@ -4,23 +4,26 @@
 //! and "Metastore Tables"): SQL, Glue, memory. A REST catalog does this on its own side.
 
 mod cache;
+mod lenient;
 mod pointed;
+mod references;
 mod text;
 
-use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
 use bytes::Bytes;
 use iceberg::io::FileIO;
-use iceberg::spec::{FormatVersion, SnapshotReference, TableMetadata};
+use iceberg::spec::{FormatVersion, TableMetadata};
 use iceberg::{TableCreation, TableIdent, TableRequirement, TableUpdate};
-use serde::Deserialize;
 use uuid::Uuid;
 
 pub use cache::MetadataCache;
+pub use lenient::{UNKNOWN_OPERATION, transform};
 pub use pointed::{PointedFiles, Written};
+pub use references::references;
 pub use text::MetadataText;
 
+use crate::schema::{check_change, check_schema};
 use crate::{Error, ErrorKind, Result};
 
 /// The property with which a table may keep its metadata elsewhere than in `<location>/metadata`.
@@ -30,12 +33,14 @@ pub const METADATA_COMPRESSION: &str = "write.metadata.compression-codec";
 
 /// Reads a metadata file, gzip or plain.
 ///
-/// Fails with `Corrupted` when it is no table metadata, `FileNotFound` when it is not there.
+/// Fails as [`parse`] does, and with `FileNotFound` when it is not there.
 pub async fn read(file_io: &FileIO, location: &str) -> Result<TableMetadata> {
     parse(&read_text(file_io, location).await?, location)
 }
 
-/// Writes a metadata file at a new location; see [`next_location`]. Never overwrites one.
+/// Writes the metadata file of a new table, at a new location; see [`next_location`]. Never overwrites one.
+///
+/// Not for a version after another: what the model lacks would be lost, see [`MetadataCache::write_next`].
 pub async fn write(file_io: &FileIO, location: &str, metadata: &TableMetadata) -> Result<()> {
     write_text(file_io, location, MetadataText::new(metadata)?.json()).await
 }
@@ -48,14 +53,21 @@ async fn read_text(file_io: &FileIO, location: &str) -> Result<Bytes> {
     let mut text = Vec::new();
     flate2::read::GzDecoder::new(bytes.as_ref())
         .read_to_end(&mut text)
-        .map_err(|e| corrupted(location, &format!("broken gzip: {e}")))?;
+        .map_err(|e| lenient::corrupted(location, &format!("broken gzip: {e}")))?;
     Ok(text.into())
 }
 
-fn parse(json: &[u8], location: &str) -> Result<TableMetadata> {
-    // The parser's message may quote values of properties: say where, not what.
-    serde_json::from_slice(json)
-        .map_err(|e| corrupted(location, &format!("not valid at line {}, column {}", e.line(), e.column())))
+/// The table metadata in `json`, which came from `location`: all that is valid by the specification, whoever wrote it.
+///
+/// What the crate's model cannot represent is put in a form that it can: a partition transform that is not known is
+/// [`Transform::Unknown`](iceberg::spec::Transform::Unknown), a summary that names no operation says
+/// [`UNKNOWN_OPERATION`]. Writing the metadata would lose it: a commit changes the text that was read, see
+/// [`MetadataText`].
+///
+/// Fails with `Unsupported`, naming it, for what floe cannot leave aside: another format version, a type of a column,
+/// snapshots without a manifest list. With `Corrupted`, naming the place, for what is no valid table metadata.
+pub fn parse(json: &[u8], location: &str) -> Result<TableMetadata> {
+    lenient::parse(json, location)
 }
 
 async fn write_text(file_io: &FileIO, location: &str, json: &Bytes) -> Result<()> {
@@ -93,9 +105,11 @@ pub fn next_location_with(metadata: &TableMetadata, previous: Option<&str>, uuid
     Ok(format!("{folder}/{version:05}-{uuid}{suffix}.metadata.json"))
 }
 
-/// The metadata of a new table.
+/// The metadata of a new table. Fails with `Validation` for a schema that no table can have, see
+/// [`check_schema`](crate::schema::check_schema).
 pub fn create(creation: TableCreation) -> Result<TableMetadata> {
     let built = iceberg::spec::TableMetadataBuilder::from_table_creation(creation)?.build()?;
+    check_schema(built.metadata.current_schema(), built.metadata.format_version())?;
     Ok(built.metadata)
 }
 
@@ -119,6 +133,15 @@ pub fn apply(
             .with_table(table)
             .with_source(e)
     };
+    let mut version = head.format_version();
+    for update in updates {
+        if let TableUpdate::UpgradeFormatVersion { format_version } = update {
+            version = version.max(*format_version);
+        }
+        if let TableUpdate::AddSchema { schema } = update {
+            check_change(head.current_schema(), schema, version).map_err(|e| e.with_table(table))?;
+        }
+    }
     // A staged snapshot takes a sequence number and moves no branch, so that no requirement fails.
     let late = |update: &TableUpdate| match update {
         TableUpdate::AddSnapshot { snapshot } => {
@@ -138,23 +161,6 @@ pub fn apply(
     Ok(builder.build().map_err(refused)?.metadata)
 }
 
-/// Every tag and branch of a table, by name.
-///
-/// `TableMetadata` has no accessor for them: they are taken from its serialised form, which costs time in
-/// proportion to the number of snapshots.
-pub fn references(metadata: &TableMetadata) -> Result<BTreeMap<String, SnapshotReference>> {
-    #[derive(Deserialize)]
-    struct References {
-        #[serde(default)]
-        refs: BTreeMap<String, SnapshotReference>,
-    }
-    let unreadable =
-        |e| Error::new(ErrorKind::Internal, "the references of the table cannot be read").with_source(e);
-    let json = serde_json::to_string(metadata).map_err(unreadable)?;
-    let References { refs } = serde_json::from_str(&json).map_err(unreadable)?;
-    Ok(refs)
-}
-
 /// The version in a metadata file's name: `00012-<uuid>.metadata.json` of most writers, `v12.metadata.json`
 /// of Hadoop tables; 0 where there is none.
 fn version_of(location: &str) -> u64 {
@@ -162,11 +168,6 @@ fn version_of(location: &str) -> u64 {
     let name = name.strip_prefix('v').unwrap_or(name);
     let digits = name.find(|c: char| !c.is_ascii_digit()).unwrap_or(name.len());
     name[..digits].parse().unwrap_or(0)
-}
-
-fn corrupted(location: &str, why: &str) -> Error {
-    Error::new(ErrorKind::Corrupted, format!("the metadata file {location} cannot be read: {why}"))
-        .with_hint("register the table again from an earlier metadata file of its folder")
 }
 
 #[cfg(test)]

@@ -1,8 +1,15 @@
 //! Names of namespaces and tables: what every catalog checks, lists and says about them alike.
 
+mod quoting;
+
 use std::collections::{BTreeSet, HashMap};
 
 use iceberg::{NamespaceIdent, TableIdent};
+
+pub use quoting::{
+    TableText, is_plain, parse_namespace, parse_parts, parse_table, render_namespace, render_parts,
+    render_table, unfit_for_new,
+};
 
 use crate::{Error, ErrorKind, Result};
 
@@ -29,14 +36,20 @@ pub fn check_namespace(namespace: &NamespaceIdent, refused: &[char]) -> Result<(
 pub fn check_table(table: &TableIdent, refused: &[char]) -> Result<()> {
     check_namespace(table.namespace(), refused).map_err(|e| e.with_table(table))?;
     if table.name().is_empty() || table.name().contains('\0') {
-        return Err(Error::validation(format!("a table in '{}' needs a name", table.namespace())));
+        return Err(Error::validation(format!(
+            "a table in '{}' needs a name",
+            render_namespace(table.namespace())
+        )));
     }
     Ok(())
 }
 
-/// Fails with `Validation` when no folder can be named after the table and its namespace.
+/// Fails with `Validation` when no folder can be named after the table and its namespace: one outside of its own,
+/// or one whose name other engines cut at `#` or `?`.
 pub fn check_folder(table: &TableIdent) -> Result<()> {
-    let outside = |part: &str| part.contains(['/', '\\']) || part == "." || part == "..";
+    let outside = |part: &str| {
+        part.contains(['/', '\\', '#', '?']) || part.contains(char::is_control) || part == "." || part == ".."
+    };
     if outside(table.name()) || table.namespace().iter().any(|part| outside(part)) {
         return Err(Error::validation("no folder can be named after this table")
             .with_table(table)
@@ -96,18 +109,24 @@ pub fn table_exists(table: &TableIdent) -> Error {
 
 /// There is no such namespace.
 pub fn no_namespace(namespace: &NamespaceIdent) -> Error {
-    Error::new(ErrorKind::NoSuchNamespace, format!("there is no namespace '{namespace}'"))
+    Error::new(ErrorKind::NoSuchNamespace, format!("there is no namespace '{}'", render_namespace(namespace)))
 }
 
 /// The name of a new namespace is taken.
 pub fn namespace_exists(namespace: &NamespaceIdent) -> Error {
-    Error::new(ErrorKind::NamespaceAlreadyExists, format!("namespace '{namespace}' is there already"))
+    Error::new(
+        ErrorKind::NamespaceAlreadyExists,
+        format!("namespace '{}' is there already", render_namespace(namespace)),
+    )
 }
 
 /// A namespace that was to be dropped holds something.
 pub fn namespace_not_empty(namespace: &NamespaceIdent) -> Error {
-    Error::new(ErrorKind::NamespaceNotEmpty, format!("namespace '{namespace}' is not empty"))
-        .with_hint("drop its tables, views and namespaces first")
+    Error::new(
+        ErrorKind::NamespaceNotEmpty,
+        format!("namespace '{}' is not empty", render_namespace(namespace)),
+    )
+    .with_hint("drop its tables, views and namespaces first")
 }
 
 #[cfg(test)]
@@ -144,7 +163,9 @@ mod tests {
     #[test]
     fn no_table_is_placed_outside_of_its_folder() {
         let table = |space: &str, name: &str| TableIdent::new(namespace(&[space]), name.into());
-        for (space, name) in [("ns", ".."), ("ns", "a/b"), ("..", "t"), ("ns", "a\\b")] {
+        for (space, name) in
+            [("ns", ".."), ("ns", "a/b"), ("..", "t"), ("ns", "a\\b"), ("n#s", "t"), ("ns", "a?b")]
+        {
             assert!(check_folder(&table(space, name)).is_err(), "{space} {name}");
         }
         assert!(check_folder(&table("ns", "a..b")).is_ok());

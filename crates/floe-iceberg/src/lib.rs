@@ -16,4 +16,7 @@ mod properties;
 pub mod refs;
 
 pub use cleanup::settled;
-pub use manager::{IcebergTableManager, Scan, StepOutcome, Transaction, TransactionOutcome};
+pub use manager::{
+    DroppedTable, IcebergTableManager, NamespaceListing, Scan, SkippedNamespace, StepOutcome, Transaction,
+    TransactionOutcome,
+};

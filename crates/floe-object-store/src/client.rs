@@ -11,7 +11,7 @@ use futures::stream::{BoxStream, StreamExt};
 use iceberg::io::FileIO;
 
 use crate::error::storage_error;
-use crate::storage::{ObjectStoreStorage, missing_below_file};
+use crate::storage::{ObjectStoreStorage, is_marker, listed, missing_below_file, told};
 use crate::uri::Uri;
 
 /// A [`StorageClient`] over an [`ObjectStoreStorage`].
@@ -36,9 +36,11 @@ impl ObjectStoreClient {
             // The catalog says where each table goes.
             return Ok(Self { file_io: storage.file_io(), storage, warehouse: String::new(), capabilities });
         }
-        let target = storage.target(warehouse)?;
-        let warehouse = Uri::parse(warehouse)?.render(target.path.as_ref());
-        let warehouse = warehouse.trim_end_matches('/').to_owned();
+        // Final slashes of a folder are no part of its name.
+        let uri = Uri::parse(warehouse)?;
+        let uri = Uri { path: uri.path.trim_end_matches('/'), ..uri };
+        let target = storage.target(&uri.render(uri.path))?;
+        let warehouse = uri.render(target.path.as_ref()).trim_end_matches('/').to_owned();
         Ok(Self { file_io: storage.file_io(), storage, warehouse, capabilities })
     }
 
@@ -134,17 +136,19 @@ impl StorageClient for ObjectStoreClient {
         let (scheme, authority) = self.names_of_listed(prefix);
         let prefix = prefix.to_owned();
         let path = (!target.path.is_root()).then_some(target.path);
+        let (local, vended) = (self.storage.options().local_files, target.vended);
         target
             .store
             .list(path.as_ref())
+            .filter(move |found| futures::future::ready(!is_marker(found, local)))
             .map(move |found| match found {
                 Ok(meta) => Ok(FileEntry {
                     location: Uri { scheme: &scheme, authority: &authority, path: "" }
-                        .render(meta.location.as_ref()),
+                        .render(&listed(&meta, local)),
                     size: meta.size,
                     last_modified: meta.last_modified,
                 }),
-                Err(e) => Err(missing_below_file(storage_error(e, "listing", &prefix))),
+                Err(e) => Err(missing_below_file(told(storage_error(e, "listing", &prefix), vended))),
             })
             // A prefix that is not there, or stands for a file, lists nothing.
             .filter(|found| {

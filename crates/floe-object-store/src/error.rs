@@ -46,6 +46,17 @@ pub fn storage_error(error: StoreError, doing: &str, location: &str) -> Error {
     }
 }
 
+/// A catalog gave the credentials that a store did not let do something: nobody here can grant them more.
+pub(crate) fn of_vended(error: Error) -> Error {
+    if error.kind() != ErrorKind::PermissionDenied {
+        return error;
+    }
+    Error::new(error.kind(), error.message()).with_hint(
+        "the catalog gave these credentials for the table: ask there for the privilege on the table's data, and check \
+         the locations that its storage configuration allows",
+    )
+}
+
 /// An IO error with its context, and with a hint where one helps.
 pub(crate) fn io_error(io: &io::Error, context: &str) -> Error {
     // `io::Error` is not `Clone`; kind and text say all there is.

@@ -5,13 +5,16 @@
 //! ([`ObjectStoreStorage`]), and a whole [`StorageClient`](floe_core::StorageClient) with listing, deletion
 //! and an accessibility check ([`ObjectStoreClient`]).
 //!
-//! Locations are literal strings, as the Iceberg specification has it: nothing is URL-decoded or encoded on
-//! its way to a file or object name, so that `a%20b`, `a b`, `é`, `#` and `?` each name what they say.
+//! Locations are literal strings, as the Iceberg specification has it: nothing is decoded, collapsed or resolved on
+//! its way to a file or object name, so that `a%20b`, `a b`, `a//b`, `é`, `#` and `?` each name what they say. What
+//! cannot be sent to a store so is refused ([`floe_core::location`]). Local files are what the operating system takes
+//! them for, for which `a//b` is `a/b`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod client;
 mod error;
+mod keys;
 mod provider;
 mod read;
 mod remote;

@@ -7,27 +7,25 @@ use std::sync::Arc;
 use bytes::Bytes;
 use floe_core::{Error, ErrorKind, Result};
 use iceberg::io::FileRead;
-use object_store::path::Path;
-use object_store::{GetOptions, GetResultPayload, ObjectStore, ObjectStoreExt};
+use object_store::{GetOptions, GetResultPayload, ObjectStoreExt};
 use tokio::sync::OnceCell;
 
-use crate::error::{io_error, storage_error};
-use crate::storage::blocking;
+use crate::error::io_error;
+use crate::storage::{Target, blocking};
 
 /// Reads ranges of one file. Over a network each range is one request; a local file is opened once, at the
 /// first read, and each range is one `pread`.
 #[derive(Debug)]
 pub(crate) struct ObjectReader {
-    store: Arc<dyn ObjectStore>,
-    path: Path,
+    target: Target,
     location: String,
     local: bool,
     file: OnceCell<Arc<File>>,
 }
 
 impl ObjectReader {
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, path: Path, location: String, local: bool) -> Self {
-        Self { store, path, location, local, file: OnceCell::new() }
+    pub(crate) fn new(target: Target, location: String, local: bool) -> Self {
+        Self { target, location, local, file: OnceCell::new() }
     }
 
     async fn read_range(&self, range: Range<u64>) -> Result<Bytes> {
@@ -41,10 +39,9 @@ impl ObjectReader {
                 .await?
                 .map_err(|e| io_error(&e, &format!("reading {}", self.location)))?
         } else {
-            self.store
-                .get_range(&self.path, range)
-                .await
-                .map_err(|e| storage_error(e, "reading", &self.location))?
+            let Target { store, path, .. } = &self.target;
+            let got = store.get_range(path, range).await;
+            got.map_err(|e| self.target.failed(e, "reading", &self.location))?
         };
         if bytes.len() as u64 == expected {
             Ok(bytes)
@@ -61,8 +58,8 @@ impl ObjectReader {
     }
 
     async fn open(&self) -> Result<Arc<File>> {
-        let got = self.store.get_opts(&self.path, GetOptions::default()).await;
-        match got.map_err(|e| storage_error(e, "reading", &self.location))?.payload {
+        let got = self.target.store.get_opts(&self.target.path, GetOptions::default()).await;
+        match got.map_err(|e| self.target.failed(e, "reading", &self.location))?.payload {
             GetResultPayload::File(file, _) => Ok(Arc::new(file)),
             GetResultPayload::Stream(_) => {
                 Err(Error::new(ErrorKind::Internal, "a store of local files gave no file"))

@@ -1,5 +1,6 @@
 //! Iceberg's `Storage` over cached object stores.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -15,7 +16,8 @@ use object_store::path::Path;
 use object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{io_error, storage_error};
+use crate::error::{io_error, of_vended, storage_error};
+use crate::keys::restored;
 use crate::provider::{StoreOptions, StoreProvider};
 use crate::read::ObjectReader;
 use crate::uri::Uri;
@@ -35,9 +37,24 @@ pub struct ObjectStoreStorage {
 }
 
 /// A location, resolved.
+#[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) path: Path,
+    /// The store was opened with credentials of a catalog.
+    pub(crate) vended: bool,
+}
+
+impl Target {
+    /// An error of the store, with what was done and where.
+    pub(crate) fn failed(&self, error: object_store::Error, doing: &str, location: &str) -> Error {
+        told(storage_error(error, doing, location), self.vended)
+    }
+}
+
+/// The error as it is told to whom a catalog gave the credentials, if it did.
+pub(crate) fn told(error: Error, vended: bool) -> Error {
+    if vended { of_vended(error) } else { error }
 }
 
 impl ObjectStoreStorage {
@@ -72,7 +89,10 @@ impl ObjectStoreStorage {
     }
 
     pub(crate) fn target(&self, location: &str) -> Result<Target> {
-        let uri = Uri::parse(location)?;
+        self.target_of(&Uri::parse(location)?, location)
+    }
+
+    fn target_of(&self, uri: &Uri<'_>, location: &str) -> Result<Target> {
         if !self.provider.schemes().contains(&uri.scheme) {
             return Err(Error::validation(format!(
                 "the location '{location}' is not served by this storage"
@@ -80,21 +100,30 @@ impl ObjectStoreStorage {
             .with_hint(format!("it serves the schemes {}", self.provider.schemes().join(", "))));
         }
         if let Some(why) = self.provider.refuses(uri.path) {
-            return Err(Error::validation(format!("the location '{location}' is not possible: {why}")));
+            return Err(Error::validation(format!(
+                "the location '{}' cannot be used: {why}",
+                location.escape_debug()
+            )));
         }
-        Ok(Target { store: self.store(uri.authority, location)?, path: uri.object_path()? })
+        let path = uri.object_path()?;
+        let (store, vended) = self.store(uri.authority, location)?;
+        Ok(Target { store, path, vended })
     }
 
-    /// Like `target`, for a location that names a folder. Credentials for the files below `a/b/` serve the folder
-    /// `a/b`.
+    /// Like `target`, for a location that names a folder: `a/b` and `a/b/` both stand for the files whose keys begin with
+    /// `a/b/`. Credentials for those serve the folder `a/b`.
     pub(crate) fn folder(&self, location: &str) -> Result<Target> {
-        self.target(&format!("{}/", location.trim_end_matches('/')))
+        let marked = match location.ends_with('/') {
+            true => location.to_owned(),
+            false => format!("{location}/"),
+        };
+        self.target_of(&Uri::parse(&marked)?.as_folder(), &marked)
     }
 
     /// Like `target`, for a location that must name a file.
     fn file(&self, location: &str) -> Result<Target> {
         let target = self.target(location)?;
-        if target.path.is_root() {
+        if target.path.is_root() || location.ends_with('/') {
             return Err(Error::validation(format!("the location '{location}' names no file")));
         }
         Ok(target)
@@ -105,29 +134,31 @@ impl ObjectStoreStorage {
         self.provider.canonical(one) == self.provider.canonical(other)
     }
 
-    fn store(&self, authority: &str, location: &str) -> Result<Arc<dyn ObjectStore>> {
+    /// The store, and whether a catalog gave the credentials for it.
+    fn store(&self, authority: &str, location: &str) -> Result<(Arc<dyn ObjectStore>, bool)> {
         let authority = &*self.provider.canonical(authority);
         if let Some(vended) = &self.vended
             && let Some(store) = vended.store(&*self.provider, authority, location)?
         {
-            return Ok(store);
+            return Ok((store, true));
         }
         if let Some(store) = self.stores.read().unwrap_or_else(PoisonError::into_inner).get(authority) {
-            return Ok(Arc::clone(store));
+            return Ok((Arc::clone(store), false));
         }
         let mut stores = self.stores.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(store) = stores.get(authority) {
-            return Ok(Arc::clone(store));
+            return Ok((Arc::clone(store), false));
         }
         let store = self.provider.open(authority)?;
         stores.insert(authority.to_owned(), Arc::clone(&store));
-        Ok(store)
+        Ok((store, false))
     }
 
     async fn head(&self, location: &str) -> Result<ObjectMeta> {
-        let Target { store, path } = self.file(location)?;
-        let fail = |e| missing_below_file(storage_error(e, "looking at", location));
-        let error = match store.head(&path).await.map_err(fail) {
+        let target = self.file(location)?;
+        let Target { store, path, .. } = &target;
+        let fail = |e| missing_below_file(target.failed(e, "looking at", location));
+        let error = match store.head(path).await.map_err(fail) {
             Ok(meta) => return Ok(meta),
             Err(error) => error,
         };
@@ -135,7 +166,7 @@ impl ObjectStoreStorage {
         if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Io) && !self.options().local_files
         {
             let options = GetOptions { range: Some((0_u64..1).into()), ..GetOptions::default() };
-            return match store.get_opts(&path, options).await.map_err(fail) {
+            return match store.get_opts(path, options).await.map_err(fail) {
                 Ok(found) => Ok(found.meta),
                 Err(e) if e.kind() == ErrorKind::Corrupted => Err(error),
                 Err(e) => Err(e),
@@ -146,7 +177,7 @@ impl ObjectStoreStorage {
 
     async fn read_whole(&self, location: &str) -> Result<Bytes> {
         let target = self.file(location)?;
-        let fail = |e| missing_below_file(storage_error(e, "reading", location));
+        let fail = |e| missing_below_file(target.failed(e, "reading", location));
         let got = target.store.get_opts(&target.path, GetOptions::default()).await.map_err(fail)?;
         match got.payload {
             GetResultPayload::File(mut file, _) => blocking(move || {
@@ -163,13 +194,13 @@ impl ObjectStoreStorage {
         let options = self.options();
         let target = self.file(location)?;
         if bytes.len() > options.part_bytes && !options.local_files {
-            let mut writer = ObjectWriter::new(target.store, target.path, location.to_owned(), options);
+            let mut writer = ObjectWriter::new(target, location.to_owned(), options);
             writer.write(bytes).await?;
             writer.close().await?;
             return Ok(());
         }
         let put = target.store.put(&target.path, bytes.into()).await;
-        put.map_err(|e| storage_error(e, "writing", location))?;
+        put.map_err(|e| target.failed(e, "writing", location))?;
         flush(&options, &target.path, location).await
     }
 
@@ -178,7 +209,7 @@ impl ObjectStoreStorage {
         let target = self.file(location)?;
         match target.store.delete(&target.path).await {
             Ok(()) => Ok(()),
-            Err(e) => match missing_below_file(storage_error(e, "deleting", location)) {
+            Err(e) => match missing_below_file(target.failed(e, "deleting", location)) {
                 e if e.kind() == ErrorKind::FileNotFound => Ok(()),
                 e => Err(e),
             },
@@ -219,25 +250,25 @@ impl ObjectStoreStorage {
     /// Deletes many files by few requests. What such a request did not report as deleted is deleted alone,
     /// so that each location gets its own answer; unless the store cannot be reached or refuses them all.
     async fn delete_chunk(&self, locations: Vec<String>) -> Vec<(String, Result<()>)> {
-        let mut by_store: HashMap<usize, (Arc<dyn ObjectStore>, Vec<(String, Path)>)> = HashMap::new();
+        let mut by_store: HashMap<usize, (Arc<dyn ObjectStore>, bool, Vec<(String, Path)>)> = HashMap::new();
         let mut results = Vec::with_capacity(locations.len());
         for location in locations {
             match self.file(&location) {
-                Ok(Target { store, path }) => {
+                Ok(Target { store, path, vended }) => {
                     let key = Arc::as_ptr(&store).cast::<()>() as usize;
-                    by_store.entry(key).or_insert((store, Vec::new())).1.push((location, path));
+                    by_store.entry(key).or_insert((store, vended, Vec::new())).2.push((location, path));
                 }
                 Err(e) => results.push((location, Err(e))),
             }
         }
-        for (store, files) in by_store.into_values() {
+        for (store, vended, files) in by_store.into_values() {
             let paths: Vec<_> = files.iter().map(|(_, path)| Ok(path.clone())).collect();
             let mut answers = store.delete_stream(futures::stream::iter(paths).boxed());
             let (mut deleted, mut for_all) = (HashSet::new(), None);
             while let Some(answer) = answers.next().await {
                 match answer {
                     Ok(path) => drop(deleted.insert(path)),
-                    Err(e) => for_all = for_all.or_else(|| concerns_all(e)),
+                    Err(e) => for_all = for_all.or_else(|| concerns_all(e).map(|e| told(e, vended))),
                 }
             }
             let (deleted, for_all, storage) = (&deleted, &for_all, self);
@@ -276,9 +307,12 @@ impl ObjectStoreStorage {
         }
         let uri = Uri::parse(prefix)?;
         let (scheme, authority) = (uri.scheme.to_owned(), uri.authority.to_owned());
-        let locations = target.store.list(Some(&target.path)).map(move |found| {
+        let local = self.options().local_files;
+        let found = target.store.list(Some(&target.path));
+        let found = found.filter(move |found| futures::future::ready(!is_marker(found, local)));
+        let locations = found.map(move |found| {
             found.map(|meta| {
-                Uri { scheme: &scheme, authority: &authority, path: "" }.render(meta.location.as_ref())
+                Uri { scheme: &scheme, authority: &authority, path: "" }.render(&listed(&meta, local))
             })
         });
         let mut failure = None;
@@ -308,7 +342,7 @@ impl ObjectStoreStorage {
             futures::future::ready(())
         });
         let (listing, ()) = futures::future::join(forward, delete).await;
-        match listing.map(|e| storage_error(e, "listing", prefix)).or(failure) {
+        match listing.map(|e| told(storage_error(e, "listing", prefix), target.vended)).or(failure) {
             Some(e) => Err(e),
             None => Ok(()),
         }
@@ -335,8 +369,8 @@ impl Storage for ObjectStoreStorage {
     }
 
     async fn reader(&self, path: &str) -> iceberg::Result<Box<dyn FileRead>> {
-        let Target { store, path: object } = self.file(path)?;
-        Ok(Box::new(ObjectReader::new(store, object, path.to_owned(), self.options().local_files)))
+        let local = self.options().local_files;
+        Ok(Box::new(ObjectReader::new(self.file(path)?, path.to_owned(), local)))
     }
 
     async fn write(&self, path: &str, bs: Bytes) -> iceberg::Result<()> {
@@ -344,8 +378,7 @@ impl Storage for ObjectStoreStorage {
     }
 
     async fn writer(&self, path: &str) -> iceberg::Result<Box<dyn FileWrite>> {
-        let Target { store, path: object } = self.file(path)?;
-        Ok(Box::new(ObjectWriter::new(store, object, path.to_owned(), self.options())))
+        Ok(Box::new(ObjectWriter::new(self.file(path)?, path.to_owned(), self.options())))
     }
 
     async fn delete(&self, path: &str) -> iceberg::Result<()> {
@@ -387,6 +420,18 @@ impl StorageFactory for ObjectStoreFactory {
     fn build(&self, _config: &StorageConfig) -> iceberg::Result<Arc<dyn Storage>> {
         Ok(Arc::new(self.storage.clone()))
     }
+}
+
+/// The key of a listed object, as the store has it.
+pub(crate) fn listed(meta: &ObjectMeta, local: bool) -> Cow<'_, str> {
+    let key = meta.location.as_ref();
+    if local { key.into() } else { restored(key) }
+}
+
+/// Whether a listed object is none of the files, but what some tools put in place of a folder: nothing, under a name
+/// that ends with a slash.
+pub(crate) fn is_marker(found: &object_store::Result<ObjectMeta>, local: bool) -> bool {
+    found.as_ref().is_ok_and(|meta| meta.size == 0 && listed(meta, local).ends_with('/'))
 }
 
 /// The error of a request to delete many files, when it would be the error of each of them too.

@@ -1,7 +1,9 @@
 //! Locations: `scheme://authority/path`, taken literally.
 
-use floe_core::{Error, Result};
+use floe_core::{Error, Result, location};
 use object_store::path::Path;
+
+use crate::keys::literal;
 
 /// A location in its parts. The path is literal: no percent-decoding, no query, no fragment.
 ///
@@ -49,23 +51,41 @@ impl<'a> Uri<'a> {
         Ok(Self { scheme, authority, path })
     }
 
-    /// The name of the object. Repeated and final slashes are dropped, as every file system does; `.` and
-    /// `..` and control characters are refused.
+    /// Whether it is a local file, which the operating system finds by its own rules.
+    pub fn is_local(&self) -> bool {
+        self.scheme == "file"
+    }
+
+    /// The name of the object, byte for byte. For local files repeated and final slashes are dropped, as every file
+    /// system does.
+    ///
+    /// `Validation` for a key that [`location::unaddressable`] names.
     pub fn object_path(&self) -> Result<Path> {
-        let parse = |path: &str| {
-            Path::parse(path).map_err(|_| {
-                Error::validation(format!(
-                    "the location '{}' holds '.', '..' or a control character",
-                    self.render(path)
-                ))
-            })
+        let refused = |why: &str| {
+            Error::validation(format!(
+                "the location '{}' cannot be used: {why}",
+                self.render(self.path).escape_debug()
+            ))
         };
-        let path = self.path.trim_matches('/');
-        if path.contains("//") {
-            let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
-            return parse(&segments.join("/"));
+        if self.is_local()
+            && (self.path.starts_with('/') || self.path.ends_with('/') || self.path.contains("//"))
+        {
+            let parts: Vec<&str> = self.path.split('/').filter(|part| !part.is_empty()).collect();
+            return Uri { path: &parts.join("/"), ..*self }.object_path();
         }
-        parse(path)
+        match location::unaddressable(self.path) {
+            Some(why) => Err(refused(why)),
+            None => literal(self.path).ok_or_else(|| refused("its key cannot be sent to a store")),
+        }
+    }
+
+    /// The same folder without one final slash, which marks it as one.
+    pub(crate) fn as_folder(&self) -> Self {
+        match self.path {
+            // A key that begins with a slash is none that is the root's.
+            "/" => *self,
+            path => Self { path: path.strip_suffix('/').unwrap_or(path), ..*self },
+        }
     }
 
     /// The location of another object on the same authority.
@@ -103,15 +123,46 @@ mod tests {
     }
 
     #[test]
+    fn no_two_keys_are_one() {
+        let letters = ["a", "/", ".", "%2F", " ", "é", "#"];
+        let mut keys = vec![String::new()];
+        for _ in 0..5 {
+            keys = keys
+                .iter()
+                .flat_map(|s| letters.iter().map(move |c| format!("{s}{c}")))
+                .chain(keys.clone())
+                .collect();
+        }
+        keys.sort();
+        keys.dedup();
+        for key in keys.iter().filter(|key| !key.is_empty()) {
+            let location = format!("s3://bucket/{key}");
+            match Uri::parse(&location).unwrap().object_path() {
+                Ok(path) => assert_eq!(path.as_ref(), key, "{location}"),
+                Err(e) => {
+                    assert!(e.message().contains(&location), "refused by name: {e}");
+                    let odd = key.starts_with('/') || key.split('/').any(|part| part == "." || part == "..");
+                    assert!(odd, "{location}: {e}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_colon_and_slash_inside_a_path_start_no_scheme() {
         let uri = Uri::parse("/data/a:/b").unwrap();
         assert_eq!((uri.scheme, uri.path), ("file", "data/a:/b"));
     }
 
     #[test]
-    fn repeated_slashes_are_one() {
-        let path = Uri::parse("file:///a//b/").unwrap().object_path().unwrap();
-        assert_eq!(path.as_ref(), "a/b");
+    fn repeated_slashes_are_one_for_local_files_only() {
+        for local in ["file:///a//b/", "file:////a/b", "/a//b", "file:/a/b//"] {
+            assert_eq!(Uri::parse(local).unwrap().object_path().unwrap().as_ref(), "a/b", "{local}");
+        }
+        let path = |location: &str| Uri::parse(location).unwrap().object_path();
+        assert_eq!(path("s3://bucket/a//b").unwrap().as_ref(), "a//b");
+        assert_eq!(path("s3://bucket/a/b/").unwrap().as_ref(), "a/b/");
+        assert!(path("s3://bucket//a/b").is_err(), "it is not a/b");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::error::storage_error;
 use crate::provider::StoreOptions;
-use crate::storage::flush;
+use crate::storage::{Target, flush};
 
 /// Pieces below this are copied together, so that many tiny writes do not make many tiny buffers.
 const COPY_BELOW: usize = 16 << 10;
@@ -20,8 +20,7 @@ const COPY_BELOW: usize = 16 << 10;
 /// nothing behind.
 #[derive(Debug)]
 pub(crate) struct ObjectWriter {
-    store: Arc<dyn ObjectStore>,
-    path: Path,
+    target: Target,
     location: String,
     options: StoreOptions,
     buffer: PutPayloadMut,
@@ -46,14 +45,9 @@ enum State {
 }
 
 impl ObjectWriter {
-    pub(crate) fn new(
-        store: Arc<dyn ObjectStore>,
-        path: Path,
-        location: String,
-        options: StoreOptions,
-    ) -> Self {
+    pub(crate) fn new(target: Target, location: String, options: StoreOptions) -> Self {
         let buffer = PutPayloadMut::new();
-        Self { store, path, location, options, buffer, written: 0, upload: None, state: State::Open }
+        Self { target, location, options, buffer, written: 0, upload: None, state: State::Open }
     }
 
     async fn append(&mut self, mut bytes: Bytes) -> object_store::Result<()> {
@@ -80,7 +74,7 @@ impl ObjectWriter {
         let upload = if let Some(upload) = &mut self.upload {
             upload
         } else {
-            let target = self.store.put_multipart(&self.path).await?;
+            let target = self.target.store.put_multipart(&self.target.path).await?;
             self.upload.insert(Upload { target, parts: JoinSet::new(), started: 0 })
         };
         while upload.parts.len() >= self.options.parts_in_flight.max(1) {
@@ -95,7 +89,7 @@ impl ObjectWriter {
     async fn finish(&mut self) -> object_store::Result<()> {
         if self.upload.is_none() {
             let payload = std::mem::take(&mut self.buffer).freeze();
-            self.store.put(&self.path, payload).await?;
+            self.target.store.put(&self.target.path, payload).await?;
             return Ok(());
         }
         if !self.buffer.is_empty() {
@@ -107,7 +101,7 @@ impl ObjectWriter {
             }
             let completed = upload.target.complete().await;
             if let Err(error) = completed {
-                check_completed(&self.store, &self.path, self.written, error).await?;
+                check_completed(&self.target.store, &self.target.path, self.written, error).await?;
             }
         }
         self.upload = None;
@@ -121,7 +115,7 @@ impl ObjectWriter {
         if let Some(mut upload) = self.upload.take() {
             upload.abort(&self.location).await;
         }
-        storage_error(error, "writing", &self.location)
+        self.target.failed(error, "writing", &self.location)
     }
 
     fn check_open(&self) -> Result<()> {
@@ -183,7 +177,7 @@ impl FileWrite for ObjectWriter {
         match self.finish().await {
             Ok(()) => {
                 self.state = State::Closed;
-                Ok(flush(&self.options, &self.path, &self.location).await?)
+                Ok(flush(&self.options, &self.target.path, &self.location).await?)
             }
             Err(e) => Err(self.fail(e).await.into()),
         }

@@ -19,6 +19,7 @@ pub mod requirements;
 pub mod rerun;
 pub mod rows;
 pub mod schema_match;
+pub mod state;
 pub mod summary;
 
 #[cfg(test)]

@@ -16,6 +16,11 @@ async fn memory_storage_holds_the_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn memory_storage_keeps_odd_keys_apart() {
+    storage::odd_keys_never_meet(Arc::new(MemoryStorage::new())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn faulty_storage_without_faults_holds_the_contract() {
     storage::run_all(|| async {
         let inner = Arc::new(MemoryStorage::new());

@@ -70,7 +70,7 @@ impl GlueCatalog {
         let Some(location) = metadata_location(&found).map(str::to_owned) else {
             return Err(Error::new(ErrorKind::Corrupted, "Glue does not say where the table's metadata is")
                 .with_table(table)
-                .with_hint("set the table's parameter `metadata_location`, or drop it and register it"));
+                .with_hint("set the table's parameter `metadata_location` to its newest metadata file"));
         };
         let Some(version) = found.version_id.clone() else {
             return Err(Error::new(ErrorKind::Unsupported, "the service gives no version of the table")

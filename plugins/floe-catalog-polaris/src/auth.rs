@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use base64::Engine;
 use floe_core::{Environment, Error, ErrorKind, PluginConfig, Result, SecretString};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 use tokio::sync::Mutex;
+use url::Url;
 
 use crate::config::{RestCatalogConfig, TOKEN_TYPE_PREFIX, below};
-use crate::error::{Failure, transport};
+use crate::error::{CHECK_URI, Failure, names_realm, transport};
+use crate::http::{DELEGATION, REALM};
+use crate::message;
 use crate::types::{ErrorReply, TokenError, TokenReply};
 
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -18,6 +22,8 @@ const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const MARGIN_MS: i64 = 300_000;
 /// After a renewal that failed while the token still holds.
 const PAUSE_MS: i64 = 10_000;
+/// The token endpoint is not waited for longer than this.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How often the token endpoint is asked.
 const ATTEMPTS: u32 = 3;
 
@@ -27,6 +33,10 @@ pub(crate) struct Auth {
     client: reqwest::Client,
     env: Arc<dyn Environment>,
     endpoint: String,
+    /// The endpoint is the one below `uri`.
+    own_endpoint: bool,
+    /// Headers of a request for a token.
+    headers: HeaderMap,
     credential: Option<(Option<SecretString>, SecretString)>,
     /// A given token, and whether it is an access token or one to exchange, by its type.
     given: Option<(String, SecretString)>,
@@ -59,9 +69,12 @@ impl Auth {
         config: &RestCatalogConfig,
         properties: &PluginConfig,
         default_scope: &str,
+        headers: &HeaderMap,
         client: reqwest::Client,
         env: Arc<dyn Environment>,
     ) -> Result<Self> {
+        let endpoint = config.token_endpoint()?;
+        let headers = token_headers(headers, same_origin(&config.base()?, &endpoint));
         let credential =
             config.credential.as_ref().map(|credential| match credential.expose().split_once(':') {
                 Some((id, secret)) => (Some(SecretString::new(id)), SecretString::new(secret)),
@@ -81,7 +94,9 @@ impl Auth {
         Ok(Self {
             client,
             env,
-            endpoint: config.token_endpoint()?,
+            endpoint,
+            own_endpoint: config.oauth2_server_uri.is_none(),
+            headers,
             exchange: config
                 .token_exchange_enabled
                 .unwrap_or(config.oauth2_server_uri.is_some() || credential.is_some()),
@@ -136,17 +151,25 @@ impl Auth {
         }
     }
 
-    /// `text` without any secret that is known here.
-    pub(crate) async fn redacted(&self, mut text: String) -> String {
-        let state = self.state.lock().await;
-        let fixed = self.credential.iter().map(|(_, secret)| secret);
-        let given = self.given.iter().map(|(_, token)| token);
-        for secret in fixed.chain(given).chain(state.token.iter().map(|t| &t.value)) {
-            if !secret.expose().is_empty() {
-                text = text.replace(secret.expose(), "***");
-            }
+    /// What a server said, short and without any secret that is known here, nor what `hidden` lists.
+    pub(crate) async fn safe(&self, said: &str, hidden: &[String]) -> String {
+        let token = self.state.lock().await.token.as_ref().map(|token| token.value.clone());
+        let mut secrets = self.secrets();
+        secrets.extend(token.iter().map(|token| token.expose().to_owned()));
+        message::safe(said, secrets.iter().chain(hidden).map(String::as_str))
+    }
+
+    /// The secrets of the configuration, in the forms they are sent in.
+    fn secrets(&self) -> Vec<String> {
+        let mut all: Vec<String> = self.given.iter().map(|(_, token)| token.expose().to_owned()).collect();
+        if let Some((id, secret)) = &self.credential {
+            let secret = secret.expose();
+            all.push(secret.to_owned());
+            all.push(url::form_urlencoded::byte_serialize(secret.as_bytes()).collect());
+            let basic = format!("{}:{secret}", id.as_ref().map_or("", SecretString::expose));
+            all.push(base64::engine::general_purpose::STANDARD.encode(basic));
         }
-        text
+        all
     }
 
     fn keep(&self, state: &mut State, value: SecretString, life_ms: Option<i64>) -> Token {
@@ -208,7 +231,9 @@ impl Auth {
         form.extend(self.extra.iter().map(|(name, value)| (*name, value.as_str())));
         let mut attempt = 1;
         loop {
-            let mut request = self.client.post(&self.endpoint).timeout(self.timeout).form(&form);
+            let mut pause = None;
+            let request = self.client.post(&self.endpoint).headers(self.headers.clone());
+            let mut request = request.timeout(self.timeout).form(&form);
             if let (true, Some((id, secret))) = (exchange, &self.credential) {
                 request =
                     request.basic_auth(id.as_ref().map_or("", SecretString::expose), Some(secret.expose()));
@@ -216,6 +241,8 @@ impl Auth {
             let error = match request.send().await {
                 Ok(reply) => {
                     let status = reply.status().as_u16();
+                    let asked = reply.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+                    pause = asked.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
                     let body = reply.bytes().await.unwrap_or_default();
                     if (200..300).contains(&status) {
                         return self.granted(&body);
@@ -226,61 +253,117 @@ impl Auth {
                     Failure::NotSent(e) | Failure::Lost(e) => e.context("no token can be had"),
                 },
             };
-            if error.kind() != ErrorKind::Unavailable || attempt == ATTEMPTS {
+            let pause = pause.unwrap_or(Duration::from_millis(200 * u64::from(attempt)));
+            if error.kind() != ErrorKind::Unavailable || attempt == ATTEMPTS || pause > PATIENCE {
                 return Err(error);
             }
-            self.env.sleep(Duration::from_millis(200 * u64::from(attempt))).await;
+            self.env.sleep(pause).await;
             attempt += 1;
         }
     }
 
     fn granted(&self, body: &[u8]) -> Result<(SecretString, Option<i64>)> {
-        let reply: TokenReply =
-            serde_json::from_slice(body).map_err(|_| self.no_endpoint("its reply holds no token"))?;
+        let reply: TokenReply = serde_json::from_slice(body).map_err(|_| {
+            self.no_endpoint(match message::is_page(body) {
+                true => "it answered with a web page",
+                false => "its reply holds no token",
+            })
+        })?;
         Ok((reply.access_token, reply.expires_in.map(|s| s.saturating_mul(1000)).or(self.assumed_life_ms)))
     }
 
     fn denied(&self, status: u16, body: &[u8]) -> Error {
         let oauth = serde_json::from_slice::<TokenError>(body).ok();
-        let iceberg = serde_json::from_slice::<ErrorReply>(body).is_ok();
+        let iceberg = serde_json::from_slice::<ErrorReply>(body).ok().map(|reply| reply.error);
         let code = oauth.as_ref().map_or("", |e| e.error.as_str());
         let endpoint = &self.endpoint;
+        let secrets = self.secrets();
+        let said = message::said(body).map(|said| message::safe(&said, secrets.iter().map(String::as_str)));
+        let told = said.as_ref().map(|said| format!(": {said}")).unwrap_or_default();
+        let named = iceberg.and_then(|e| e.kind).unwrap_or_default();
+        if names_realm(&named) || said.as_deref().is_some_and(names_realm) {
+            return Error::new(ErrorKind::Unauthenticated, format!("{endpoint} answered {status}{told}"))
+                .with_hint("check `polaris.realm`: the server looks the principal up there");
+        }
         match (status, code) {
             (_, "invalid_scope") => {
                 let scope =
                     self.extra.iter().find(|(name, _)| *name == "scope").map_or("", |(_, v)| v.as_str());
-                Error::new(ErrorKind::Unauthenticated, format!("{endpoint} refused the scope '{scope}'"))
-                    .with_hint("check `scope`; Polaris: PRINCIPAL_ROLE:ALL, or PRINCIPAL_ROLE:<role>")
+                Error::new(
+                    ErrorKind::Unauthenticated,
+                    format!("{endpoint} refused the scope '{scope}'{told}"),
+                )
+                .with_hint("check `scope`; Polaris: PRINCIPAL_ROLE:ALL, or PRINCIPAL_ROLE:<role>")
             }
             (_, "invalid_client" | "unauthorized_client") | (401 | 403, _) => Error::new(
                 ErrorKind::Unauthenticated,
-                format!("{endpoint} refused the client's id and secret"),
+                format!("{endpoint} refused the client's id and secret{told}"),
             )
-            .with_hint("check `credential` (id:secret)"),
+            .with_hint(match self.headers.contains_key(REALM) {
+                true => {
+                    "check `credential` (id:secret), and `polaris.realm`, in which the server looks for it"
+                }
+                false => {
+                    "check `credential` (id:secret); for Polaris also `polaris.realm`, if it has several"
+                }
+            }),
             (_, "invalid_grant") => Error::new(
                 ErrorKind::Unauthenticated,
-                format!("{endpoint} refused the token it was to exchange"),
+                format!("{endpoint} refused the token it was to exchange{told}"),
             )
             .with_hint("get a new `token`"),
             (429 | 502..=504, _) => {
-                Error::new(ErrorKind::Unavailable, format!("{endpoint} answered {status}"))
+                Error::new(ErrorKind::Unavailable, format!("{endpoint} answered {status}{told}"))
                     .with_hint("try again")
             }
-            (500.., _) => Error::new(ErrorKind::Io, format!("{endpoint} failed with {status}"))
+            (500.., _) => Error::new(ErrorKind::Io, format!("{endpoint} failed with {status}{told}"))
                 .with_hint("see the log of the server"),
-            _ if oauth.is_some() || iceberg => {
-                let code = if code.is_empty() { "no code" } else { code };
-                Error::new(ErrorKind::Unauthenticated, format!("{endpoint} gave no token: {status}, {code}"))
+            // Nobody is at this address who gives tokens, whatever the body looks like.
+            (300..=399 | 404 | 405, _) => self.no_endpoint(&format!("it answered {status}{told}")),
+            _ if oauth.is_some() || said.is_some() && !message::is_page(body) => {
+                Error::new(ErrorKind::Unauthenticated, format!("{endpoint} gave no token: {status}{told}"))
                     .with_hint("check `credential`, `scope`, `audience` and `resource`")
             }
-            _ => self.no_endpoint(&format!("it answered {status}")),
+            _ => self.no_endpoint(&format!("it answered {status}{told}")),
         }
     }
 
     fn no_endpoint(&self, why: &str) -> Error {
         let endpoint = &self.endpoint;
-        Error::new(ErrorKind::Unauthenticated, format!("{endpoint} is no OAuth2 token endpoint: {why}"))
-            .with_hint("set `oauth2-server-uri` to the token endpoint of the identity provider")
+        let hint = match self.own_endpoint {
+            true => format!(
+                "{CHECK_URI}; or set `oauth2-server-uri` to the token endpoint of the identity provider"
+            ),
+            false => "set `oauth2-server-uri` to the token endpoint of the identity provider".to_owned(),
+        };
+        // Below `uri`, that is what is wrong.
+        let kind = if self.own_endpoint { ErrorKind::Validation } else { ErrorKind::Unauthenticated };
+        Error::new(kind, format!("{endpoint} is no OAuth2 token endpoint: {why}")).with_hint(hint)
+    }
+}
+
+/// The headers of a request for a token: those of every request, but none that says who asks or what is sent. A token
+/// endpoint on another host is another party, and gets the realm only.
+fn token_headers(all: &HeaderMap, same_origin: bool) -> HeaderMap {
+    let mut headers = all.clone();
+    for name in [AUTHORIZATION, CONTENT_TYPE, CONTENT_LENGTH, HOST] {
+        headers.remove(name);
+    }
+    headers.remove(DELEGATION);
+    if !same_origin {
+        let kept = [ACCEPT.as_str(), REALM];
+        let others: Vec<_> = headers.keys().filter(|name| !kept.contains(&name.as_str())).cloned().collect();
+        for name in others {
+            headers.remove(name);
+        }
+    }
+    headers
+}
+
+fn same_origin(one: &str, other: &str) -> bool {
+    match (Url::parse(one), Url::parse(other)) {
+        (Ok(one), Ok(other)) => one.origin() == other.origin(),
+        _ => false,
     }
 }
 

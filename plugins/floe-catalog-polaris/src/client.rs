@@ -1,12 +1,12 @@
 //! The catalog client.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use floe_core::{
     CatalogCapabilities, CatalogClient, CommitOutcome, Environment, Error, ErrorKind, LoadedTable, NameRules,
-    PluginConfig, Result, StorageClient, TableChange, TablesOutcome,
+    PluginConfig, Result, StorageClient, TableChange, TablesOutcome, names,
 };
 use iceberg::spec::{FormatVersion, TableMetadata};
 use iceberg::{Namespace, NamespaceIdent, TableCreation, TableIdent, TableRequirement, TableUpdate};
@@ -16,16 +16,19 @@ use reqwest::Method;
 use crate::commit::{Verdict, verdict};
 use crate::connection::Connection;
 use crate::endpoints::Endpoint;
-use crate::error::About;
-use crate::http::{Call, Reply};
+use crate::error::{About, Failure, refused_write};
+use crate::http::Call;
+use crate::look::told;
 use crate::tables::Tables;
 use crate::types::{
-    CommitRequest, CreateTableRequest, NamespaceBody, Page, PropertiesRequest, RegisterRequest,
-    RenameRequest, TableReply, TransactionRequest, namespace,
+    CommitRequest, CreateTableRequest, Identifier, NamespaceBody, Page, PropertiesRequest, RegisterRequest,
+    RenameRequest, TableReply, TransactionRequest,
 };
 
 /// The property with which a request names a table's format version.
 const FORMAT_VERSION: &str = "format-version";
+/// So many pages in a row that bring nothing new end a listing: there is no end to them.
+const IDLE_PAGES: usize = 100;
 
 /// An open catalog on a server.
 #[derive(Debug)]
@@ -57,16 +60,20 @@ impl RestCatalog {
         creation: TableCreation,
     ) -> Result<TableMetadata> {
         let table = TableIdent::new(namespace.clone(), creation.name.clone());
-        let reply = self.create(namespace, creation, true).await.map_err(|e| e.with_table(&table))?;
-        Ok(reply.json::<TableReply>()?.metadata)
+        let staged = async {
+            let call = self.creation(namespace, creation, true).await?;
+            self.connection.write(call, About::NewTable).await
+        };
+        Ok(staged.await.map_err(|e| e.with_table(&table))?.json::<TableReply>()?.metadata()?)
     }
 
-    async fn create(
+    /// The call that makes a table.
+    async fn creation(
         &self,
         namespace: &NamespaceIdent,
         creation: TableCreation,
         stage: bool,
-    ) -> Result<Reply> {
+    ) -> Result<Call> {
         self.connection.endpoints.need(Endpoint::CreateTable)?;
         self.need_namespace(namespace).await?;
         // That the path can name the table is found out before it is made.
@@ -87,8 +94,41 @@ impl RestCatalog {
             stage_create: stage,
             properties,
         };
-        let call = Call::post(self.connection.paths.tables(namespace)?, &body)?;
-        self.connection.write(call, About::NewTable).await
+        Call::post(self.connection.paths.tables(namespace)?, &body)
+    }
+
+    /// Makes a table, and looks what became of it where the server does not say that it was made.
+    async fn create(&self, table: &TableIdent, creation: TableCreation) -> Result<LoadedTable> {
+        let call = self.creation(table.namespace(), creation, false).await?;
+        let was_there = self.table_exists(table).await.unwrap_or(false);
+        let reply = match self.connection.propose(call).await {
+            Ok(reply) => reply,
+            Err(Failure::NotSent(error)) => return Err(error),
+            Err(lost) => return Err(told(&self.connection, table, lost.of_write(), None, was_there).await),
+        };
+        if !reply.is_success() {
+            let error = refused_write(&reply, About::NewTable);
+            return Err(told(&self.connection, table, error, Some(&reply), was_there).await);
+        }
+        let made = self.tables.take(table, &reply).map_err(|e| {
+            let kind =
+                if e.kind() == ErrorKind::Unsupported { e.kind() } else { ErrorKind::CommitStateUnknown };
+            e.with_kind(kind).context("the table was made, but cannot be used as it is")
+        })?;
+        // Some servers decode the names of a path twice, and find another name then.
+        if table.name().contains(['+', '%']) && !self.table_exists(table).await.unwrap_or(true) {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "the server made the table at {}, but does not find it by this name",
+                    made.metadata.location()
+                ),
+            )
+            .with_hint(
+                "choose a name without '+' and '%', and have the table removed with the server's own tools",
+            ));
+        }
+        Ok(made)
     }
 
     /// `NoSuchNamespace` for one that is not there. Some servers (Iceberg's JDBC catalog) would make a table in it all
@@ -97,14 +137,14 @@ impl RestCatalog {
         if self.namespace_exists(namespace).await? {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::NoSuchNamespace, format!("there is no namespace '{namespace}'"))
-            .with_hint("create it first"))
+        Err(names::no_namespace(namespace).with_hint("create it first"))
     }
 
     /// Every page of a listing.
     async fn pages(&self, url: String, parent: Option<&NamespaceIdent>) -> Result<Vec<Page>> {
         let mut pages: Vec<Page> = Vec::new();
         let mut token = String::new();
+        let (mut tokens, mut seen, mut idle) = (HashSet::new(), HashSet::new(), 0);
         loop {
             let mut call = Call::get(url.clone()).query("pageToken", &*token);
             if let Some(size) = self.connection.page_size {
@@ -116,17 +156,21 @@ impl RestCatalog {
             }
             let page: Page = self.connection.read(&call, About::Namespace).await?.json()?;
             let next = page.next_page_token.clone().filter(|next| !next.is_empty());
+            let before = seen.len();
+            seen.extend(page.namespaces.iter().cloned());
+            seen.extend(page.identifiers.iter().map(Identifier::parts));
+            idle = if seen.len() > before { 0 } else { idle + 1 };
             pages.push(page);
             match next {
                 None => return Ok(pages),
-                Some(next) if next == token => {
+                Some(next) if idle < IDLE_PAGES && tokens.insert(next.clone()) => token = next,
+                Some(_) => {
                     return Err(Error::new(
                         ErrorKind::Corrupted,
                         "the catalog's server gives the same page of a listing again and again",
                     )
                     .with_hint("report it to those who run the server"));
                 }
-                Some(next) => token = next,
             }
         }
     }
@@ -182,11 +226,15 @@ impl CatalogClient for RestCatalog {
     async fn list_namespaces(&self, parent: Option<&NamespaceIdent>) -> Result<Vec<NamespaceIdent>> {
         self.connection.endpoints.need(Endpoint::ListNamespaces)?;
         let pages = self.pages(self.connection.paths.namespaces(), parent).await?;
-        let mut found: Vec<_> =
-            pages.into_iter().flat_map(|page| page.namespaces).filter_map(namespace).collect();
-        found.sort();
-        found.dedup();
-        Ok(found)
+        let found: Vec<Vec<String>> = pages.into_iter().flat_map(|page| page.namespaces).collect();
+        let found =
+            found.into_iter().filter(|parts| !parts.is_empty() && !parts.iter().any(String::is_empty));
+        let (below, others): (Vec<_>, Vec<_>) = found.partition(|parts| is_below(parts, parent));
+        if !others.is_empty() {
+            let parent = parent.map(names::render_namespace).unwrap_or_default();
+            tracing::warn!(parent, count = others.len(), "the server lists namespaces that lie elsewhere");
+        }
+        names::children(parent, below)
     }
 
     async fn create_namespace(
@@ -200,6 +248,12 @@ impl CatalogClient for RestCatalog {
         let body = NamespaceBody { namespace: name.as_ref().clone(), properties: Some(properties) };
         let call = Call::post(self.connection.paths.namespaces(), &body)?;
         let made: NamespaceBody = self.connection.write(call, About::NewNamespace).await?.json()?;
+        if !made.namespace.is_empty() && !is_same(&made.namespace, name) {
+            let made = names::render_parts(&made.namespace);
+            let why =
+                format!("the server made the namespace {made} in place of {}", names::render_namespace(name));
+            return Err(Error::new(ErrorKind::Unsupported, why).with_hint("choose another name"));
+        }
         Ok(Namespace::with_properties(name.clone(), made.properties.unwrap_or_default()))
     }
 
@@ -246,11 +300,14 @@ impl CatalogClient for RestCatalog {
     async fn list_tables(&self, name: &NamespaceIdent) -> Result<Vec<TableIdent>> {
         self.connection.endpoints.need(Endpoint::ListTables)?;
         let pages = self.pages(self.connection.paths.tables(name)?, None).await?;
-        let mut found: Vec<_> = pages
-            .into_iter()
-            .flat_map(|page| page.identifiers)
-            .filter_map(|table| Some(TableIdent::new(namespace(table.namespace)?, table.name)))
-            .collect();
+        let found =
+            pages.into_iter().flat_map(|page| page.identifiers).filter(|table| !table.name.is_empty());
+        let (own, others): (Vec<_>, Vec<_>) = found.partition(|table| is_same(&table.namespace, name));
+        if !others.is_empty() {
+            let namespace = names::render_namespace(name);
+            tracing::warn!(namespace, count = others.len(), "the server lists tables that lie elsewhere");
+        }
+        let mut found: Vec<_> = own.into_iter().map(|t| TableIdent::new(name.clone(), t.name)).collect();
         found.sort();
         found.dedup();
         Ok(found)
@@ -263,8 +320,7 @@ impl CatalogClient for RestCatalog {
 
     async fn create_table(&self, namespace: &NamespaceIdent, creation: TableCreation) -> Result<LoadedTable> {
         let table = TableIdent::new(namespace.clone(), creation.name.clone());
-        let made = async { self.tables.take(&table, &self.create(namespace, creation, false).await?) };
-        made.await.map_err(|e| e.with_table(&table))
+        self.create(&table, creation).await.map_err(|e| e.with_table(&table))
     }
 
     async fn load_table(&self, table: &TableIdent) -> Result<LoadedTable> {
@@ -362,6 +418,16 @@ impl CatalogClient for RestCatalog {
             Verdict::Refused(e) => Err(e),
         }
     }
+}
+
+/// Whether a namespace that a server listed lies below `parent`, or anywhere where all were asked for.
+fn is_below(parts: &[String], parent: Option<&NamespaceIdent>) -> bool {
+    parent.is_none_or(|parent| parts.len() > parent.len() && parts.starts_with(parent))
+}
+
+/// Whether a namespace that a server named is `own`: some write its levels as one, joined by dots.
+fn is_same(parts: &[String], own: &NamespaceIdent) -> bool {
+    *parts == **own || parts.join(".") == own.join(".")
 }
 
 /// A table in a namespace that is not there is not there either.

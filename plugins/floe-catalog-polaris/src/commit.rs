@@ -20,8 +20,9 @@ pub(crate) enum Verdict {
 
 /// Judges the answer to a commit (Iceberg REST specification, `updateTable`).
 ///
-/// 429 and 503 say that the server was busy. Whether it was so before it took the commit up, only a server that was
-/// never asked can prove: the loop that repeats commits looks at the table's history first.
+/// 429 says that the commit came too often and was not taken (RFC 6585, section 4); it was sent again already, as often
+/// as patience allows. 503 says that the server was busy. Whether it was so before it took the commit up, only a server
+/// that was never asked can prove: the loop that repeats commits looks at the table's history first.
 pub(crate) fn verdict(outcome: Result<Reply, Failure>) -> Verdict {
     let reply = match outcome {
         Ok(reply) => reply,
@@ -74,7 +75,7 @@ mod tests {
             (409, "conflict"),
             (419, "unauthenticated"),
             (422, "validation"),
-            (429, "unknown"),
+            (429, "unavailable"),
             (500, "unknown"),
             (501, "unsupported"),
             (502, "unknown"),

@@ -6,6 +6,16 @@ use floe_core::{Error, ErrorKind};
 
 use crate::http::Reply;
 
+/// For an address where no catalog is.
+pub(crate) const CHECK_URI: &str =
+    "check `uri`: it is the address before /v1, without /v1; for Polaris it ends in /api/catalog";
+/// For a realm that the server does not know.
+const CHECK_REALM: &str =
+    "check `polaris.realm`, the realm that the server looks catalogs and principals up in";
+/// For a server that has no credentials to give.
+pub(crate) const NO_VENDING: &str = "the server gives no credentials for the table's storage: have that set up there, or set \
+    `vended-credentials-enabled = false` and give the storage's own (`s3.access-key-id`, …)";
+
 /// Why there is no reply.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -51,8 +61,8 @@ pub(crate) fn in_doubt(error: Error) -> Error {
         .with_hint("look whether it did before trying again")
 }
 
-/// The error of a reply that is no success, to a call that may have changed something: 5xx and throttling do not
-/// say whether it did.
+/// The error of a reply that is no success, to a call that may have changed something: 5xx does not say whether it
+/// did.
 pub(crate) fn refused_write(reply: &Reply, about: About) -> Error {
     let error = refused(reply, about);
     // A file that a server could not find is an answer, whatever the status.
@@ -66,23 +76,61 @@ pub(crate) fn refused(reply: &Reply, about: About) -> Error {
     let said = reply.error.message.as_deref().unwrap_or("it gave no reason");
     let kind = kind(status, reply.error.kind.as_deref(), about);
     let error = Error::new(kind, format!("the catalog's server answered {status}: {said}"));
-    match (kind, about) {
-        (_, About::Config) if status == 404 && reply.error.kind.is_none() => {
-            Error::validation(format!("there is no Iceberg REST catalog at this address (HTTP {status})"))
-                .with_hint("check `uri`; for Polaris it ends in /api/catalog")
-        }
-        (_, About::Config) if (400..500).contains(&status) && ![401, 403, 419, 429].contains(&status) => {
-            error
-                .with_kind(ErrorKind::Validation)
-                .with_hint("check `warehouse`: the name of a catalog of that server")
-        }
-        (ErrorKind::Unauthenticated, _) => error.with_hint(unauthenticated_hint(reply)),
-        (ErrorKind::PermissionDenied, _) => {
+    let denied = matches!(kind, ErrorKind::Unauthenticated | ErrorKind::PermissionDenied);
+    if about == About::Config && (300..500).contains(&status) && ![401, 403, 407, 419, 429].contains(&status)
+    {
+        return misplaced(error, reply);
+    }
+    if reply.is_page && !denied && (300..500).contains(&status) {
+        return error.with_hint(CHECK_URI);
+    }
+    if denied && names_realm(said) {
+        return error.with_hint(CHECK_REALM);
+    }
+    if lacks_credentials(reply) {
+        return error.with_hint(NO_VENDING);
+    }
+    match kind {
+        ErrorKind::Unauthenticated => error.with_hint(unauthenticated_hint(reply)),
+        ErrorKind::PermissionDenied => {
             error.with_hint("ask for the privilege at the catalog, or use another principal or `scope`")
         }
-        (ErrorKind::Unavailable, _) => error.with_hint("the server is busy or starting; try again"),
+        ErrorKind::Unavailable => error.with_hint("the server is busy or starting; try again"),
         _ => error,
     }
+}
+
+/// The first call found no catalog: the address is wrong, or the realm, or the name of the catalog.
+fn misplaced(error: Error, reply: &Reply) -> Error {
+    let error = error.with_kind(ErrorKind::Validation);
+    let said = reply.error.message.as_deref().unwrap_or_default().to_lowercase();
+    let named = reply.error.kind.as_deref().unwrap_or_default();
+    if names_realm(named) || names_realm(&said) {
+        return error.with_hint(CHECK_REALM);
+    }
+    // Servers name what they looked for. A path that they do not know they call by other words.
+    if ["warehouse", "catalog"].iter().any(|word| said.contains(word)) && !reply.is_page {
+        return error.with_hint("check `warehouse`: the name of a catalog of that server");
+    }
+    let elsewhere = reply.is_page || (300..400).contains(&reply.status) || [404, 405].contains(&reply.status);
+    if elsewhere {
+        return error.context("there is no Iceberg REST catalog at this address").with_hint(CHECK_URI);
+    }
+    error.with_hint("check `uri`, and `warehouse`: the name of a catalog of that server")
+}
+
+/// Whether the server refused for want of credentials of the storage, which it was asked for beside the table.
+pub(crate) fn lacks_credentials(reply: &Reply) -> bool {
+    let said = reply.error.message.as_deref().unwrap_or_default().to_lowercase();
+    let words = ["credential", "subscop", "assumerole", "assume role", "sts ", "security token service"];
+    reply.asked_for_credentials
+        && !matches!(reply.status, 401 | 404 | 407 | 409 | 419 | 429)
+        && words.iter().any(|word| said.contains(word))
+}
+
+/// Whether a server's words are about a realm of Polaris.
+pub(crate) fn names_realm(text: &str) -> bool {
+    text.to_lowercase().contains("realm")
 }
 
 fn unauthenticated_hint(reply: &Reply) -> String {
@@ -96,7 +144,9 @@ fn unauthenticated_hint(reply: &Reply) -> String {
     match reply.token_ended {
         true => "the token has ended: get a new one, or set `credential`, which renews itself".to_owned(),
         false => {
-            "the token was refused: check `credential` or `token`, and that it is for this server".to_owned()
+            "the token was refused: check `credential` or `token`, and that it is for this server and, for \
+                  Polaris, this `polaris.realm`"
+                .to_owned()
         }
     }
 }
@@ -209,6 +259,55 @@ fn chain(error: &reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::ErrorModel;
+
+    fn answer(status: u16, kind: Option<&str>, message: &str) -> Reply {
+        let error = ErrorModel { message: Some(message.into()), kind: kind.map(Into::into) };
+        Reply { status, error, asked_for_credentials: true, ..Reply::default() }
+    }
+
+    #[test]
+    fn a_first_call_that_finds_nothing_says_which_setting_is_wrong() {
+        let page = Reply { is_page: true, ..answer(404, None, "a web page") };
+        for (reply, word) in [
+            (answer(404, Some("NotFoundException"), "HTTP 404 Not Found"), "`uri`"),
+            (answer(404, None, "Not Found"), "`uri`"),
+            (answer(405, None, "Method Not Allowed"), "`uri`"),
+            (answer(301, None, "Moved"), "`uri`"),
+            (page, "`uri`"),
+            (answer(404, Some("NotFoundException"), "Unable to find warehouse pond"), "check `warehouse`"),
+            (answer(404, Some("MissingOrInvalidRealm"), "Missing or invalid realm"), "`polaris.realm`"),
+            (answer(400, Some("BadRequestException"), "Unknown realm: north"), "`polaris.realm`"),
+            (answer(400, None, "Please specify a warehouse"), "check `warehouse`"),
+        ] {
+            let error = refused(&reply, About::Config);
+            assert_eq!(error.kind(), ErrorKind::Validation, "{error}");
+            assert!(error.hint().is_some_and(|hint| hint.contains(word)), "{word}: {error}");
+            let said = reply.error.message.as_deref().unwrap();
+            assert!(error.message().contains(said), "the server's message is told: {error}");
+        }
+    }
+
+    #[test]
+    fn a_server_without_credentials_to_give_names_the_setting() {
+        for (status, message) in [
+            (400, "Credential vending was requested for table ns.t, but no credentials are available"),
+            (403, "Failed to get subscoped credentials: not authorized to perform sts:AssumeRole"),
+            (500, "Failed to get subscoped credentials"),
+        ] {
+            let reply = answer(status, None, message);
+            let hint = |reply: &Reply| refused(reply, About::Table).hint().unwrap_or_default().to_owned();
+            assert!(hint(&reply).contains("vended-credentials-enabled = false"), "{message}");
+            let unasked = Reply { asked_for_credentials: false, ..reply };
+            assert!(!hint(&unasked).contains("vended-credentials-enabled"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_busy_server_took_nothing() {
+        let error = refused_write(&answer(429, None, "slow down"), About::NewTable);
+        assert_eq!(error.kind().action(), floe_core::Action::Retry, "{error}");
+    }
 
     #[test]
     fn the_servers_name_for_a_failure_decides() {

@@ -15,21 +15,24 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::auth::{Auth, Token};
-use crate::config::{HEADER_PREFIX, RestCatalogConfig, below};
+use crate::config::{HEADER_PREFIX, RestCatalogConfig, TOKEN_TYPE_PREFIX, below};
 use crate::error::{Failure, transport};
+use crate::message;
 use crate::signing::Signer;
 use crate::types::{ErrorModel, ErrorReply};
 
 /// What a server delegates access by (Iceberg REST specification, parameter `data-access`).
-const DELEGATION: &str = "x-iceberg-access-delegation";
+pub(crate) const DELEGATION: &str = "x-iceberg-access-delegation";
+/// Polaris's name for the header that chooses a realm.
+pub(crate) const REALM: &str = "polaris-realm";
 /// How often a call that changes nothing is tried.
 const ATTEMPTS: u32 = 4;
 /// A call waits this long at most, while the server has asked for patience.
 const PATIENCE_MS: i64 = 5_000;
 /// Calls that change nothing are not tried again after this time.
 const RETRY_FOR_MS: i64 = 8_000;
-/// Characters of a server's message that are passed on.
-const MESSAGE_CHARS: usize = 400;
+/// How often a call that the server was too busy to take (429) is tried.
+const BUSY_ATTEMPTS: u32 = 6;
 
 /// A request.
 #[derive(Debug, Clone)]
@@ -41,6 +44,8 @@ pub(crate) struct Call {
     pub(crate) idempotency_key: Option<String>,
     pub(crate) if_none_match: Option<String>,
     pub(crate) timeout: Option<Duration>,
+    /// Asks for no credentials with the table.
+    pub(crate) plain: bool,
 }
 
 impl Call {
@@ -53,6 +58,7 @@ impl Call {
             idempotency_key: None,
             if_none_match: None,
             timeout: None,
+            plain: false,
         }
     }
 
@@ -91,6 +97,12 @@ pub(crate) struct Reply {
     pub(crate) clock_ahead_seconds: Option<i64>,
     pub(crate) with_token: bool,
     pub(crate) token_ended: bool,
+    /// The body is a web page.
+    pub(crate) is_page: bool,
+    /// An earlier attempt of the same call was answered with 429.
+    pub(crate) repeated: bool,
+    /// What was asked for with the call: credentials of the table's storage.
+    pub(crate) asked_for_credentials: bool,
 }
 
 impl Reply {
@@ -98,13 +110,19 @@ impl Reply {
         (200..300).contains(&self.status)
     }
 
-    /// Whether a change may have happened: the server, or one in between, failed or asked for patience.
+    /// Whether a change may have happened: the server, or one in between, failed. 429 leaves no doubt: a call that
+    /// came too often was not taken (RFC 6585, section 4).
     pub(crate) fn leaves_doubt(&self) -> bool {
-        self.status >= 500 && self.status != 501 || self.status == 429 || self.status == 408
+        self.status >= 500 && self.status != 501 || self.status == 408
     }
 
     /// The body as JSON. `Corrupted` when it is something else; no content of it is shown.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        if message::is_page(&self.body) {
+            let what =
+                "the server answers with a web page, and so is no Iceberg REST catalog at this address";
+            return Err(Error::new(ErrorKind::Corrupted, what).with_hint(crate::error::CHECK_URI));
+        }
         serde_json::from_slice(&self.body).map_err(|e| {
             Error::new(
                 ErrorKind::Corrupted,
@@ -125,6 +143,8 @@ pub(crate) struct Transport {
     client: reqwest::Client,
     server: String,
     headers: HeaderMap,
+    /// Values of configured headers, which no message repeats.
+    hidden: Vec<String>,
     auth: Auth,
     signer: Option<Signer>,
     env: Arc<dyn Environment>,
@@ -140,23 +160,33 @@ impl Transport {
         default_scope: &str,
         env: Arc<dyn Environment>,
     ) -> Result<Self> {
+        let headers = headers(config, properties)?;
+        let hidden = below(properties, HEADER_PREFIX).map(|(_, value)| value.to_owned());
+        let hidden: Vec<String> = hidden.filter(|value| message::may_be_secret(value)).collect();
         Ok(Self {
-            auth: Auth::new(config, properties, default_scope, client.clone(), env.clone())?,
+            auth: Auth::new(config, properties, default_scope, &headers, client.clone(), env.clone())?,
             client,
             server: config.base()?,
-            headers: headers(config, properties)?,
+            headers,
+            hidden,
             signer: Signer::new(config)?,
             env,
             quiet_until: AtomicI64::new(0),
         })
     }
 
-    /// Sends a call. Those that change nothing are tried again where that may help; all others are sent once, or
-    /// once more with a new token where the server refused the first one.
+    /// Sends a call. Those that change nothing are tried again where that may help, and so is any call that the server
+    /// was too busy to take (429). All others are sent once, or once more with a new token where the server refused the
+    /// first one.
     pub(crate) async fn send(&self, call: &Call) -> Result<Reply, Failure> {
         let started = self.env.now_ms();
+        let mut repeated = false;
         for attempt in 1.. {
-            let outcome = self.send_once(call).await;
+            let mut outcome = self.send_once(call).await;
+            if let Ok(reply) = &mut outcome {
+                reply.repeated = repeated;
+            }
+            let busy = matches!(&outcome, Ok(reply) if reply.status == 429);
             let pause = match &outcome {
                 Ok(reply) if matches!(reply.status, 429 | 502 | 503 | 504) => {
                     reply.retry_after.unwrap_or(Duration::from_millis(100 << attempt))
@@ -169,11 +199,18 @@ impl Transport {
             let elapsed = self.env.now_ms() - started;
             let patient = pause.as_millis() as i64 <= PATIENCE_MS && elapsed < RETRY_FOR_MS;
             // Nobody listens: whoever waits for an answer is told at once, the second time.
-            let limit = if matches!(outcome, Err(Failure::NotSent(_))) { 2 } else { ATTEMPTS };
-            if !call.changes_nothing() || attempt >= limit || !patient {
+            let limit = match &outcome {
+                Err(Failure::NotSent(_)) => 2,
+                _ if busy => BUSY_ATTEMPTS,
+                _ => ATTEMPTS,
+            };
+            if !(busy || call.changes_nothing()) || attempt >= limit || !patient {
                 return outcome;
             }
-            self.env.sleep(pause).await;
+            repeated |= busy;
+            // Clients that were refused together do not come back together.
+            let jitter = pause.mul_f64((self.env.random_u64() % 256) as f64 / 1024.0);
+            self.env.sleep(pause + jitter).await;
         }
         unreachable!("attempts are counted without end")
     }
@@ -241,6 +278,9 @@ impl Transport {
             with_token: token.is_some(),
             token_ended: token.is_some_and(|token| token.ends_at_ms.is_some_and(|end| end <= now))
                 || status == 419,
+            is_page: message::is_page(&body),
+            repeated: false,
+            asked_for_credentials: !call.plain && self.headers.contains_key(DELEGATION),
             body,
             error: ErrorModel::default(),
         };
@@ -250,18 +290,20 @@ impl Transport {
         if status >= 400 {
             reply.error =
                 serde_json::from_slice::<ErrorReply>(&reply.body).map(|e| e.error).unwrap_or_default();
-            if let Some(message) = reply.error.message.take() {
-                // Cut after the secrets are out of it: a part of one is one too.
-                let line = message.lines().next().unwrap_or_default().to_owned();
-                let line = self.auth.redacted(line).await;
-                reply.error.message = Some(line.chars().take(MESSAGE_CHARS).collect());
-            }
+            reply.error.message = match message::said(&reply.body) {
+                Some(said) => Some(self.auth.safe(&said, &self.hidden).await),
+                None => None,
+            };
         }
         Ok(reply)
     }
 
     fn request(&self, call: &Call, token: Option<&Token>) -> Result<reqwest::Request> {
-        let mut builder = self.client.request(call.method.clone(), &call.url).headers(self.headers.clone());
+        let mut headers = self.headers.clone();
+        if call.plain {
+            headers.remove(DELEGATION);
+        }
+        let mut builder = self.client.request(call.method.clone(), &call.url).headers(headers);
         if !call.query.is_empty() {
             builder = builder.query(&call.query);
         }
@@ -340,14 +382,15 @@ pub(crate) fn client(config: &RestCatalogConfig) -> Result<reqwest::Client> {
     })
 }
 
-/// The headers of every request.
+/// The headers of every request. `Validation` for a header that cannot be sent, and for an `Authorization` beside a
+/// token or a credential, of which one would silently win.
 fn headers(config: &RestCatalogConfig, properties: &PluginConfig) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     headers.insert("accept", HeaderValue::from_static("application/json"));
     if config.vended_credentials_enabled.unwrap_or(true) {
         headers.insert(DELEGATION, HeaderValue::from_static("vended-credentials"));
     }
-    let realm = config.realm.as_deref().map(|realm| ("Polaris-Realm", realm));
+    let realm = config.realm.as_deref().map(|realm| (REALM, realm));
     for (name, value) in realm.into_iter().chain(below(properties, HEADER_PREFIX)) {
         let fault = || Error::validation(format!("the property header.{name} is no valid header"));
         let name: HeaderName = name.parse().map_err(|_| fault())?;
@@ -355,11 +398,22 @@ fn headers(config: &RestCatalogConfig, properties: &PluginConfig) -> Result<Head
             headers.remove(name);
             continue;
         }
+        if name == AUTHORIZATION && has_token(config, properties) {
+            let why =
+                "`header.authorization` stands beside `token` or `credential`: only one of them can be sent";
+            return Err(Error::validation(why).with_hint("leave out one of them"));
+        }
         let mut value = HeaderValue::from_str(value).map_err(|_| fault())?;
         value.set_sensitive(true);
         headers.insert(name, value);
     }
     Ok(headers)
+}
+
+fn has_token(config: &RestCatalogConfig, properties: &PluginConfig) -> bool {
+    config.token.is_some()
+        || config.credential.is_some()
+        || below(properties, TOKEN_TYPE_PREFIX).next().is_some()
 }
 
 /// `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3).
@@ -404,12 +458,30 @@ mod tests {
     }
 
     #[test]
-    fn only_a_failed_or_busy_server_leaves_doubt() {
+    fn a_header_does_not_replace_a_token() {
+        let of = |pairs: &[(&str, &str)]| {
+            let properties: Properties = pairs.iter().copied().collect();
+            let properties = PluginConfig::new("c", &properties).unwrap();
+            headers(&properties.parse().unwrap(), &properties)
+        };
+        let header = ("header.Authorization", "Basic hunter2");
+        assert_eq!(of(&[header]).unwrap()[AUTHORIZATION], "Basic hunter2");
+        for other in [("token", "t"), ("credential", "a:b"), ("urn:ietf:params:oauth:token-type:jwt", "j")] {
+            let error = of(&[header, other]).unwrap_err();
+            assert!(
+                error.to_string().contains("only one") && !error.to_string().contains("hunter2"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_a_failed_server_leaves_doubt() {
         let doubtful: Vec<u16> =
             [200, 204, 301, 400, 401, 403, 404, 408, 409, 422, 429, 500, 501, 502, 503, 504]
                 .into_iter()
                 .filter(|status| Reply { status: *status, ..Reply::default() }.leaves_doubt())
                 .collect();
-        assert_eq!(doubtful, [408, 429, 500, 502, 503, 504]);
+        assert_eq!(doubtful, [408, 500, 502, 503, 504]);
     }
 }

@@ -29,6 +29,8 @@ mod credentials;
 mod endpoints;
 mod error;
 mod http;
+mod look;
+mod message;
 mod paths;
 mod signing;
 mod tables;

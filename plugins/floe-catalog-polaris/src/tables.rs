@@ -44,6 +44,7 @@ impl Tables {
     /// The table that a reply tells.
     pub(crate) fn take(&self, table: &TableIdent, reply: &Reply) -> Result<LoadedTable> {
         let told: TableReply = reply.json()?;
+        let metadata = told.metadata()?;
         // The reply to a commit brings no credentials: those that came with the table stay.
         let came = told.config.is_some() || told.storage_credentials.is_some();
         let before = self.lock().get(table).cloned();
@@ -59,7 +60,7 @@ impl Tables {
                     "the catalog's server did not say where the table's metadata is",
                 )
             })?,
-            metadata: Arc::new(told.metadata),
+            metadata: Arc::new(metadata),
             file_io: seen.file_io.clone(),
         };
         seen.version = reply.etag.clone().map(|etag| (etag, loaded.clone()));

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use floe_core::{SecretString, TableChange};
 use iceberg::spec::{Schema, SortOrder, TableMetadata, UnboundPartitionSpec};
-use iceberg::{NamespaceIdent, TableIdent, TableRequirement, TableUpdate};
+use iceberg::{TableIdent, TableRequirement, TableUpdate};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 /// `CatalogConfig`.
 #[derive(Debug, Default, Deserialize)]
@@ -61,6 +62,13 @@ pub(crate) struct Page {
 pub(crate) struct Identifier {
     pub(crate) namespace: Vec<String>,
     pub(crate) name: String,
+}
+
+impl Identifier {
+    /// Namespace and name together.
+    pub(crate) fn parts(&self) -> Vec<String> {
+        self.namespace.iter().chain([&self.name]).cloned().collect()
+    }
 }
 
 impl From<&TableIdent> for Identifier {
@@ -121,11 +129,20 @@ pub(crate) struct RenameRequest {
 pub(crate) struct TableReply {
     /// Absent for a table that is only staged.
     pub(crate) metadata_location: Option<String>,
-    pub(crate) metadata: TableMetadata,
+    /// In the form of a metadata file.
+    metadata: Box<RawValue>,
     #[serde(default)]
     pub(crate) config: Option<BTreeMap<String, SecretString>>,
     #[serde(default)]
     pub(crate) storage_credentials: Option<Vec<StorageCredential>>,
+}
+
+impl TableReply {
+    /// The table's metadata. `Unsupported` for what floe does not know, `Corrupted` for what is none.
+    pub(crate) fn metadata(&self) -> floe_core::Result<TableMetadata> {
+        let location = self.metadata_location.as_deref().unwrap_or("that the catalog's server sent");
+        floe_core::metadata_file::parse(self.metadata.get().as_bytes(), location)
+    }
 }
 
 /// `StorageCredential`.
@@ -172,9 +189,4 @@ impl<'a> TransactionRequest<'a> {
         let change = |c: &'a TableChange| CommitRequest::new(&c.table, &c.requirements, &c.updates);
         Self { table_changes: changes.iter().map(change).collect() }
     }
-}
-
-/// A namespace that a server named; `None` for one without a level.
-pub(crate) fn namespace(parts: Vec<String>) -> Option<NamespaceIdent> {
-    NamespaceIdent::from_vec(parts).ok()
 }

@@ -142,3 +142,32 @@ async fn a_file_that_holds_no_certificate_is_named() {
     let error = open(&[("uri", "https://localhost"), ("ssl.cabundle", "/no/such.pem")]).await.unwrap_err();
     says(&error, ErrorKind::FileNotFound, &["ssl.cabundle", "/no/such.pem"]);
 }
+
+/// What a server sends is read as a metadata file is.
+#[tokio::test]
+async fn metadata_that_floe_does_not_know_is_read_past_or_named() {
+    let told = |change: fn(&mut serde_json::Value)| async move {
+        let server = fake(plain(), move |request| {
+            let mut reply = support::fake::table("file:///t", serde_json::json!({}));
+            change(&mut reply["metadata"]);
+            request.path().ends_with("/tables/t").then(|| Reply::json(200, &reply).into())
+        })
+        .await;
+        let catalog = open(&[("uri", &server.uri())]).await.unwrap();
+        catalog.load_table(&iceberg::TableIdent::from_strs(["ns", "t"]).unwrap()).await
+    };
+    let known = told(|metadata| {
+        metadata["x-odd"] = serde_json::json!([1.5]);
+        metadata["partition-specs"][0]["fields"] = serde_json::json!([
+            {"source-id": 1, "field-id": 1000, "name": "z", "transform": "zorder[3]"}
+        ]);
+    })
+    .await
+    .unwrap();
+    let field = &known.metadata.default_partition_spec().fields()[0];
+    assert_eq!(field.transform, iceberg::spec::Transform::Unknown);
+    let newer = told(|metadata| metadata["format-version"] = 4.into()).await.unwrap_err();
+    says(&newer, ErrorKind::Unsupported, &["format version 4"]);
+    let broken = told(|metadata| metadata["location"] = serde_json::Value::Null).await.unwrap_err();
+    says(&broken, ErrorKind::Corrupted, &["no location"]);
+}

@@ -198,3 +198,76 @@ async fn a_success_that_cannot_be_read_is_an_unknown_outcome() {
         other => panic!("{other:?}"),
     }
 }
+
+/// A server that answers a listing below `parent` as `below` says; `None` is 404.
+async fn listing(
+    below: impl Fn(&str) -> Option<Vec<Vec<&'static str>>> + Send + Sync + 'static,
+) -> floe_testkit::http::HttpServer {
+    fake(plain(), move |r| {
+        if r.path() != "/v1/namespaces" {
+            return None;
+        }
+        let parent = r.query("parent").unwrap_or_default().replace("%1F", "/");
+        Some(match below(&parent) {
+            Some(found) => Reply::json(200, &json!({"namespaces": found})).into(),
+            None => Reply::iceberg_error(404, "NoSuchNamespaceException", "gone").into(),
+        })
+    })
+    .await
+}
+
+#[tokio::test]
+async fn only_what_lies_directly_below_is_listed_whatever_the_server_answers() {
+    let ns = |parts: &[&str]| NamespaceIdent::from_strs(parts).unwrap();
+    // One that ignores the parent, one that answers with everything, one that gives cousins.
+    let server = listing(|_| {
+        Some(vec![vec!["a"], vec!["a", "x"], vec!["a", "x", "deep"], vec!["ab", "y"], vec!["a"]])
+    })
+    .await;
+    let catalog = open(&[("uri", &server.uri())]).await.unwrap();
+    assert_eq!(catalog.list_namespaces(None).await.unwrap(), [ns(&["a"]), ns(&["ab"])]);
+    assert_eq!(catalog.list_namespaces(Some(&ns(&["a"]))).await.unwrap(), [ns(&["a", "x"])]);
+    assert_eq!(catalog.list_namespaces(Some(&ns(&["a", "x"]))).await.unwrap(), [ns(&["a", "x", "deep"])]);
+    assert!(catalog.list_namespaces(Some(&ns(&["a", "x", "deep"]))).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn tables_of_other_namespaces_are_not_listed() {
+    let server = fake(plain(), |r| {
+        let found = json!({"identifiers": [
+            {"namespace": ["ns"], "name": "t"}, {"namespace": ["other"], "name": "u"},
+            {"namespace": ["ns"], "name": "t"}, {"namespace": ["ns"], "name": "a.b"},
+        ]});
+        (r.path() == "/v1/namespaces/ns/tables").then(|| Reply::json(200, &found).into())
+    })
+    .await;
+    let catalog = open(&[("uri", &server.uri())]).await.unwrap();
+    let names: Vec<_> =
+        catalog.list_tables(&space("ns")).await.unwrap().iter().map(|t| t.name().to_owned()).collect();
+    assert_eq!(names, ["a.b", "t"]);
+}
+
+#[tokio::test]
+async fn page_tokens_that_never_end_are_found_out_however_they_look() {
+    // The same one, two in turn, and a new one each time without anything new on the page.
+    for kind in 0..3 {
+        let counter = Counter::default();
+        let server = fake(plain(), move |r| {
+            if r.path() != "/v1/namespaces/ns/tables" {
+                return None;
+            }
+            let n = counter.next("page");
+            let token = match kind {
+                0 => "again".to_owned(),
+                1 => format!("t{}", n % 2),
+                _ => format!("t{n}"),
+            };
+            let page = json!({"identifiers": [{"namespace": ["ns"], "name": "t"}], "next-page-token": token});
+            Some(Reply::json(200, &page).into())
+        })
+        .await;
+        let catalog = open(&[("uri", &server.uri())]).await.unwrap();
+        let error = catalog.list_tables(&space("ns")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupted, "{kind}: {error}");
+    }
+}

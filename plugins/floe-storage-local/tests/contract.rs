@@ -31,6 +31,12 @@ async fn local_storage_holds_the_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn local_storage_keeps_odd_names_apart_as_the_operating_system_does() {
+    let folders = Folders::default();
+    storage::odd_keys_never_meet(folders.connect(false).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn local_storage_that_flushes_holds_the_contract() {
     let folders = Folders::default();
     storage::what_is_written_is_read(folders.connect(true).await).await;

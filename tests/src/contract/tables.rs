@@ -96,7 +96,24 @@ pub async fn namespaces_are_made_listed_and_dropped(target: &Target) {
         assert!(kinds.contains(&refused.kind()), "a clear refusal: {refused}");
     }
     target.manager.drop_table(&table).await.unwrap();
-    catalog.drop_namespace(&target.namespace).await.unwrap();
+    if target.capabilities().namespace_properties {
+        let pairs = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let set = pairs(&[("owner", "ann"), ("note", "100% \"é\"")]);
+        target.manager.update_namespace(&target.namespace, &set, &[]).await.unwrap();
+        let now = other.load_namespace(&target.namespace).await.unwrap();
+        assert!(set.iter().all(|(key, value)| now.get(key) == Some(value)), "{now:?}");
+        let removed = ["note".to_owned()];
+        other.update_namespace(&target.namespace, &pairs(&[("owner", "bob")]), &removed).await.unwrap();
+        let now = target.manager.load_namespace(&target.namespace).await.unwrap();
+        assert_eq!((now.get("owner"), now.get("note")), (Some(&"bob".to_owned()), None));
+    }
+    let again = target.manager.create_namespace(&target.namespace, BTreeMap::new()).await.unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::NamespaceAlreadyExists, "{again}");
+    target.manager.drop_namespace(&target.namespace).await.unwrap();
+    let gone = target.manager.drop_namespace(&target.namespace).await.unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::NoSuchNamespace, "{gone}");
     assert!(!other.catalog().namespace_exists(&target.namespace).await.unwrap());
 }
 
@@ -105,32 +122,41 @@ pub async fn tables_are_renamed_dropped_and_registered_again(target: &Target) {
     let table = target.table("first").await;
     let rows = some(0..5, "a", "x");
     append(&target.manager, &table, &rows).await;
-    let catalog = target.manager.catalog();
+    let manager = &target.manager;
     let mut here = table.clone();
     let second = TableIdent::new(target.namespace.clone(), "second".into());
     if target.capabilities().rename_table {
-        catalog.rename_table(&table, &second).await.unwrap();
+        let taken = target.table("taken").await;
+        let refused = manager.rename_table(&table, &taken).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::TableAlreadyExists, "{refused}");
+        let nowhere = NamespaceIdent::new(format!("nowhere_{}", super::unique()));
+        let refused = manager.rename_table(&table, &TableIdent::new(nowhere, "t".into())).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::NoSuchNamespace, "{refused}");
+        manager.rename_table(&table, &second).await.unwrap();
         let other = target.another().await;
         assert!(!other.table_exists(&table).await.unwrap());
         assert_eq!(read(&other, &second).await, rows);
         append(&other, &second, &some(5..6, "a", "x")).await;
         here = second;
     } else {
-        let refused = catalog.rename_table(&table, &second).await.unwrap_err();
+        let refused = manager.rename_table(&table, &second).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused}");
         append(&target.manager, &table, &some(5..6, "a", "x")).await;
     }
     let location = target.manager.load_table(&here).await.unwrap().metadata_location;
-    target.manager.drop_table(&here).await.unwrap();
+    let dropped = manager.drop_table(&here).await.unwrap();
+    assert_eq!(dropped.metadata_location.as_ref(), Some(&location));
     assert!(!target.manager.table_exists(&here).await.unwrap());
     let back = TableIdent::new(target.namespace.clone(), "back".into());
     if target.capabilities().register_table {
-        catalog.register_table(&back, &location).await.unwrap();
+        manager.register_table(&back, &location).await.unwrap();
+        let again = manager.register_table(&back, &location).await.unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::TableAlreadyExists, "{again}");
         assert_eq!(read(&target.manager, &back).await, some(0..6, "a", "x"));
         append(&target.manager, &back, &some(6..7, "a", "x")).await;
         assert_eq!(read(&target.another().await, &back).await, some(0..7, "a", "x"));
     } else {
-        let refused = catalog.register_table(&back, &location).await.unwrap_err();
+        let refused = manager.register_table(&back, &location).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused}");
     }
 }

@@ -99,7 +99,8 @@ pub async fn overwrites_replace_all_a_filter_or_partitions(target: &Target) {
     let expected = sorted([some(0..2, "a", "new"), some(5..10, "a", "old"), some(100..103, "b", "new")]);
     assert_eq!(read(&target.another().await, &table).await, expected);
 
-    write(&target.manager, &table, &some(0..1, "c", "all"), &overwrite()).await.unwrap();
+    let all = WriteConfig { overwrite_all: true, ..overwrite() };
+    write(&target.manager, &table, &some(0..1, "c", "all"), &all).await.unwrap();
     assert_eq!(read(&target.another().await, &table).await, some(0..1, "c", "all"));
 }
 

@@ -52,7 +52,8 @@ async fn attempt(
     match &call.op {
         Op::Append { rows } => write(manager, table, rows, options, &json!({}), mutant).await,
         Op::OverwriteAll { rows } => {
-            write(manager, table, rows, options, &json!({ "mode": WriteMode::Overwrite }), mutant).await
+            let more = json!({ "mode": WriteMode::Overwrite, "overwrite_all": true });
+            write(manager, table, rows, options, &more, mutant).await
         }
         Op::OverwriteWhere { filter, rows } => {
             let more = json!({ "mode": WriteMode::Overwrite, "overwrite_filter": filter.text() });

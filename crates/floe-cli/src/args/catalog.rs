@@ -10,6 +10,7 @@ Examples:
   floe catalog list
   floe catalog check
   floe catalog check lake
+  floe catalog check lake --namespace sales --write
   floe catalog check lake --write --json";
 
 /// `catalog list | check [NAME]`.
@@ -27,11 +28,16 @@ pub(crate) enum CatalogAction {
     List,
 
     /// Connect to a catalog, look into it, and check its storage; says what is wrong and what to do
-    #[command(after_help = "Examples:\n  floe catalog check\n  floe catalog check lake --write")]
+    #[command(
+        after_help = "Examples:\n  floe catalog check\n  floe catalog check lake --write\n  floe catalog check lake --namespace sales\n\n\
+                            Exit code: 0 where everything that was tried works; a caller who can read tables but may not\n\
+                            write files gets 0 and a line that says so, and 7 with --write. Otherwise that of the first\n\
+                            fault: 7 for what is not allowed, 8 for a server that is not there."
+    )]
     Check(CheckArgs),
 }
 
-/// `catalog check [NAME] [--write]`.
+/// `catalog check [NAME] [--namespace NS] [--write]`.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     /// The catalog [default: the one that other commands would use]
@@ -41,6 +47,10 @@ pub(crate) struct CheckArgs {
     /// Also make a table, write and read one row, and remove the table with its files
     #[arg(long)]
     pub(crate) write: bool,
+
+    /// Look and write in this namespace only, for callers who may not list all of them
+    #[arg(long, value_name = "NAMESPACE", value_parser = crate::values::namespace)]
+    pub(crate) namespace: Option<iceberg::NamespaceIdent>,
 
     /// How long a step may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]

@@ -8,6 +8,7 @@ pub(super) const TAG_EXAMPLES: &str = "\
 Examples:
   floe tag trips.flights 2013-q2
   floe tag trips.flights before-cleanup --at 3051729675574597004 --keep 90
+  floe tag trips.flights new-year --at ms:1735689600000
   floe tag trips.flights latest --at audit --replace
   floe tag trips.flights before-cleanup --drop";
 
@@ -21,8 +22,9 @@ Examples:
   floe branch trips.flights audit --drop";
 
 pub(super) const ROLLBACK_EXAMPLES: &str = "\
---to takes a snapshot id, a time (in UTC unless it has an offset) or a tag. Snapshots that come after it stay in the
-table until they expire: `floe set-current` gets back to them.
+--to takes a tag or branch of exactly that name, else a snapshot id, else a time: 2024-05-01, '2024-05-01 12:00:00'
+(UTC), 2024-05-01T12:00:00+02:00 or ms:1714564800000. Snapshots that come after it stay in the table until they expire:
+`floe set-current` gets back to them.
 
 Examples:
   floe rollback trips.flights --to 3051729675574597004
@@ -92,24 +94,24 @@ pub(crate) struct BranchArgs {
     pub(crate) keep_snapshots: Option<i32>,
 
     /// Keep its snapshots for this many days [default: as the table's properties say]
-    #[arg(long, value_name = "DAYS", conflicts_with = "drop", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) keep_snapshots_for: Option<u32>,
+    #[arg(long, value_name = "DAYS", conflicts_with = "drop", value_parser = crate::values::age)]
+    pub(crate) keep_snapshots_for: Option<i64>,
 }
 
 /// Where a branch or tag is, and for how long.
 #[derive(Debug, Args)]
 pub(crate) struct PlaceArgs {
-    /// The snapshot: its id, a time, a branch or a tag [default: the current one]
-    #[arg(long, value_name = "SNAPSHOT|REF")]
+    /// The state: a branch or tag, a snapshot id, or a time [default: the current snapshot]
+    #[arg(long, value_name = "STATE")]
     pub(crate) at: Option<String>,
 
     /// Move the one that is there
     #[arg(long)]
     pub(crate) replace: bool,
 
-    /// Keep it for this many days [default: as the table's properties say]
-    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) keep: Option<u32>,
+    /// Keep it for this many days, or a time with a unit: 12h, 30min, 1500ms [default: as the table's properties say]
+    #[arg(long, value_name = "DAYS", value_parser = crate::values::age)]
+    pub(crate) keep: Option<i64>,
 
     /// Drop it; snapshots stay until they expire
     #[arg(long, conflicts_with_all = ["at", "replace", "keep"])]
@@ -123,8 +125,8 @@ pub(crate) struct RollbackArgs {
     #[arg(value_name = "NAMESPACE.TABLE")]
     pub(crate) table: TableName,
 
-    /// The snapshot id, or the time
-    #[arg(long, value_name = "SNAPSHOT|TIMESTAMP")]
+    /// The state: a branch or tag, a snapshot id, or a time
+    #[arg(long, value_name = "STATE")]
     pub(crate) to: String,
 
     /// The branch to set back [default: main]
@@ -139,8 +141,8 @@ pub(crate) struct SetCurrentArgs {
     #[arg(value_name = "NAMESPACE.TABLE")]
     pub(crate) table: TableName,
 
-    /// The snapshot: its id, a branch or a tag
-    #[arg(long, value_name = "SNAPSHOT|REF")]
+    /// The state: a branch or tag, a snapshot id, or a time
+    #[arg(long, value_name = "STATE")]
     pub(crate) to: String,
 
     /// The branch to set [default: main]
@@ -171,9 +173,9 @@ pub(crate) struct CherryPickArgs {
     #[arg(value_name = "NAMESPACE.TABLE")]
     pub(crate) table: TableName,
 
-    /// The snapshot id
-    #[arg(value_name = "SNAPSHOT")]
-    pub(crate) snapshot: i64,
+    /// The snapshot: its id, or another name of a state
+    #[arg(value_name = "STATE")]
+    pub(crate) snapshot: String,
 
     /// The branch that gets the change [default: main]
     #[arg(long, value_name = "BRANCH")]

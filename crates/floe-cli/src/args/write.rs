@@ -26,14 +26,14 @@ Examples:
 pub(super) const OVERWRITE_EXAMPLES: &str = "\
 Inputs are read as `floe append` reads them. In one snapshot, the new rows take the place of
 
-  all rows,
+  with --all: all rows,
   with --filter: the rows for which it is true; the new rows need not match it,
   with --dynamic: the rows of the partitions that the new rows belong to; in a table without partitions, all rows.
 
 An input without rows takes rows away all the same, except with --dynamic in a table with partitions.
 
 Examples:
-  floe overwrite trips.flights flights.parquet
+  floe overwrite trips.flights flights.parquet --all
   floe overwrite trips.flights june.parquet --filter \"time_hour >= '2013-06-01' and time_hour < '2013-07-01'\"
   floe overwrite trips.flights june.parquet --dynamic --dry-run
   floe overwrite trips.flights june.parquet --dynamic --branch audit --idempotency-key june-2013";
@@ -98,11 +98,16 @@ pub(crate) struct AppendArgs {
     pub(crate) source: SourceArgs,
 }
 
-/// `overwrite NS.T FILE… [--filter … | --dynamic]`.
+/// `overwrite NS.T FILE… --all | --filter … | --dynamic`.
 #[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["all", "filter", "dynamic"])))]
 pub(crate) struct OverwriteArgs {
+    /// Take away all rows
+    #[arg(long)]
+    pub(crate) all: bool,
+
     /// Take away the rows for which this is true
-    #[arg(long, value_name = "EXPRESSION", conflicts_with = "dynamic")]
+    #[arg(long, value_name = "EXPRESSION")]
     pub(crate) filter: Option<String>,
 
     /// Take away the rows of the partitions that the new rows belong to

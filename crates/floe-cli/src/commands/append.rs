@@ -6,8 +6,8 @@ use floe::Result;
 use floe::model::{ChangeOptions, WriteConfig};
 
 use super::options::change_options;
-use super::outcome::{Deed, report};
-use super::rows;
+use super::outcome::{Deed, report, with_undo};
+use super::rows::{self, Wrote};
 use crate::args::AppendArgs;
 use crate::ui::Ui;
 use crate::warehouse::Location;
@@ -24,9 +24,12 @@ pub(super) async fn run(command: &str, args: AppendArgs, location: &Location, ui
         ..change_options(&args.commit, None, &args.source.table)?
     };
     let config = WriteConfig { options, ..WriteConfig::default() };
-    let (outcome, read) = rows::write("Appending", &args.source, &config, location, ui).await?;
+    let Wrote { outcome, read, manager } =
+        rows::write("Appending", &args.source, &config, location, ui).await?;
     let deed = if args.staged { Deed::Stage } else { Deed::Append };
-    let report = read.on(report(command, deed, &args.source.table, &args.commit, &outcome, started)?);
+    let table = &args.source.table;
+    let report = read.on(report(command, deed, table, &args.commit, &outcome, started)?);
+    let report = with_undo(report, deed, table, &args.commit, &outcome, (&manager, location)).await;
     ui.print(&report.with("staged", args.staged))?;
     if let (true, Some(snapshot)) = (args.staged && outcome.attempts > 0, outcome.snapshot_id) {
         let next = match config.options.snapshot_properties.get(WAP_ID) {

@@ -1,26 +1,31 @@
-//! `--at`: which snapshot is meant.
-
-use floe::{LoadedTable, Result};
-use iceberg::spec::TableMetadata;
+//! `--at` and `--to`: which state of a table is meant.
 
 use floe::base::SnapshotSelector;
+use floe::{LoadedTable, Result};
 
-/// What `--at` selects: a number is a snapshot id if there is such a snapshot, and else milliseconds since
-/// 1970; then come times; anything else is a branch or tag. A branch or tag goes first if it has that very name.
-pub(super) fn selector(at: Option<&str>, metadata: &TableMetadata) -> SnapshotSelector {
-    let Some(at) = at else { return SnapshotSelector::Current };
-    match SnapshotSelector::parse(at) {
-        SnapshotSelector::SnapshotId(id) if metadata.snapshot_by_id(id).is_none() => {
-            if metadata.snapshot_for_ref(at).is_some() {
-                return SnapshotSelector::Ref(at.to_owned());
-            }
-            SnapshotSelector::Timestamp(id)
-        }
-        other => other,
-    }
+/// A state that a user named, found in the table as it was loaded.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    /// What selects it again in a table that may have moved on: a branch by its name, all else by the snapshot.
+    pub(super) selector: SnapshotSelector,
+    /// Its snapshot; `None` for a table without one.
+    pub(super) snapshot_id: Option<i64>,
+    /// What else the user could have meant.
+    pub(super) note: Option<String>,
 }
 
-/// The snapshot that `--at` selects: its id, none for a table without snapshots. `SnapshotNotFound`.
-pub(super) fn snapshot_id(selector: &SnapshotSelector, table: &LoadedTable) -> Result<Option<i64>> {
-    Ok(selector.resolve(table)?.snapshot.map(|s| s.snapshot_id()))
+/// The state that `at` names; the current one when `None`. `SnapshotNotFound`, `Validation`.
+pub(super) fn choose(at: Option<&str>, table: &LoadedTable) -> Result<Chosen> {
+    let Some(text) = at else {
+        let snapshot_id = table.metadata.current_snapshot_id();
+        return Ok(Chosen { selector: SnapshotSelector::Current, snapshot_id, note: None });
+    };
+    let selector = SnapshotSelector::from(text);
+    let Some(state) = selector.state(table)? else { return choose(None, table) };
+    let selector = match state.snapshot_id {
+        _ if state.is_branch => SnapshotSelector::Ref(text.to_owned()),
+        Some(id) => SnapshotSelector::SnapshotId(id),
+        None => SnapshotSelector::Current,
+    };
+    Ok(Chosen { selector, snapshot_id: state.snapshot_id, note: state.note })
 }

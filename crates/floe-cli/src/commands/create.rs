@@ -1,10 +1,12 @@
 //! `floe create`.
 
 use floe::model::{PartitionField, PartitionSpec, PartitionTransform, SchemaField, TableConfig, TableSchema};
-use floe::{Error, IcebergTableManager, LoadedTable, Result};
+use floe::{Error, ErrorKind, IcebergTableManager, LoadedTable, Result, names};
+use iceberg::NamespaceIdent;
 use iceberg::spec::Transform;
 
 use super::describe::{partition_json, partition_text, schema_json};
+use super::drop::dropping;
 use crate::args::CreateArgs;
 use crate::exit::internal;
 use crate::input::{ReadOptions, discover};
@@ -12,7 +14,8 @@ use crate::partition::PartitionTerm;
 use crate::schema_file;
 use crate::schema_from::table_schema;
 use crate::ui::{Report, Ui};
-use crate::values::TableName;
+use crate::undo::{Line, Undo};
+use crate::values::{NamespaceName, TableName};
 use crate::warehouse::Location;
 
 /// Makes an empty table.
@@ -40,7 +43,8 @@ pub(super) async fn run(command: &str, args: CreateArgs, location: &Location, ui
     config.validate()?;
 
     let manager = location.open_to_create().await?;
-    let (table, created) = create(&manager, &args.table, &config, args.if_not_exists).await?;
+    let Created { table, created, namespaces } =
+        create(&manager, &args.table, &config, args.if_not_exists).await?;
     let metadata = &table.metadata;
     let state = if created { "Created" } else { "There already:" };
     let text = format!(
@@ -55,7 +59,7 @@ pub(super) async fn run(command: &str, args: CreateArgs, location: &Location, ui
     let report = Report::new(command)
         .with("table", args.table.to_string())
         .with("created", created)
-        .with("snapshot_id", metadata.current_snapshot_id())
+        .id("snapshot_id", metadata.current_snapshot_id())
         .with("rows", 0)
         .with("files", 0)
         .with("bytes", 0)
@@ -64,28 +68,48 @@ pub(super) async fn run(command: &str, args: CreateArgs, location: &Location, ui
         .with("format_version", metadata.format_version() as u8)
         .with("schema", schema_json(metadata.current_schema())?)
         .with("partition", partition_json(&table))
+        .undo(&undo(&args.table, created, &namespaces), location)
         .text(text);
-    ui.print(&report)
+    let quotes = (created && !names::is_plain(&args.table.name)).then(|| {
+        format!("the name {} needs quotes in SQL; names of letters, digits and '_' need none", args.table)
+    });
+    ui.print(&report.maybe_note(quotes))
 }
 
-/// Makes the table, and its namespace if it is missing. Whether the table is new.
+/// A table that was made, or was there.
+pub(super) struct Created {
+    pub(super) table: LoadedTable,
+    /// Whether it is new.
+    pub(super) created: bool,
+    /// The namespaces that were made for it, the topmost first.
+    namespaces: Vec<NamespaceIdent>,
+}
+
+fn undo(table: &TableName, created: bool, namespaces: &[NamespaceIdent]) -> Undo {
+    let table = if created { dropping(table) } else { Undo::Nothing };
+    namespaces.iter().rev().fold(table, |undo, namespace| {
+        undo.then(Undo::by(Line::new("namespace drop").name(NamespaceName::from(namespace))))
+    })
+}
+
+/// Makes the table, and its namespace if it is missing.
 pub(super) async fn create(
     manager: &IcebergTableManager,
     name: &TableName,
     config: &TableConfig,
     if_not_exists: bool,
-) -> Result<(LoadedTable, bool)> {
-    manager.ensure_namespace(&name.namespace_ident()).await.map_err(|e| e.with_table(name))?;
-    if if_not_exists && manager.table_exists(&name.ident()).await? {
-        return Ok((manager.load_table(&name.ident()).await?, false));
+) -> Result<Created> {
+    let made = manager.ensure_namespace(&name.namespace_ident()).await;
+    let namespaces = made.map_err(|e| e.with_table(name))?;
+    if if_not_exists {
+        let (table, created) = manager.create_table_if_missing(config).await?;
+        return Ok(Created { table, created, namespaces });
     }
-    match manager.create_table(config, false).await {
-        Ok(table) => Ok((table, true)),
-        Err(e) if if_not_exists && e.kind() == floe::ErrorKind::TableAlreadyExists => {
-            Ok((manager.load_table(&name.ident()).await?, false))
-        }
-        Err(e) => Err(e.with_hint("choose another name, or pass --if-not-exists")),
-    }
+    let made = manager.create_table(config, false).await;
+    made.map(|table| Created { table, created: true, namespaces }).map_err(|e| match e.kind() {
+        ErrorKind::TableAlreadyExists => e.with_hint("choose another name, or pass --if-not-exists"),
+        _ => e,
+    })
 }
 
 /// The partition spec that the terms ask for.

@@ -6,7 +6,7 @@ use floe::Result;
 use floe::model::DeleteConfig;
 
 use super::options::{change_options, filter};
-use super::outcome::{Deed, report};
+use super::outcome::{Deed, report, with_undo};
 use crate::args::DeleteArgs;
 use crate::ui::Ui;
 use crate::warehouse::Location;
@@ -18,5 +18,7 @@ pub(super) async fn run(command: &str, args: DeleteArgs, location: &Location, ui
     let config = DeleteConfig { options: change_options(&args.commit, Some(&args.rows), &args.table)? };
     let manager = location.open().await?;
     let outcome = Box::pin(manager.delete_data(&args.table.ident(), &filter, &config)).await?;
-    ui.print(&report(command, Deed::Delete, &args.table, &args.commit, &outcome, started)?)
+    let (deed, table) = (Deed::Delete, &args.table);
+    let report = report(command, deed, table, &args.commit, &outcome, started)?;
+    ui.print(&with_undo(report, deed, table, &args.commit, &outcome, (&manager, location)).await)
 }

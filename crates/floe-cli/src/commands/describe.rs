@@ -70,7 +70,7 @@ pub(super) async fn run(command: &str, args: TableArgs, location: &Location, ui:
     }
     let report = Report::new(command)
         .with("table", args.table.to_string())
-        .with("snapshot_id", metadata.current_snapshot_id())
+        .id("snapshot_id", metadata.current_snapshot_id())
         .with("rows", rows)
         .with("files", files)
         .with("bytes", bytes)

@@ -1,13 +1,16 @@
 //! `floe evolve` and `floe properties`.
 
+use std::collections::BTreeMap;
+
 use floe::plan::evolve::{SchemaChange, SchemaEvolution};
-use floe::{Error, Result};
+use floe::{Error, LoadedTable, Result};
 use serde_json::{Value, json};
 
 use crate::args::{EvolveArgs, PropertiesArgs};
 use crate::exit::internal;
 use crate::render::counted;
 use crate::ui::{Report, Ui};
+use crate::undo::{self, Line, Undo, property_changes};
 use crate::warehouse::Location;
 
 /// Changes the schema of a table.
@@ -16,6 +19,7 @@ pub(super) async fn run(command: &str, args: EvolveArgs, location: &Location, ui
     let count = evolution.changes.len() as u64;
     let manager = location.open().await?;
     let ident = args.table.ident();
+    let before = manager.load_table(&ident).await?;
     let transaction = manager.transaction(&ident).evolve_schema(evolution).dry_run(args.dry_run);
     let outcome = Box::pin(transaction.commit()).await?;
     let table = manager.load_table(&ident).await?;
@@ -31,6 +35,10 @@ pub(super) async fn run(command: &str, args: EvolveArgs, location: &Location, ui
         .with("changed", outcome.attempts > 0)
         .with("dry_run", args.dry_run)
         .with("schema", schema)
+        .undo(
+            &if outcome.attempts == 0 { Undo::Nothing } else { undo::version(&args.table, &before, &table) },
+            location,
+        )
         .text(text);
     ui.print(&report)
 }
@@ -42,7 +50,7 @@ pub(super) async fn properties(
     location: &Location,
     ui: &Ui,
 ) -> Result<()> {
-    let mut set = std::collections::BTreeMap::new();
+    let mut set = BTreeMap::new();
     for pair in &args.set {
         if set.insert(pair.key.clone(), pair.value.clone()).is_some() {
             let why = format!("the property '{}' is given twice", pair.key);
@@ -50,16 +58,24 @@ pub(super) async fn properties(
         }
     }
     let manager = location.open().await?;
-    let table = manager.update_properties(&args.table.ident(), &set, &args.remove).await?;
-    let now: std::collections::BTreeMap<_, _> = table.metadata.properties().iter().collect();
+    let ident = args.table.ident();
+    let before = manager.load_table(&ident).await?;
+    let table = manager.update_properties(&ident, &set, &args.remove).await?;
+    let sorted = |table: &LoadedTable| table.metadata.properties().clone().into_iter().collect();
+    let (was, now): (BTreeMap<String, String>, BTreeMap<String, String>) = (sorted(&before), sorted(&table));
+    let changes = property_changes(&was, &now, set.keys().chain(&args.remove));
+    let undo = undo::properties(Line::new("properties").name(&args.table), changes);
     let text = now.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("\n");
-    ui.print(
-        &Report::new(command).with("table", args.table.to_string()).with("properties", json!(now)).text(text),
-    )
+    let report = Report::new(command)
+        .with("table", args.table.to_string())
+        .with("properties", json!(now))
+        .undo(&undo, location)
+        .text(text);
+    ui.print(&report)
 }
 
 /// The changes in the order of the options' list: renamed columns go by their new names after that.
-fn evolution(args: &EvolveArgs) -> Result<SchemaEvolution> {
+pub(crate) fn evolution(args: &EvolveArgs) -> Result<SchemaEvolution> {
     let mut changes = Vec::new();
     for pair in &args.rename {
         changes.push(SchemaChange::RenameColumn { column: pair.key.clone(), new_name: pair.value.clone() });

@@ -17,12 +17,9 @@ pub(super) async fn run(command: &str, args: FilesArgs, location: &Location, ui:
     let manager = location.open().await?;
     let ident = args.table.ident();
     let loaded = manager.load_table(&ident).await?;
+    let at::Chosen { selector, snapshot_id, note } = at::choose(args.at.as_deref(), &loaded)?;
     // Pinned by its id: another commit may come between.
-    let mut selector = at::selector(args.at.as_deref(), &loaded.metadata);
-    let snapshot_id = at::snapshot_id(&selector, &loaded)?;
-    if let (Some(id), floe::base::SnapshotSelector::Current) = (snapshot_id, &selector) {
-        selector = floe::base::SnapshotSelector::SnapshotId(id);
-    }
+    let selector = snapshot_id.map_or(selector, floe::base::SnapshotSelector::SnapshotId);
     let mut files = manager.list_files(&ident, &selector).await?;
     files.sort_by(|a, b| a.partition.cmp(&b.partition).then_with(|| a.path.cmp(&b.path)));
     let (rows, bytes) = files
@@ -52,11 +49,12 @@ pub(super) async fn run(command: &str, args: FilesArgs, location: &Location, ui:
     let list = serde_json::to_value(&files).map_err(|e| internal(e.to_string()))?;
     let report = Report::new(command)
         .with("table", args.table.to_string())
-        .with("snapshot_id", snapshot_id)
+        .id("snapshot_id", snapshot_id)
         .with("rows", rows)
         .with("files", files.len())
         .with("bytes", bytes)
         .with("data_files", list)
+        .maybe_note(note)
         .text(text);
     ui.print(&report)
 }

@@ -1,8 +1,9 @@
 //! `floe list`.
 
-use floe::{ErrorKind, IcebergTableManager, Result};
+use floe::names::{render_namespace, render_parts};
+use floe::{NamespaceListing, Result, SkippedNamespace};
 use iceberg::NamespaceIdent;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::args::ListArgs;
 use crate::output::plain_table;
@@ -12,45 +13,72 @@ use crate::warehouse::Location;
 /// Lists namespaces and their tables.
 pub(super) async fn run(command: &str, args: ListArgs, location: &Location, ui: &Ui) -> Result<()> {
     let manager = location.open().await?;
-    let namespaces = match &args.namespace {
-        Some(name) => vec![NamespaceIdent::from_strs(name.split('.'))?],
-        None => all_namespaces(&manager).await?,
+    let NamespaceListing { mut namespaces, mut skipped } = match &args.namespace {
+        Some(namespace) => NamespaceListing { namespaces: vec![namespace.clone()], skipped: Vec::new() },
+        None => manager.list_all_namespaces().await?,
     };
     let mut table = plain_table(&["NAMESPACE", "TABLE"], ui.layout());
-    let mut tables = Vec::new();
+    let (mut tables, mut identifiers, mut gone) = (Vec::new(), Vec::new(), Vec::new());
     for namespace in &namespaces {
-        let name = namespace.as_ref().join(".");
+        let name = shown(&render_namespace(namespace));
         let found = match manager.list_tables(namespace).await {
-            // Dropped since it was listed.
-            Err(e) if e.kind() == ErrorKind::NoSuchNamespace && args.namespace.is_none() => continue,
+            Err(e) if args.namespace.is_none() => {
+                let passed = SkippedNamespace::pass_by(namespace, e)?;
+                if passed.is_gone() {
+                    gone.push(namespace.clone());
+                } else {
+                    table.add_row([name.as_str(), "(not allowed)"]);
+                }
+                if !skipped.iter().any(|one| one.namespace == *namespace) {
+                    skipped.push(passed);
+                }
+                continue;
+            }
             other => other?,
         };
         if found.is_empty() {
             table.add_row([name.as_str(), "-"]);
         }
         for ident in found {
-            table.add_row([name.as_str(), ident.name()]);
-            tables.push(json!(format!("{name}.{}", ident.name())));
+            table.add_row([name.as_str(), &shown(&render_parts([ident.name()]))]);
+            tables.push(json!(floe::names::render_table(&ident)));
+            identifiers.push(identifier(namespace, ident.name()));
         }
     }
-    let names: Vec<String> = namespaces.iter().map(|n| n.as_ref().join(".")).collect();
-    let text = if names.is_empty() { "No namespaces yet.".to_owned() } else { table.trim_fmt() };
-    ui.print(&Report::new(command).with("namespaces", names).with("tables", tables).text(text))
+    namespaces.retain(|namespace| !gone.contains(namespace));
+    let names: Vec<String> = namespaces.iter().map(render_namespace).collect();
+    let mut text = if names.is_empty() { "No namespaces yet.".to_owned() } else { table.trim_fmt() };
+    for one in &skipped {
+        let why =
+            if one.is_gone() { "was dropped meanwhile" } else { "cannot be looked into whole: not allowed" };
+        text.push_str(&format!("\nNote: {} {why}", shown(&render_namespace(&one.namespace))));
+    }
+    let levels: Vec<Value> = namespaces.iter().map(|n| json!(n.as_ref())).collect();
+    let report = Report::new(command)
+        .with("namespaces", names)
+        .with("namespace_levels", levels)
+        .with("tables", tables)
+        .with("identifiers", identifiers)
+        .with("skipped", skipped.iter().map(as_json).collect::<Vec<_>>());
+    ui.print(&report.text(text))
 }
 
-/// Every namespace, each before those below it.
-async fn all_namespaces(manager: &IcebergTableManager) -> Result<Vec<NamespaceIdent>> {
-    let mut all = Vec::new();
-    let mut open: Vec<NamespaceIdent> = manager.list_namespaces(None).await?;
-    open.reverse();
-    let nested = manager.catalog().capabilities().nested_namespaces;
-    while let Some(namespace) = open.pop() {
-        if nested {
-            let mut below = manager.list_namespaces(Some(&namespace)).await?;
-            below.reverse();
-            open.extend(below);
-        }
-        all.push(namespace);
+fn identifier(namespace: &NamespaceIdent, name: &str) -> Value {
+    json!({"namespace": namespace.as_ref(), "name": name})
+}
+
+fn as_json(skipped: &SkippedNamespace) -> Value {
+    json!({
+        "namespace": render_namespace(&skipped.namespace),
+        "kind": skipped.error.kind().as_str(),
+        "message": skipped.error.message(),
+    })
+}
+
+/// A name as a terminal shows it, without control characters.
+fn shown(name: &str) -> String {
+    match name.contains(char::is_control) {
+        true => name.escape_debug().to_string(),
+        false => name.to_owned(),
     }
-    Ok(all)
 }

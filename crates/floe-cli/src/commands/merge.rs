@@ -7,8 +7,8 @@ use floe::plan::merge::{JoinColumn, MergeClause};
 use floe::{Error, Result};
 
 use super::options::change_options;
-use super::outcome::{Deed, report};
-use super::rows;
+use super::outcome::{Deed, report, with_undo};
+use super::rows::{self, Wrote};
 use crate::args::MergeArgs;
 use crate::ui::Ui;
 use crate::warehouse::Location;
@@ -21,8 +21,10 @@ pub(super) async fn run(command: &str, args: MergeArgs, location: &Location, ui:
         options: change_options(&args.commit, Some(&args.rows), &args.source.table)?,
         ..statement(&args).map_err(|e| e.with_table(&args.source.table))?
     };
-    let (outcome, read) = rows::merge(&args.source, &config, location, ui).await?;
-    let report = report(command, Deed::Merge, &args.source.table, &args.commit, &outcome, started)?;
+    let Wrote { outcome, read, manager } = rows::merge(&args.source, &config, location, ui).await?;
+    let (deed, table) = (Deed::Merge, &args.source.table);
+    let report = report(command, deed, table, &args.commit, &outcome, started)?;
+    let report = with_undo(report, deed, table, &args.commit, &outcome, (&manager, location)).await;
     ui.print(&read.on(report))
 }
 

@@ -15,6 +15,7 @@ mod init;
 mod list;
 mod merge;
 mod moved;
+mod namespace;
 mod options;
 mod outcome;
 mod overwrite;
@@ -27,6 +28,8 @@ mod scan;
 mod snapshots;
 mod transaction;
 mod upsert;
+
+pub(crate) use evolve::evolution;
 
 use floe::Result;
 
@@ -77,6 +80,9 @@ pub(crate) async fn run(cli: Cli, ui: &Ui) -> Result<()> {
         Command::Catalog(args) => catalog::check(name, args, &location, ui).await,
         Command::List(args) => list::run(name, args, &location, ui).await,
         Command::Drop(args) => drop::run(name, args, &location, ui).await,
+        Command::Register(args) => drop::register(name, args, &location, ui).await,
+        Command::Rename(args) => drop::rename(name, args, &location, ui).await,
+        Command::Namespace(args) => namespace::run(name, args, &location, ui).await,
         Command::Quickstart => quickstart::run(name, &location, ui).await,
         Command::Completions(_) | Command::Plugins => Ok(()),
     }

@@ -5,7 +5,9 @@ use iceberg::spec::{MAIN_BRANCH, Snapshot};
 
 use crate::render;
 use crate::ui::Report;
+use crate::undo::{self, Undo};
 use crate::values::TableName;
+use crate::warehouse::Location;
 
 /// The snapshot that a branch is at.
 fn head(table: &LoadedTable, branch: &str) -> Option<i64> {
@@ -20,6 +22,7 @@ pub(super) fn report(
     name: &TableName,
     branch: Option<&str>,
     (before, after): (&LoadedTable, &LoadedTable),
+    location: &Location,
 ) -> Report {
     let branch = branch.unwrap_or(MAIN_BRANCH);
     let (from, to) = (head(before, branch), head(after, branch));
@@ -46,13 +49,17 @@ pub(super) fn report(
     Report::new(command)
         .with("table", name.to_string())
         .with("branch", branch)
-        .with("previous_snapshot_id", from)
-        .with("snapshot_id", to)
+        .id("previous_snapshot_id", from)
+        .id("snapshot_id", to)
         .with("changed", from != to)
         .with("total_rows", rows)
         .with("total_files", files)
         .with("total_delete_files", delete_files)
         .with("total_bytes", bytes)
+        .undo(
+            &if from == to { Undo::Nothing } else { undo::moved(after, name, Some(branch), from) },
+            location,
+        )
         .text(text)
 }
 
@@ -79,8 +86,8 @@ pub(super) fn applied(
     Report::new(command)
         .with("table", name.to_string())
         .with("branch", branch)
-        .with("previous_snapshot_id", head(before, branch))
-        .with("snapshot_id", snapshot_id)
+        .id("previous_snapshot_id", head(before, branch))
+        .id("snapshot_id", snapshot_id)
         .with("rows", rows)
         .with("files", files)
         .with("bytes", bytes)

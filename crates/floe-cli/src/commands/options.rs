@@ -82,11 +82,3 @@ fn snapshot_properties(commit: &CommitArgs, table: &TableName) -> Result<BTreeMa
 pub(super) fn filter(text: &str, table: &TableName) -> Result<Expr> {
     Expr::parse(text).map_err(|e| e.with_table(table))
 }
-
-/// Milliseconds of a day.
-pub(super) const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-
-/// Days in milliseconds.
-pub(super) fn days(days: u32) -> i64 {
-    i64::from(days) * DAY_MS
-}

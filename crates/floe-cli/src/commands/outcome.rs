@@ -2,15 +2,17 @@
 
 use std::time::Instant;
 
-use floe::Result;
 use floe::execute::rows::RowCounts;
 use floe::model::WriteOutcome;
+use floe::{IcebergTableManager, Result};
 
 use crate::args::CommitArgs;
 use crate::exit::internal;
 use crate::render::{bytes, counted};
 use crate::ui::Report;
+use crate::undo::{self, Undo};
 use crate::values::TableName;
+use crate::warehouse::Location;
 
 /// The words for what a command does to rows.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +42,7 @@ pub(super) fn report(
     let mut report = Report::new(command)
         .with("table", table.to_string())
         .with("branch", commit.branch.as_deref().unwrap_or("main"))
-        .with("snapshot_id", outcome.snapshot_id)
+        .id("snapshot_id", outcome.snapshot_id)
         .with("rows", outcome.rows)
         .with("files", outcome.files)
         .with("bytes", outcome.bytes)
@@ -63,6 +65,29 @@ pub(super) fn report(
     }
     Ok(report)
 }
+
+/// Adds how the write is taken back, and what it leaves.
+pub(super) async fn with_undo(
+    report: Report,
+    deed: Deed,
+    table: &TableName,
+    commit: &CommitArgs,
+    outcome: &WriteOutcome,
+    (manager, location): (&IcebergTableManager, &Location),
+) -> Report {
+    let changed = outcome.attempts > 0 && !outcome.dry_run && !outcome.replayed;
+    let undo = match deed {
+        _ if !changed => Undo::Nothing,
+        Deed::Stage => Undo::Not("nothing shows a staged snapshot until it is published".into()),
+        _ => undo::written(manager, table, commit.branch.as_deref(), outcome.snapshot_id).await,
+    };
+    let held = changed && matches!(deed, Deed::Delete);
+    report.undo(&undo, location).maybe_note(held.then_some(HELD))
+}
+
+/// What a delete leaves.
+const HELD: &str =
+    "older snapshots still hold the deleted rows, and so do files, until those snapshots expire";
 
 /// One line on what was done, or would be.
 fn describe(deed: Deed, place: &str, outcome: &WriteOutcome, seconds: f64) -> String {

@@ -6,8 +6,8 @@ use floe::Result;
 use floe::model::{WriteConfig, WriteMode};
 
 use super::options::{change_options, filter};
-use super::outcome::{Deed, report};
-use super::rows;
+use super::outcome::{Deed, report, with_undo};
+use super::rows::{self, Wrote};
 use crate::args::OverwriteArgs;
 use crate::ui::Ui;
 use crate::warehouse::Location;
@@ -21,10 +21,14 @@ pub(super) async fn run(command: &str, args: OverwriteArgs, location: &Location,
         mode: WriteMode::Overwrite,
         overwrite_filter: args.filter,
         overwrite_partitions: args.dynamic,
+        overwrite_all: args.all,
         options: change_options(&args.commit, Some(&args.rows), &args.source.table)?,
         ..WriteConfig::default()
     };
-    let (outcome, read) = rows::write("Overwriting", &args.source, &config, location, ui).await?;
-    let report = report(command, Deed::Overwrite, &args.source.table, &args.commit, &outcome, started)?;
+    let Wrote { outcome, read, manager } =
+        rows::write("Overwriting", &args.source, &config, location, ui).await?;
+    let (deed, table) = (Deed::Overwrite, &args.source.table);
+    let report = report(command, deed, table, &args.commit, &outcome, started)?;
+    let report = with_undo(report, deed, table, &args.commit, &outcome, (&manager, location)).await;
     ui.print(&read.on(report))
 }

@@ -82,13 +82,16 @@ pub(super) async fn run(command: &str, location: &Location, ui: &Ui) -> Result<(
         let report = Report::new(command)
             .with("table", table.to_string())
             .with("warehouse", warehouse)
-            .with("snapshot_id", last)
-            .with("snapshots", outcomes.iter().map(|o| o.snapshot_id).collect::<Vec<_>>())
+            .id("snapshot_id", last)
+            .with(
+                "snapshots",
+                outcomes.iter().map(|o| o.snapshot_id.map(|id| id.to_string())).collect::<Vec<_>>(),
+            )
             .with("rows", sum(|o| o.rows))
             .with("files", sum(|o| o.files))
             .with("bytes", sum(|o| o.bytes))
             .with("filtered", json!({ "filter": FILTER, "rows": late, "pruning": stats }))
-            .with("time_travel", json!({ "snapshot_id": first, "rows": then, "rows_now": now }))
+            .with("time_travel", json!({ "snapshot_id": first.to_string(), "rows": then, "rows_now": now }))
             .with("elapsed_ms", (seconds * 1000.0) as u64);
         ui.print(&report)?;
     }

@@ -1,16 +1,17 @@
 //! `floe refs`, `floe tag` and `floe branch`.
 
+use floe::plan::state::{States, confusing_name};
 use floe::refs::BranchRetention;
-use floe::{Error, ErrorKind, IcebergTableManager, Result};
+use floe::{Error, ErrorKind, IcebergTableManager, LoadedTable, Result, metadata_file};
 use iceberg::spec::{SnapshotReference, SnapshotRetention};
 use serde_json::{Value, json};
 
 use super::at;
-use super::options::{DAY_MS, days};
 use crate::args::{BranchArgs, PlaceArgs, TableArgs, TagArgs};
 use crate::output::{Right, plain_table};
 use crate::ui::{Report, Ui};
-use crate::values::TableName;
+use crate::undo::{self, Undo};
+use crate::values::{DAY_MS, TableName};
 use crate::warehouse::Location;
 
 /// Lists the branches and tags of a table, by name.
@@ -46,72 +47,122 @@ pub(super) async fn list(command: &str, args: TableArgs, location: &Location, ui
 pub(super) async fn tag(command: &str, args: TagArgs, location: &Location, ui: &Ui) -> Result<()> {
     let manager = location.open().await?;
     let ident = args.table.ident();
+    let change = Change::begin(command, "tag", &manager, &args.table, &args.name).await?;
     if args.place.drop {
-        let was = existing(&manager, &args.table, &args.name).await?;
+        let was = change.there()?;
         manager.drop_tag(&ident, &args.name).await?;
-        return ui.print(&dropped(command, "tag", &args.table, &args.name, &was));
+        return ui.print(&change.dropped(&was, &manager, location).await?);
     }
-    let snapshot = place(&manager, &args.table, &args.place).await?;
-    manager.tag(&ident, &args.name, snapshot, args.place.keep.map(days), args.place.replace).await?;
-    let now = existing(&manager, &args.table, &args.name).await?;
-    ui.print(&made(command, "Tag", &args.table, &args.name, &now))
+    let (snapshot, note) = change.place(&args.place)?;
+    manager.tag(&ident, &args.name, snapshot, args.place.keep, args.place.replace).await?;
+    ui.print(&change.made(&manager, location).await?.maybe_note(note))
 }
 
 /// Makes, moves or drops a branch.
 pub(super) async fn branch(command: &str, args: BranchArgs, location: &Location, ui: &Ui) -> Result<()> {
     let manager = location.open().await?;
     let ident = args.table.ident();
+    let change = Change::begin(command, "branch", &manager, &args.table, &args.name).await?;
     if args.place.drop {
-        let was = existing(&manager, &args.table, &args.name).await?;
+        let was = change.there()?;
         manager.drop_branch(&ident, &args.name).await?;
-        return ui.print(&dropped(command, "branch", &args.table, &args.name, &was));
+        return ui.print(&change.dropped(&was, &manager, location).await?);
     }
-    let snapshot = place(&manager, &args.table, &args.place).await?;
+    let (snapshot, note) = change.place(&args.place)?;
     let retention = BranchRetention {
         min_snapshots_to_keep: args.keep_snapshots,
-        max_snapshot_age_ms: args.keep_snapshots_for.map(days),
-        max_ref_age_ms: args.place.keep.map(days),
+        max_snapshot_age_ms: args.keep_snapshots_for,
+        max_ref_age_ms: args.place.keep,
     };
     manager.branch(&ident, &args.name, snapshot, retention, args.place.replace).await?;
-    let now = existing(&manager, &args.table, &args.name).await?;
-    ui.print(&made(command, "Branch", &args.table, &args.name, &now))
+    ui.print(&change.made(&manager, location).await?.maybe_note(note))
 }
 
-/// The snapshot that `--at` selects; `None` is left to the library.
-async fn place(manager: &IcebergTableManager, table: &TableName, place: &PlaceArgs) -> Result<Option<i64>> {
-    if place.at.is_none() {
-        return Ok(None);
+/// A change of one branch or tag.
+struct Change<'a> {
+    command: &'a str,
+    what: &'static str,
+    table: &'a TableName,
+    name: &'a str,
+    loaded: LoadedTable,
+    before: Option<SnapshotReference>,
+}
+
+impl<'a> Change<'a> {
+    async fn begin(
+        command: &'a str,
+        what: &'static str,
+        manager: &IcebergTableManager,
+        table: &'a TableName,
+        name: &'a str,
+    ) -> Result<Self> {
+        let loaded = manager.load_table(&table.ident()).await?;
+        let before = metadata_file::references(&loaded.metadata)?.remove(name);
+        Ok(Self { command, what, table, name, loaded, before })
     }
-    let loaded = manager.load_table(&table.ident()).await?;
-    at::snapshot_id(&at::selector(place.at.as_deref(), &loaded.metadata), &loaded)
-}
 
-/// The branch or tag of this name. `SnapshotNotFound`.
-async fn existing(manager: &IcebergTableManager, table: &TableName, name: &str) -> Result<SnapshotReference> {
-    let refs = manager.list_refs(&table.ident()).await?;
-    refs.into_iter().find(|(there, _)| there == name).map(|(_, reference)| reference).ok_or_else(|| {
-        Error::new(ErrorKind::SnapshotNotFound, format!("there is no branch or tag named '{name}'"))
-            .with_table(table)
+    /// The branch or tag as it was. `SnapshotNotFound`.
+    fn there(&self) -> Result<SnapshotReference> {
+        self.before.clone().ok_or_else(|| {
+            Error::new(
+                ErrorKind::SnapshotNotFound,
+                format!("there is no branch or tag named '{}'", self.name),
+            )
+            .with_table(self.table)
             .with_hint("`floe refs` lists them")
-    })
-}
+        })
+    }
 
-fn made(command: &str, what: &str, table: &TableName, name: &str, now: &SnapshotReference) -> Report {
-    let kept = retention(now).0.map(|ms| format!(", kept for {}", span(ms))).unwrap_or_default();
-    Report::new(command)
-        .with("table", table.to_string())
-        .with("snapshot_id", now.snapshot_id)
-        .with("ref", as_json(name, now))
-        .text(format!("{what} {name} of {table} is at snapshot {}{kept}", now.snapshot_id))
-}
+    /// The snapshot that `--at` selects, `None` being left to the library; and what else it could mean.
+    fn place(&self, place: &PlaceArgs) -> Result<(Option<i64>, Option<String>)> {
+        match place.at.as_deref() {
+            None => Ok((None, None)),
+            at => at::choose(at, &self.loaded).map(|chosen| (chosen.snapshot_id, chosen.note)),
+        }
+    }
 
-fn dropped(command: &str, what: &str, table: &TableName, name: &str, was: &SnapshotReference) -> Report {
-    Report::new(command)
-        .with("table", table.to_string())
-        .with("snapshot_id", was.snapshot_id)
-        .with("ref", as_json(name, was))
-        .with("dropped", true)
-        .text(format!("Dropped {what} {name} of {table}; it was at snapshot {}", was.snapshot_id))
+    async fn made(&self, manager: &IcebergTableManager, location: &Location) -> Result<Report> {
+        let after = manager.load_table(&self.table.ident()).await?;
+        let refs = metadata_file::references(&after.metadata)?;
+        let now = refs.get(self.name).ok_or_else(|| {
+            Error::new(ErrorKind::CommitConflict, format!("another writer dropped '{}' meanwhile", self.name))
+                .with_table(self.table)
+        })?;
+        let kept = retention(now).0.map(|ms| format!(", kept for {}", span(ms))).unwrap_or_default();
+        let undo = self.undo(Some(now), &after)?;
+        let what = if self.what == "tag" { "Tag" } else { "Branch" };
+        let confusing = self.before.is_none().then(|| confusing_name(self.name)).flatten();
+        Ok(Report::new(self.command)
+            .with("table", self.table.to_string())
+            .id("snapshot_id", now.snapshot_id)
+            .with("ref", as_json(self.name, now))
+            .undo(&undo, location)
+            .maybe_note(confusing)
+            .text(format!("{what} {} of {} is at snapshot {}{kept}", self.name, self.table, now.snapshot_id)))
+    }
+
+    async fn dropped(
+        &self,
+        was: &SnapshotReference,
+        manager: &IcebergTableManager,
+        location: &Location,
+    ) -> Result<Report> {
+        let after = manager.load_table(&self.table.ident()).await?;
+        let undo = self.undo(None, &after)?;
+        let (what, name, table) = (self.what, self.name, self.table);
+        Ok(Report::new(self.command)
+            .with("table", table.to_string())
+            .id("snapshot_id", was.snapshot_id)
+            .with("ref", as_json(name, was))
+            .with("dropped", true)
+            .undo(&undo, location)
+            .text(format!("Dropped {what} {name} of {table}; it was at snapshot {}", was.snapshot_id)))
+    }
+
+    fn undo(&self, now: Option<&SnapshotReference>, after: &LoadedTable) -> Result<Undo> {
+        let states = States::of(&after.metadata)?;
+        Ok(undo::reference(self.table, self.name, self.before.as_ref(), now, &states))
+    }
 }
 
 fn kind(reference: &SnapshotReference) -> &'static str {
@@ -133,7 +184,7 @@ fn as_json(name: &str, reference: &SnapshotReference) -> Value {
     json!({
         "name": name,
         "type": kind(reference),
-        "snapshot_id": reference.snapshot_id,
+        "snapshot_id": reference.snapshot_id.to_string(),
         "max_ref_age_ms": max_ref_age_ms,
         "min_snapshots_to_keep": min_snapshots_to_keep,
         "max_snapshot_age_ms": max_snapshot_age_ms,
@@ -154,8 +205,8 @@ mod tests {
 
     #[test]
     fn whole_days_are_told_as_days() {
-        assert_eq!(span(days(1)), "1 day");
-        assert_eq!(span(days(90)), "90 days");
+        assert_eq!(span(DAY_MS), "1 day");
+        assert_eq!(span(90 * DAY_MS), "90 days");
         assert_eq!(span(DAY_MS + 1), "86400001 ms");
         assert_eq!(span(0), "0 ms");
     }

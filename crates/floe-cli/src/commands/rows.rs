@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use arrow_schema::Schema;
 use floe::data::{BatchStream, Input};
 use floe::model::{MergeConfig, WriteConfig, WriteOutcome};
-use floe::{LoadedTable, Result};
+use floe::{IcebergTableManager, LoadedTable, Result};
 use iceberg::arrow::schema_to_arrow_schema;
 
 use crate::args::{InputArgs, SourceArgs};
@@ -29,6 +29,13 @@ impl Read {
     pub(super) fn on(self, report: Report) -> Report {
         report.with("inputs", self.inputs).with("input_bytes", self.bytes)
     }
+}
+
+/// What a write did, of what it read, and the manager that did it.
+pub(super) struct Wrote {
+    pub(super) outcome: WriteOutcome,
+    pub(super) read: Read,
+    pub(super) manager: IcebergTableManager,
 }
 
 /// Which columns inputs may have.
@@ -115,7 +122,7 @@ pub(super) async fn write(
     config: &WriteConfig,
     location: &Location,
     ui: &Ui,
-) -> Result<(WriteOutcome, Read)> {
+) -> Result<Wrote> {
     let manager = location.open().await?;
     let SourceArgs { table, files, input } = source;
     let ident = table.ident();
@@ -123,7 +130,7 @@ pub(super) async fn write(
     let Rows { data, read, progress } = Rows::open(files, input, &loaded, Columns::OfTable, what, ui)?;
     let outcome = Box::pin(manager.write_data(&ident, data, config)).await;
     progress.done();
-    Ok((outcome?, read))
+    Ok(Wrote { outcome: outcome?, read, manager })
 }
 
 /// The rows of all inputs for a table as it is given, with a progress bar called `what`.
@@ -144,7 +151,7 @@ pub(super) async fn merge(
     config: &MergeConfig,
     location: &Location,
     ui: &Ui,
-) -> Result<(WriteOutcome, Read)> {
+) -> Result<Wrote> {
     let manager = location.open().await?;
     let SourceArgs { table, files, input } = source;
     let ident = table.ident();
@@ -152,7 +159,7 @@ pub(super) async fn merge(
     let Rows { data, read, progress } = Rows::open(files, input, &loaded, Columns::Any, "Merging", ui)?;
     let outcome = Box::pin(manager.merge_data(&ident, data, config)).await;
     progress.done();
-    Ok((outcome?, read))
+    Ok(Wrote { outcome: outcome?, read, manager })
 }
 
 fn rows(

@@ -24,10 +24,11 @@ pub(super) async fn run(command: &str, args: ScanArgs, location: &Location, ui: 
     let manager = location.open().await?;
     let ident = args.table.ident();
     let table = manager.load_table(&ident).await?;
+    let at::Chosen { selector, note, .. } = at::choose(args.at.as_deref(), &table)?;
     let request = ScanRequest {
         columns: args.columns.as_ref().map(|c| c.iter().map(|name| name.trim().to_owned()).collect()),
         filter,
-        at: at::selector(args.at.as_deref(), &table.metadata),
+        at: selector,
         limit: args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
         preserve_order: true,
         ..ScanRequest::default()
@@ -44,8 +45,9 @@ pub(super) async fn run(command: &str, args: ScanArgs, location: &Location, ui: 
     let columns: Vec<&str> = scan.data.schema.fields().iter().map(|f| f.name().as_str()).collect();
     let frame = Report::new(command)
         .with("table", args.table.to_string())
-        .with("snapshot_id", scan.snapshot_id)
-        .with("columns", columns);
+        .id("snapshot_id", scan.snapshot_id)
+        .with("columns", columns)
+        .maybe_note(note.clone());
     let options = SinkOptions {
         csv_null: args.null.clone().unwrap_or_default(),
         arrow_file: args.out.as_deref().is_some_and(is_arrow_file),
@@ -83,6 +85,9 @@ pub(super) async fn run(command: &str, args: ScanArgs, location: &Location, ui: 
         let size = out_bytes.map(|b| format!(", {}", render::bytes(b))).unwrap_or_default();
         let text = format!("Wrote {} to {}{size}", render::counted(written.rows, "row"), path.display());
         ui.print(&report.with("out", path.display().to_string()).with("out_bytes", out_bytes).text(text))?;
+    }
+    if let (Some(note), None) = (&note, &args.out) {
+        ui.tell(&format!("note: {note}"));
     }
     ui.note(&format!(
         "{} in {:.2} s; {}",

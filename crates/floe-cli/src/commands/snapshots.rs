@@ -40,7 +40,7 @@ pub(super) async fn run(command: &str, args: TableArgs, location: &Location, ui:
     let list = serde_json::to_value(&snapshots).map_err(|e| internal(e.to_string()))?;
     let report = Report::new(command)
         .with("table", args.table.to_string())
-        .with("snapshot_id", current)
+        .id("snapshot_id", current)
         .with("snapshots", if snapshots.is_empty() { json!([]) } else { list })
         .text(text);
     ui.print(&report)

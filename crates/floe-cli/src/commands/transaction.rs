@@ -17,6 +17,7 @@ use crate::args::{InputArgs, TransactionArgs};
 use crate::exit::internal;
 use crate::render::counted;
 use crate::ui::{Report, Ui};
+use crate::undo::{self, Undo};
 use crate::warehouse::Location;
 
 /// What a file says.
@@ -50,7 +51,7 @@ enum Operation {
     },
     Tag {
         name: String,
-        #[serde(default)]
+        #[serde(default, with = "floe::json_id::option")]
         snapshot_id: Option<i64>,
         #[serde(default)]
         max_ref_age_ms: Option<i64>,
@@ -60,7 +61,7 @@ enum Operation {
     DropTag(String),
     Branch {
         name: String,
-        #[serde(default)]
+        #[serde(default, with = "floe::json_id::option")]
         snapshot_id: Option<i64>,
         #[serde(default)]
         replace: bool,
@@ -69,6 +70,7 @@ enum Operation {
     Rollback {
         #[serde(default)]
         branch: Option<String>,
+        #[serde(with = "floe::json_id")]
         snapshot_id: i64,
     },
     FastForward {
@@ -78,6 +80,7 @@ enum Operation {
     CherryPick {
         #[serde(default)]
         branch: Option<String>,
+        #[serde(with = "floe::json_id")]
         snapshot_id: i64,
     },
     Publish {
@@ -93,6 +96,7 @@ pub(super) async fn run(command: &str, args: TransactionArgs, location: &Locatio
     let plan = read(&args)?;
     let manager = location.open().await?;
     let ident = args.table.ident();
+    let before = manager.load_table(&ident).await?;
     let mut transaction =
         manager.transaction(&ident).dry_run(args.dry_run).any_input(args.any_input).rerun(args.rerun.into());
     if let Some(key) = args.idempotency_key.clone().or(plan.idempotency_key) {
@@ -102,16 +106,25 @@ pub(super) async fn run(command: &str, args: TransactionArgs, location: &Locatio
         transaction = operation.on(transaction, &args.input, ui).map_err(|e| e.with_table(&args.table))?;
     }
     let outcome = Box::pin(transaction.commit()).await?;
+    let undo = match outcome.attempts {
+        0 => Undo::Nothing,
+        // The change is made, whatever becomes of this look.
+        _ => match manager.load_table(&ident).await {
+            Ok(now) => undo::version(&args.table, &before, &now),
+            Err(_) => Undo::Not("the table could not be looked at after the change".into()),
+        },
+    };
     let steps = serde_json::to_value(&outcome.steps).map_err(|e| internal(e.to_string()))?;
     let report = Report::new(command)
         .with("table", args.table.to_string())
-        .with("snapshot_ids", outcome.snapshot_ids.clone())
+        .with("snapshot_ids", outcome.snapshot_ids.iter().map(ToString::to_string).collect::<Vec<_>>())
         .with("attempts", outcome.attempts)
         .with("reruns", outcome.reruns)
         .with("replayed", outcome.replayed)
         .with("dry_run", outcome.dry_run)
         .with("operations", steps)
         .with("elapsed_ms", started.elapsed().as_millis() as u64)
+        .undo(&undo, location)
         .text(describe(&args.table.to_string(), &outcome, started.elapsed().as_secs_f64()));
     ui.print(&report)
 }

@@ -7,8 +7,8 @@ use floe::execute::upsert::{WhenMatched, WhenNotMatched};
 use floe::model::{WriteConfig, WriteMode};
 
 use super::options::change_options;
-use super::outcome::{Deed, report};
-use super::rows;
+use super::outcome::{Deed, report, with_undo};
+use super::rows::{self, Wrote};
 use crate::args::{Matched, NotMatched, UpsertArgs};
 use crate::ui::Ui;
 use crate::warehouse::Location;
@@ -24,8 +24,11 @@ pub(super) async fn run(command: &str, args: UpsertArgs, location: &Location, ui
         options: change_options(&args.commit, Some(&args.rows), &args.source.table)?,
         ..WriteConfig::default()
     };
-    let (outcome, read) = rows::write("Upserting", &args.source, &config, location, ui).await?;
-    let report = report(command, Deed::Upsert, &args.source.table, &args.commit, &outcome, started)?;
+    let Wrote { outcome, read, manager } =
+        rows::write("Upserting", &args.source, &config, location, ui).await?;
+    let (deed, table) = (Deed::Upsert, &args.source.table);
+    let report = report(command, deed, table, &args.commit, &outcome, started)?;
+    let report = with_undo(report, deed, table, &args.commit, &outcome, (&manager, location)).await;
     ui.print(&read.on(report))
 }
 

@@ -151,6 +151,7 @@ impl Run {
             .unwrap_or_else(|e| panic!("floe {}: {e}\n{}", run.line, run.text()));
         assert!(value.is_object(), "{value}");
         assert_eq!(run.stderr, "", "standard error stays silent with --json");
+        check_ids(&value, "");
         value
     }
 
@@ -165,6 +166,24 @@ impl Run {
         assert!(!error["message"].as_str().unwrap().is_empty());
         assert_eq!(self.text(), "", "nothing on standard output");
         error
+    }
+}
+
+/// Ids of 64 bits are strings, and no number is above those that every program keeps; rows are the user's own.
+#[track_caller]
+fn check_ids(value: &Value, key: &str) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields.iter().filter(|(key, _)| *key != "data") {
+                check_ids(value, key);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| check_ids(item, key)),
+        Value::Number(number) => {
+            assert!(!key.contains("snapshot_id"), "{key}: {number} is no string");
+            assert!(number.as_f64().is_some_and(|n| n.abs() <= 9_007_199_254_740_992.0), "{key}: {number}");
+        }
+        _ => {}
     }
 }
 

@@ -19,8 +19,8 @@ const TEXT_BYTES: usize = 16 << 20;
 /// Metadata of the tables used last, by location. A metadata file never changes, so that an entry is always
 /// right; a commit of the process that made the last one reads nothing.
 ///
-/// The newest versions are kept with their JSON, so that the version after them costs no more than what is new
-/// in it: one version for each of the four tables used last, and 16 MiB at most.
+/// The newest versions are kept with their JSON, which the version after them is made from: one version for each of
+/// the four tables used last, and 16 MiB at most. Another's is read again.
 #[derive(Debug)]
 pub struct MetadataCache {
     entries: Mutex<VecDeque<Entry>>,
@@ -66,8 +66,8 @@ impl MetadataCache {
         self.keep(location, metadata, None);
     }
 
-    /// Writes `metadata`, which `updates` made of the version `head` at `head_location`, at a new location, as
-    /// [`super::write`] does; what both versions share is copied, where the text of the head is kept.
+    /// Writes `metadata`, which `updates` made of the version `head` at `head_location`, at a new location: the text of
+    /// the head, from memory or read again, with what has changed.
     ///
     /// Keep the version with [`MetadataCache::put_written`] once it is the table's.
     pub async fn write_next(
@@ -77,11 +77,11 @@ impl MetadataCache {
         (location, metadata): (&str, &TableMetadata),
         updates: &[TableUpdate],
     ) -> Result<MetadataText> {
-        let spliced = self.text(head_location).and_then(|text| text.next(head, metadata, updates));
-        let text = match spliced {
+        let before = match self.text(head_location) {
             Some(text) => text,
-            None => MetadataText::new(metadata)?,
+            None => MetadataText::read(read_text(file_io, head_location).await?),
         };
+        let text = before.next(head, metadata, updates)?;
         write_text(file_io, location, text.json()).await?;
         Ok(text)
     }

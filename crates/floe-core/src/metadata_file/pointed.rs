@@ -7,7 +7,7 @@ use iceberg::io::FileIO;
 use iceberg::spec::{TableMetadata, TableMetadataRef};
 use iceberg::{TableCreation, TableIdent, TableRequirement, TableUpdate};
 
-use super::{MetadataCache, apply, create, next_location_with, write};
+use super::{MetadataCache, MetadataText, apply, create, next_location_with, write_text};
 use crate::{CommitOutcome, Environment, Error, ErrorKind, LoadedTable, Result};
 
 /// The property that says whether metadata files go with the entries of the table's log that are dropped.
@@ -69,7 +69,8 @@ impl PointedFiles {
         let of_table = |e: Error| e.with_table(table);
         let metadata = create(creation).map_err(of_table)?;
         let location = next_location_with(&metadata, None, self.env.random_uuid()).map_err(of_table)?;
-        write(&self.file_io, &location, &metadata).await.map_err(of_table)?;
+        let text = MetadataText::new(&metadata).map_err(of_table)?;
+        write_text(&self.file_io, &location, text.json()).await.map_err(of_table)?;
         let metadata = TableMetadataRef::new(metadata);
         let written = Written { location: location.clone(), metadata: metadata.clone() };
         if let Err(error) = insert(written).await {
@@ -78,7 +79,7 @@ impl PointedFiles {
             }
             return Err(of_table(error));
         }
-        self.cache.put(&location, metadata.clone());
+        self.cache.put_written(&location, metadata.clone(), text);
         Ok(self.loaded(table, location, metadata))
     }
 
@@ -139,12 +140,15 @@ impl PointedFiles {
 
     async fn read(&self, table: &TableIdent, location: &str) -> Result<TableMetadataRef> {
         self.cache.get_or_read(&self.file_io, location).await.map_err(|e| match e.kind() {
-            ErrorKind::FileNotFound => {
-                Error::new(ErrorKind::Corrupted, format!("the metadata file {location} is missing"))
-                    .with_table(table)
-                    .with_hint("restore the file, or drop the table and register it from an earlier one")
-                    .with_source(e)
-            }
+            ErrorKind::FileNotFound => Error::new(
+                ErrorKind::Corrupted,
+                format!("the metadata file {location} is missing"),
+            )
+            .with_table(table)
+            .with_hint(
+                "restore it from a backup or from the storage's earlier versions; do not drop the table",
+            )
+            .with_source(e),
             _ => e.with_table(table),
         })
     }

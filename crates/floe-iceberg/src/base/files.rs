@@ -30,6 +30,8 @@ pub struct TableFile {
     /// The data sequence number of the file.
     pub sequence_number: i64,
     /// The snapshot that added the file.
+    #[serde(with = "floe_core::json_id")]
+    #[schemars(with = "String")]
     pub snapshot_id: i64,
     /// What is known of the columns, by name. A column without metrics is not listed.
     pub columns: BTreeMap<String, ColumnBounds>,

@@ -1,8 +1,9 @@
 //! What the header of a manifest says (Iceberg spec, "Manifests").
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use iceberg::spec::{ManifestMetadata, Schema};
+use floe_core::metadata_file::transform;
+use iceberg::spec::{ManifestMetadata, Schema, Transform};
 use serde_json::{Value, json};
 
 use super::avro::{AvroField, AvroType};
@@ -15,10 +16,53 @@ pub(super) fn parse(
     header: &HashMap<String, Vec<u8>>,
     partition: &[AvroField],
 ) -> iceberg::Result<ManifestMetadata> {
-    ManifestMetadata::parse(header).or_else(|error| match with_dropped_columns(header, partition) {
-        Some(header) => ManifestMetadata::parse(&header),
-        None => Err(error),
+    ManifestMetadata::parse(header).or_else(|error| {
+        let header = with_plain_transforms(header, partition).unwrap_or_else(|| header.clone());
+        match with_dropped_columns(&header, partition) {
+            Some(header) => ManifestMetadata::parse(&header),
+            None => ManifestMetadata::parse(&header).map_err(|_| error),
+        }
     })
+}
+
+/// The header with the fields of its partition spec as the crate takes them: transforms as it spells them, and those
+/// that it does not know as void ones, of which nothing is concluded. What is void may have any name and any source
+/// (Iceberg's Java library names it like the column that it came from), and so it gets ones that no other has.
+fn with_plain_transforms(
+    header: &HashMap<String, Vec<u8>>,
+    partition: &[AvroField],
+) -> Option<HashMap<String, Vec<u8>>> {
+    let schema: Schema = serde_json::from_slice(header.get("schema")?).ok()?;
+    let mut spec: Vec<Value> = serde_json::from_slice(header.get("partition-spec")?).ok()?;
+    let mut sources = HashSet::new();
+    for (number, (field, written)) in spec.iter_mut().zip(partition).enumerate() {
+        let several = field["source-ids"].as_array().is_some_and(|ids| ids.len() > 1);
+        if field["source-id"].is_null() {
+            field["source-id"] = field["source-ids"].get(0)?.clone();
+        }
+        let known = if several { Transform::Unknown } else { transform(field["transform"].as_str()?) };
+        let source = field["source-id"].as_i64()?;
+        if !matches!(known, Transform::Void | Transform::Unknown) {
+            field["transform"] = json!(known.to_string());
+            continue;
+        }
+        field["transform"] = json!("void");
+        let name = field["name"].as_str()?.to_owned();
+        if schema.field_by_name(&name).is_some() {
+            field["name"] = json!(format!("{name}_{}", field["field-id"]));
+        }
+        // A source of its own has the type of the values as they were written.
+        let fits = source_type("void", &written.ty).is_some_and(|kind| {
+            let column = i32::try_from(source).ok().and_then(|id| schema.field_by_id(id));
+            column.is_some_and(|column| column.field_type.to_string() == kind)
+        });
+        if known == Transform::Unknown || !fits || !sources.insert(source) {
+            field["source-id"] = json!(i32::MAX - i32::try_from(number).ok()?);
+        }
+    }
+    let mut header = header.clone();
+    header.insert("partition-spec".to_owned(), json!(spec).to_string().into_bytes());
+    Some(header)
 }
 
 /// The header with the columns that its partition spec refers to and its schema lacks. `None` if there is none.

@@ -13,7 +13,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use floe_core::{LoadedTable, Result};
+use floe_core::{Error, ErrorKind, LoadedTable, Result};
 use futures::{StreamExt, TryStreamExt};
 use iceberg::spec::{DataFile, ManifestFile, ManifestStatus, Snapshot, TableMetadata};
 
@@ -78,17 +78,30 @@ impl TableBase {
         selector.resolve(&self.table)
     }
 
-    /// The manifests of a snapshot. Fails with `Corrupted` or `FileNotFound`, naming the manifest list.
+    /// The manifests of a snapshot. Fails with `Corrupted` or `FileNotFound`, naming the manifest list; `Unsupported` when
+    /// it is encrypted.
     pub async fn manifest_files(&self, snapshot: &Snapshot) -> Result<Arc<Vec<ManifestFile>>> {
+        if snapshot.encryption_key_id().is_some() {
+            return Err(self.encrypted(&format!("the manifest list {}", snapshot.manifest_list())));
+        }
         self.cache
             .manifest_list(&self.table.file_io, snapshot.manifest_list())
             .await
             .map_err(|e| e.with_table(&self.table.ident))
     }
 
-    /// A manifest. Fails with `Corrupted` or `FileNotFound`, naming it.
+    /// A manifest. Fails with `Corrupted` or `FileNotFound`, naming it; `Unsupported` when it is encrypted.
     pub async fn manifest(&self, file: &ManifestFile) -> Result<Arc<Manifest>> {
+        if file.key_metadata.as_ref().is_some_and(|key| !key.is_empty()) {
+            return Err(self.encrypted(&format!("the manifest {}", file.manifest_path)));
+        }
         self.cache.manifest(&self.table.file_io, file).await.map_err(|e| e.with_table(&self.table.ident))
+    }
+
+    fn encrypted(&self, what: &str) -> Error {
+        Error::new(ErrorKind::Unsupported, format!("{what} is encrypted, which floe cannot read"))
+            .with_table(&self.table.ident)
+            .with_hint("read the table with an engine that has its keys, such as Spark")
     }
 
     /// The live files of a manifest, in its order, with what they inherit from `file`.

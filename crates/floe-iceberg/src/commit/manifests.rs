@@ -86,6 +86,8 @@ impl ManifestWriter {
     ) -> Result<ManifestShape> {
         let (schema, spec) = match (partition_schema(metadata, spec_id), old) {
             (Ok((schema, _)), _) => (schema.clone(), metadata.partition_spec_by_id(spec_id).cloned()),
+            // How its values would be written is not known.
+            (Err(e), _) if e.kind() == ErrorKind::Unsupported => return Err(e),
             (Err(_), Some(old)) => (old.schema().clone(), Some(Arc::new(old.partition_spec().clone()))),
             (Err(e), None) => return Err(e),
         };

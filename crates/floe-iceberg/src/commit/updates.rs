@@ -200,7 +200,12 @@ fn same(
             TableUpdate::RemoveProperties { removals } => {
                 removals.iter().all(|key| wanted.properties().get(key) == now.properties().get(key))
             }
-            TableUpdate::SetSnapshotRef { ref_name, .. } | TableUpdate::RemoveSnapshotRef { ref_name } => {
+            TableUpdate::SetSnapshotRef { ref_name, .. } => {
+                let wanted = references(wanted)?.remove(ref_name);
+                // What was asked for is there: two that are not are the same as before only.
+                (wanted.is_some() || before.is_none()) && wanted.as_ref() == references(now)?.get(ref_name)
+            }
+            TableUpdate::RemoveSnapshotRef { ref_name } => {
                 references(wanted)?.get(ref_name) == references(now)?.get(ref_name)
             }
             TableUpdate::AddSchema { .. } | TableUpdate::SetCurrentSchema { .. } => {

@@ -1,7 +1,7 @@
 //! From configurations to changes of a table that is pinned at one version. Nothing is committed here.
 
 use floe_core::Result;
-use floe_plan::change::ChangeSet;
+use floe_plan::change::{ChangeSet, check_writable};
 use floe_plan::expr::Expr;
 use floe_plan::guard::Guard;
 use iceberg::spec::MAIN_BRANCH;
@@ -58,6 +58,7 @@ impl IcebergTableManager {
         config: &WriteConfig,
         progress: Option<ProgressFn>,
     ) -> Result<Executed> {
+        check_writable(base.metadata())?;
         match config.mode {
             WriteMode::Append => self.append(base, data, progress).await,
             WriteMode::Overwrite => self.overwrite(base, data, config).await,
@@ -72,6 +73,7 @@ impl IcebergTableManager {
         filter: &Expr,
         config: &DeleteConfig,
     ) -> Result<Executed> {
+        check_writable(base.metadata())?;
         let options = self.row_options(&config.options);
         delete(base, config.options.branch(), filter, &options, &*self.environment).await.map(Executed::from)
     }
@@ -84,6 +86,7 @@ impl IcebergTableManager {
         held: Option<&mut HeldSource>,
         config: &MergeConfig,
     ) -> Result<Executed> {
+        check_writable(base.metadata())?;
         let options = MergeOptions {
             spec: config.spec(),
             branch: config.options.branch().to_owned(),

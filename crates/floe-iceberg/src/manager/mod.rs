@@ -5,12 +5,16 @@ mod connect;
 mod evolve;
 mod execute;
 mod fingerprint;
+mod listing;
 mod merge;
+mod names;
+mod namespaces;
 mod read;
 mod refs;
 mod rerun;
 #[cfg(test)]
 mod send;
+mod settle;
 mod snapshots;
 mod tables;
 #[cfg(test)]
@@ -27,6 +31,8 @@ use floe_core::{CatalogClient, Environment, Error, Result, StorageClient, System
 use iceberg::TableIdent;
 use tokio::sync::OnceCell;
 
+pub use listing::{NamespaceListing, SkippedNamespace};
+pub use names::DroppedTable;
 pub use read::Scan;
 pub use transaction::{StepOutcome, Transaction, TransactionOutcome};
 

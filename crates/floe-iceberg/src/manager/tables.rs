@@ -1,8 +1,8 @@
-//! Namespaces and tables: create, load, list, drop.
+//! Namespaces and tables: create, load, list.
 
 use std::collections::HashMap;
 
-use floe_core::{ErrorKind, LoadedTable, Result};
+use floe_core::{ErrorKind, LoadedTable, Result, location};
 use iceberg::{NamespaceIdent, TableIdent};
 
 use super::IcebergTableManager;
@@ -13,21 +13,48 @@ impl IcebergTableManager {
     /// Makes a table (FR-001). The whole configuration is checked first (FR-015).
     ///
     /// Fails with `Validation`, `NoSuchNamespace`, or `TableAlreadyExists`, in place of which `if_not_exists`
-    /// gives the table that is there, whatever its schema (FR-016).
+    /// gives the table that is there, whatever its schema (FR-016). `TableAlreadyExists` all the same where the name is
+    /// taken by something that is no table, such as a view. A location whose files floe and other engines would not
+    /// look for in one place is refused; see [`location::check_new`].
     pub async fn create_table(&self, config: &TableConfig, if_not_exists: bool) -> Result<LoadedTable> {
+        self.create_or_load(config, if_not_exists).await.map(|(table, _)| table)
+    }
+
+    /// As [`Self::create_table`] with `if_not_exists`, and whether the table is new.
+    pub async fn create_table_if_missing(&self, config: &TableConfig) -> Result<(LoadedTable, bool)> {
+        self.create_or_load(config, true).await
+    }
+
+    async fn create_or_load(&self, config: &TableConfig, if_not_exists: bool) -> Result<(LoadedTable, bool)> {
         traced(operation_span!("create_table", config.identifier()), async {
             let creation = config.to_creation(&self.config.default_table_properties)?;
             let ident = config.ident()?;
             let namespace = config.namespace_ident()?;
             if if_not_exists && self.catalog.table_exists(&ident).await? {
-                return self.catalog.load_table(&ident).await;
+                return Ok((self.catalog.load_table(&ident).await?, false));
+            }
+            if let Some(location) = &config.location {
+                location::check_new(location)?;
             }
             self.check_storage().await?;
             match self.catalog.create_table(&namespace, creation).await {
-                Err(e) if if_not_exists && e.kind() == ErrorKind::TableAlreadyExists => {
-                    self.catalog.load_table(&ident).await
+                Ok(table) => {
+                    // Where the server decides, its location is known only now.
+                    location::check(table.metadata.location())
+                        .map_err(|e| e.context("the table was made, at a location that cannot be used"))?;
+                    Ok((table, true))
                 }
-                other => other,
+                Err(taken) if if_not_exists && taken.kind() == ErrorKind::TableAlreadyExists => {
+                    match self.catalog.load_table(&ident).await {
+                        Err(e) if e.kind() == ErrorKind::NoSuchTable => Err(taken
+                            .context("the name is taken by something that is no table, such as a view")
+                            .with_hint(
+                                "choose another name, or drop what has it with the tool that made it",
+                            )),
+                        other => other.map(|table| (table, false)),
+                    }
+                }
+                Err(e) => Err(e),
             }
         })
         .await
@@ -53,16 +80,10 @@ impl IcebergTableManager {
         traced(operation_span!("list_tables"), self.catalog.list_tables(namespace)).await
     }
 
-    /// Forgets a table. Its files stay, so that it can be registered again. `NoSuchTable`.
-    pub async fn drop_table(&self, table: &TableIdent) -> Result<()> {
-        let drop = self.catalog.drop_table(table);
-        traced(operation_span!("drop_table", table.to_string()), drop).await.map_err(|e| e.with_table(table))
-    }
-
-    /// Makes a namespace, and those above it, unless they are there.
-    pub async fn ensure_namespace(&self, namespace: &NamespaceIdent) -> Result<()> {
+    /// Makes a namespace, and those above it, unless they are there. Those that were made are answered, the topmost first.
+    pub async fn ensure_namespace(&self, namespace: &NamespaceIdent) -> Result<Vec<NamespaceIdent>> {
         traced(operation_span!("ensure_namespace"), async {
-            let mut path: Vec<String> = Vec::new();
+            let (mut path, mut made): (Vec<String>, Vec<NamespaceIdent>) = Default::default();
             for part in namespace.as_ref() {
                 path.push(part.clone());
                 let ident = NamespaceIdent::from_vec(path.clone())?;
@@ -71,11 +92,12 @@ impl IcebergTableManager {
                 }
                 self.check_storage().await?;
                 match self.catalog.create_namespace(&ident, HashMap::new()).await {
-                    Err(e) if e.kind() != ErrorKind::NamespaceAlreadyExists => return Err(e),
-                    _ => {}
+                    Err(e) if e.kind() == ErrorKind::NamespaceAlreadyExists => {}
+                    Err(e) => return Err(e),
+                    Ok(_) => made.push(ident),
                 }
             }
-            Ok(())
+            Ok(made)
         })
         .await
     }

@@ -19,6 +19,16 @@ impl Faults {
         self.0.push(fault.into());
     }
 
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds those of `other`.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// One `Validation` error that names them all, if there are any.
     pub(crate) fn into_result(self, what: &str) -> Result<()> {
         match self.0.as_slice() {

@@ -1,6 +1,6 @@
 //! Configuration of a merge.
 
-use floe_core::{Error, Result};
+use floe_core::{Error, Result, names};
 use floe_plan::merge::{JoinColumn, MergeClause, MergeSpec};
 use iceberg::TableIdent;
 use schemars::JsonSchema;
@@ -75,9 +75,12 @@ impl MergeConfig {
         // A statement may name the catalog too, and need not name the namespace.
         let same = name.iter().rev().zip(own.iter().rev()).all(|(a, b)| a.eq_ignore_ascii_case(b));
         if !same {
-            return Err(Error::validation(format!("the statement is about the table {}", name.join(".")))
-                .with_table(table)
-                .with_hint("name the table in the statement as the call does"));
+            return Err(Error::validation(format!(
+                "the statement is about the table {}",
+                names::render_parts(&name)
+            ))
+            .with_table(table)
+            .with_hint("name the table in the statement as the call does"));
         }
         let MergeSpec { on, on_condition, clauses, source_name, target_name } = spec;
         Ok(Self { on, on_condition, clauses, source_name, target_name, ..Self::default() })

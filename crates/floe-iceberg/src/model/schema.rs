@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use floe_core::schema::schema_faults;
 use floe_core::{Error, Result};
 use iceberg::spec::{
-    ListType, MapType, NestedField, NestedFieldRef, PrimitiveType, Schema, StructType, Type,
+    FormatVersion, ListType, MapType, NestedField, NestedFieldRef, PrimitiveType, Schema, StructType, Type,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -109,21 +110,42 @@ pub enum FieldType {
 }
 
 impl TableSchema {
-    /// Checks names, ids and type parameters; one `Validation` error names all faults.
+    /// Checks names, ids and type parameters, for the newest format version; one `Validation` error names all faults.
     pub fn validate(&self) -> Result<()> {
         let mut faults = Faults::default();
-        self.find_faults(&mut faults);
+        self.find_faults(FormatVersion::V3, &mut faults);
         faults.into_result("the schema")
     }
 
-    pub(super) fn find_faults(&self, faults: &mut Faults) {
+    pub(super) fn find_faults(&self, version: FormatVersion, faults: &mut Faults) {
         faults.check(!self.fields.is_empty(), || "a schema needs at least one field".into());
-        fields_faults("", &self.fields, &mut HashSet::new(), faults);
+        let mut own = Faults::default();
+        fields_faults("", &self.fields, &mut HashSet::new(), &mut own);
+        let sound = own.is_empty();
+        faults.append(own);
+        let mut add = |schema: &Schema| {
+            // Ids below 1 are named already.
+            let new = schema_faults(schema, version).into_iter().filter(|fault| fault.field_id >= 1);
+            new.for_each(|fault| faults.add(fault.to_string()));
+        };
+        match self.build() {
+            Ok(schema) => add(&schema),
+            Err(e) if sound => faults.add(e.message()),
+            // What is wrong with the columns themselves is told all the same.
+            Err(_) => {
+                let alone = |field: &SchemaField| Self { fields: vec![field.clone()] }.build().ok();
+                self.fields.iter().filter_map(alone).for_each(|schema| add(&schema));
+            }
+        }
     }
 
     /// The Iceberg schema. Fails with `Validation` as [`TableSchema::validate`] does.
     pub fn to_iceberg(&self) -> Result<Schema> {
         self.validate()?;
+        self.build()
+    }
+
+    fn build(&self) -> Result<Schema> {
         let fields = self.fields.iter().map(SchemaField::to_iceberg).collect::<Result<Vec<_>>>()?;
         Ok(Schema::builder().with_fields(fields).build()?)
     }
@@ -156,7 +178,10 @@ impl SchemaField {
             FieldType::Long => Type::Primitive(PrimitiveType::Long),
             FieldType::Float => Type::Primitive(PrimitiveType::Float),
             FieldType::Double => Type::Primitive(PrimitiveType::Double),
-            FieldType::Decimal => Type::decimal(self.precision.unwrap_or(0), self.scale.unwrap_or(0))?,
+            FieldType::Decimal => Type::Primitive(PrimitiveType::Decimal {
+                precision: self.precision.unwrap_or(0),
+                scale: self.scale.unwrap_or(0),
+            }),
             FieldType::Date => Type::Primitive(PrimitiveType::Date),
             FieldType::Time => Type::Primitive(PrimitiveType::Time),
             FieldType::Timestamp => Type::Primitive(PrimitiveType::Timestamp),
@@ -272,18 +297,13 @@ fn field_faults(path: &str, field: &SchemaField, ids: &mut HashSet<i32>, faults:
     });
     match (&field.field_type, field.precision) {
         (FieldType::Decimal, None) => faults.add(format!("'{name}': decimal needs a precision")),
-        (FieldType::Decimal, Some(precision)) => {
-            faults.check((1..=38).contains(&precision), || format!("'{name}': precision must be 1 to 38"));
-            faults.check(field.scale.unwrap_or(0) <= precision, || {
-                format!("'{name}': scale must not be above precision")
-            });
-        }
+        (FieldType::Decimal, Some(_)) => {}
         (_, precision) => faults.check(precision.is_none() && field.scale.is_none(), || {
             format!("'{name}': precision and scale are for decimal only")
         }),
     }
     let is_fixed = field.field_type == FieldType::Fixed;
-    faults.check(is_fixed == field.length.is_some_and(|l| l > 0), || {
+    faults.check(is_fixed == field.length.is_some(), || {
         if is_fixed {
             format!("'{name}': fixed needs a length")
         } else {
@@ -347,6 +367,7 @@ mod tests {
             fields: vec![
                 decimal(1, "a", None, None),
                 decimal(1, "b", Some(39), None),
+                decimal(9, "e", Some(5), Some(6)),
                 SchemaField::new(0, "b", FieldType::Fixed, false),
                 SchemaField { scale: Some(1), ..SchemaField::new(3, "c", FieldType::Int, false) },
             ],

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use floe_core::Result;
-use floe_core::metadata_file::references;
+use floe_core::metadata_file::{UNKNOWN_OPERATION, references};
 use iceberg::spec::{Snapshot, SnapshotReference, TableMetadata};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,14 +13,18 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SnapshotInfo {
     /// The snapshot's id.
+    #[serde(with = "floe_core::json_id")]
+    #[schemars(with = "String")]
     pub snapshot_id: i64,
     /// The snapshot it was made from.
+    #[serde(with = "floe_core::json_id::option")]
+    #[schemars(with = "Option<String>")]
     pub parent_snapshot_id: Option<i64>,
     /// Sequence number; 0 in format version 1.
     pub sequence_number: i64,
     /// When it was made.
     pub timestamp: DateTime<Utc>,
-    /// `append`, `overwrite`, `delete` or `replace`.
+    /// `append`, `overwrite`, `delete` or `replace`; another name as the writer gave it, `unknown` where it gave none.
     pub operation: String,
     /// The whole summary.
     pub summary: BTreeMap<String, String>,
@@ -48,8 +52,13 @@ impl SnapshotInfo {
         metadata: &TableMetadata,
         refs: &BTreeMap<String, SnapshotReference>,
     ) -> Self {
-        let summary: BTreeMap<String, String> =
+        let mut summary: BTreeMap<String, String> =
             snapshot.summary().additional_properties.clone().into_iter().collect();
+        let operation = match summary.remove(UNKNOWN_OPERATION) {
+            None => snapshot.summary().operation.as_str().to_owned(),
+            Some(name) if name.is_empty() => "unknown".to_owned(),
+            Some(name) => name,
+        };
         let count = |key: &str| summary.get(key).and_then(|v| v.parse().ok()).unwrap_or(0);
         let points_here = |r: &&SnapshotReference| r.snapshot_id == snapshot.snapshot_id();
         let names = refs.iter().filter(|(_, r)| points_here(r)).map(|(name, _)| name.clone()).collect();
@@ -58,7 +67,7 @@ impl SnapshotInfo {
             parent_snapshot_id: snapshot.parent_snapshot_id(),
             sequence_number: snapshot.sequence_number(),
             timestamp: DateTime::from_timestamp_millis(snapshot.timestamp_ms()).unwrap_or_default(),
-            operation: snapshot.summary().operation.as_str().to_owned(),
+            operation,
             added_files: count("added-data-files"),
             added_records: count("added-records"),
             summary,

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use floe_core::Result;
+use floe_core::{Result, names};
 use iceberg::spec::FormatVersion;
 use iceberg::{NamespaceIdent, TableCreation, TableIdent};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::faults::Faults;
-use super::{PartitionSpec, TableSchema, is_identifier};
+use super::{PartitionSpec, TableSchema};
 
 /// A table to create (FR-012 to FR-015).
 ///
@@ -30,10 +30,11 @@ use super::{PartitionSpec, TableSchema, is_identifier};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TableConfig {
-    /// The namespace; parts of a nested one are separated by dots.
+    /// The namespace; parts of a nested one are separated by dots, and a part that holds a dot stands in double
+    /// quotes: `web."v1.2"`.
     pub namespace: String,
-    /// The name of the table.
-    #[schemars(regex(pattern = "^[a-zA-Z][a-zA-Z0-9_]*$"), length(min = 1, max = 255))]
+    /// The name of the table, as it is. Recommended: `^[a-zA-Z][a-zA-Z0-9_]*$`, which needs no quotes in any engine.
+    #[schemars(length(min = 1, max = 255))]
     pub table_name: String,
     /// The columns.
     pub table_schema: TableSchema,
@@ -65,20 +66,27 @@ impl TableConfig {
         }
     }
 
-    /// `namespace.table_name`.
+    /// `namespace.table_name`, with quotes where [`names::render_table`] has them.
     pub fn identifier(&self) -> String {
-        format!("{}.{}", self.namespace, self.table_name)
+        match self.ident() {
+            Ok(ident) => names::render_table(&ident),
+            Err(_) => format!("{}.{}", self.namespace, self.table_name),
+        }
     }
 
     /// Checks everything; one `Validation` error names all faults.
     pub fn validate(&self) -> Result<()> {
         let mut faults = Faults::default();
-        for part in self.namespace.split('.').chain([self.table_name.as_str()]) {
-            faults.check(is_identifier(part), || {
-                format!("'{part}' must match ^[a-zA-Z][a-zA-Z0-9_]*$ and have at most 255 characters")
-            });
+        if let Err(e) = self.namespace_ident() {
+            faults.check(false, || format!("the namespace: {}", e.message()));
         }
-        self.table_schema.find_faults(&mut faults);
+        // What the namespace is called is not asked: it may be there under any name.
+        let unfit = names::unfit_for_new(&self.table_name);
+        faults.check(unfit.is_none(), || {
+            format!("'{}' cannot name a table: {}", self.table_name.escape_debug(), unfit.unwrap_or_default())
+        });
+        let version = self.format_version().unwrap_or(FormatVersion::V3);
+        self.table_schema.find_faults(version, &mut faults);
         if let Some(spec) = &self.partition_spec {
             let schema = self.table_schema.to_iceberg().ok();
             spec.find_faults(&self.table_schema, schema.as_ref(), &mut faults);
@@ -100,7 +108,7 @@ impl TableConfig {
     }
 
     pub(crate) fn namespace_ident(&self) -> Result<NamespaceIdent> {
-        Ok(NamespaceIdent::from_strs(self.namespace.split('.'))?)
+        names::parse_namespace(&self.namespace)
     }
 
     /// What the catalog is asked for; `defaults` are properties that this configuration does not set.
@@ -166,12 +174,32 @@ mod tests {
     #[test]
     fn faults_of_every_part_are_named_at_once() {
         let mut config = partitioned(PartitionTransform::Bucket, 9, "id");
-        config.table_name = "1x".into();
+        config.table_name = "x\ny".into();
+        config.namespace = "a..b".into();
         config.properties.insert("format-version".into(), "4".into());
         config.properties.insert("uuid".into(), "x".into());
         let message = config.validate().unwrap_err().to_string();
-        for fault in ["'1x'", "num_buckets", "field id 9", "name of a column", "format-version", "reserved"] {
+        for fault in [
+            "'x\\ny'",
+            "'a..b'",
+            "num_buckets",
+            "field id 9",
+            "name of a column",
+            "format-version",
+            "reserved",
+        ] {
             assert!(message.contains(fault), "{fault}: {message}");
+        }
+    }
+
+    #[test]
+    fn names_of_others_are_taken() {
+        for (namespace, name) in [("1st-stage", "t"), ("web.\"v1.2\"", "a-b"), ("größe", "2024.orders")] {
+            let config = TableConfig { namespace: namespace.into(), table_name: name.into(), ..config() };
+            config.validate().unwrap();
+            assert_eq!(config.ident().unwrap().name(), name);
+            let text = config.identifier();
+            assert_eq!(floe_core::names::parse_table(&text).unwrap(), config.ident().unwrap(), "{text}");
         }
     }
 

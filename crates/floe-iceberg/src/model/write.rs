@@ -20,7 +20,7 @@ pub enum WriteMode {
     /// Adds rows.
     #[default]
     Append,
-    /// Puts the new rows in the place of others: all, those that `overwrite_filter` is true for, or those of
+    /// Puts the new rows in the place of others: all (`overwrite_all`), those that `overwrite_filter` is true for, or those of
     /// the partitions that the new rows belong to (`overwrite_partitions`).
     Overwrite,
     /// Updates the rows whose `join_columns` equal those of a new row, and adds the new rows that no row
@@ -45,7 +45,11 @@ impl WriteMode {
 pub struct WriteConfig {
     /// What happens to the rows that are there.
     pub mode: WriteMode,
-    /// Which rows an overwrite takes away, as SQL-like text; all when absent.
+    /// An overwrite takes away all rows. An overwrite needs exactly one of this, `overwrite_filter` and
+    /// `overwrite_partitions`: none of them is a default.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub overwrite_all: bool,
+    /// Which rows an overwrite takes away, as SQL-like text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overwrite_filter: Option<String>,
     /// An overwrite takes away the rows of the partitions that the new rows belong to (dynamic overwrite).
@@ -75,8 +79,12 @@ impl WriteConfig {
         faults.check(overwrites || !self.overwrite_partitions, || {
             "overwrite_partitions is for the mode overwrite only".into()
         });
-        faults.check(self.overwrite_filter.is_none() || !self.overwrite_partitions, || {
-            "overwrite_filter and overwrite_partitions exclude each other".into()
+        faults.check(overwrites || !self.overwrite_all, || {
+            "overwrite_all is for the mode overwrite only".into()
+        });
+        let which = [self.overwrite_all, self.overwrite_filter.is_some(), self.overwrite_partitions];
+        faults.check(!overwrites || which.iter().filter(|given| **given).count() == 1, || {
+            "overwrite needs exactly one of overwrite_all, overwrite_filter and overwrite_partitions".into()
         });
         let upserts = self.mode == WriteMode::Upsert;
         faults.check(upserts != self.join_columns.is_empty(), || {
@@ -98,6 +106,7 @@ impl WriteConfig {
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct WriteOutcome {
     /// The snapshot that holds the rows; the table's current one, if any, when there were no rows.
+    #[serde(with = "floe_core::json_id::option")]
     pub snapshot_id: Option<i64>,
     /// Rows that were added.
     pub rows: u64,
@@ -128,9 +137,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_overwrite_says_what_it_takes_away() {
+        let fault = |json: &str| serde_json::from_str::<WriteConfig>(json).unwrap().validate();
+        for one in
+            [r#""overwrite_all": true"#, r#""overwrite_filter": "a = 1""#, r#""overwrite_partitions": true"#]
+        {
+            fault(&format!(r#"{{"mode": "overwrite", {one}}}"#)).unwrap();
+            assert!(fault(&format!("{{{one}}}")).is_err(), "not in the mode append: {one}");
+        }
+        for json in [
+            r#"{"mode": "overwrite"}"#,
+            r#"{"mode": "overwrite", "overwrite_all": true, "overwrite_partitions": true}"#,
+            r#"{"mode": "overwrite", "overwrite_all": true, "overwrite_filter": "a = 1"}"#,
+            r#"{"mode": "overwrite", "overwrite_partitions": true, "overwrite_filter": "a = 1"}"#,
+        ] {
+            let error = fault(json).unwrap_err();
+            assert!(error.to_string().contains("exactly one of overwrite_all"), "{error}");
+        }
+    }
+
+    #[test]
     fn common_options_stand_beside_the_others_and_unknown_fields_are_refused() {
         let config: WriteConfig = serde_json::from_str(
-            r#"{"mode": "overwrite", "branch": "dev", "snapshot_properties": {"a": "b"}, "dry_run": true}"#,
+            r#"{"mode": "overwrite", "overwrite_all": true, "branch": "dev", "snapshot_properties": {"a": "b"}, "dry_run": true}"#,
         )
         .unwrap();
         assert_eq!(config.options.branch.as_deref(), Some("dev"));

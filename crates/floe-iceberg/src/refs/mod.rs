@@ -23,6 +23,7 @@ mod tests;
 use floe_core::metadata_file::references;
 use floe_core::{Error, ErrorKind, Result};
 use floe_plan::requirements::refs::branch as head_of;
+use floe_plan::state::{States, check_new_name};
 use iceberg::TableUpdate;
 use iceberg::spec::{MAIN_BRANCH, SnapshotRef, SnapshotReference, SnapshotRetention, TableMetadata};
 
@@ -118,16 +119,26 @@ pub fn rollback_to_snapshot(
     move_to(table, branch, snapshot_id)
 }
 
-/// Sets `branch` back to the newest snapshot of its history that was made at or before `timestamp_ms`.
+/// Sets `branch` back to where it was at `timestamp_ms`: for the main branch, the snapshot that a scan at that time reads
+/// ([`States::at_time`]); for another branch, which has no log, the snapshot of its history that is the latest by its time
+/// and not later, the newest where times are equal.
 ///
-/// Fails with `SnapshotNotFound` when there is no such branch, or `Rollback` when it was not there yet.
+/// Fails with `SnapshotNotFound` when there is no such branch, or `Rollback` when it was not there yet, or was at a snapshot
+/// that is gone or is not in its history any more.
 pub fn rollback_to_timestamp(
     table: &TableMetadata,
     branch: &str,
     timestamp_ms: i64,
 ) -> Result<Vec<TableUpdate>> {
     existing_branch(table, branch)?;
-    let found = history(table, branch).find(|s| s.timestamp_ms() <= timestamp_ms);
+    if branch == MAIN_BRANCH {
+        let at = States::without_references(table).at_time(timestamp_ms);
+        let id = at.map_err(|e| e.with_kind(ErrorKind::Rollback))?.snapshot_id;
+        return id.map_or_else(|| Ok(Vec::new()), |id| rollback_to_snapshot(table, branch, id));
+    }
+    let then = history(table, branch).filter(|s| s.timestamp_ms() <= timestamp_ms);
+    // Of equal times, the first is the newest: `max_by_key` gives the last.
+    let found = then.collect::<Vec<_>>().into_iter().rev().max_by_key(|s| s.timestamp_ms());
     match found {
         Some(snapshot) => move_to(table, branch, snapshot.snapshot_id()),
         None => Err(Error::new(
@@ -240,17 +251,14 @@ fn existing_branch(table: &TableMetadata, branch: &str) -> Result<()> {
 fn existing_snapshot(table: &TableMetadata, snapshot_id: Option<i64>) -> Result<i64> {
     match snapshot_id.or(table.current_snapshot_id()) {
         Some(id) if table.snapshot_by_id(id).is_some() => Ok(id),
-        Some(id) => Err(Error::new(ErrorKind::SnapshotNotFound, format!("there is no snapshot {id}"))
-            .with_hint("list the snapshots; it may have expired")),
+        Some(id) => Err(States::without_references(table).no_snapshot(id)),
         None => Err(Error::new(ErrorKind::SnapshotNotFound, "the table has no snapshot yet")
             .with_hint("write to the table first")),
     }
 }
 
 fn check_name(name: &str) -> Result<()> {
-    if name.trim().is_empty() {
-        return Err(Error::validation("a branch or tag needs a name"));
-    }
+    check_new_name(name)?;
     if name == MAIN_BRANCH {
         return Err(Error::validation(format!("'{MAIN_BRANCH}' is the name of the main branch")));
     }

@@ -6,6 +6,7 @@ use floe_core::{CatalogClient, Environment, Error, ErrorKind, Result};
 use floe_plan::backoff::RetryPolicy;
 use floe_plan::change::{ChangeSet, OperationKind, RemovedFile, TableFile};
 use floe_plan::guard::Guard;
+use floe_plan::state::States;
 use floe_plan::summary::REPLACE_PARTITIONS;
 use iceberg::TableUpdate;
 use iceberg::spec::{
@@ -40,10 +41,9 @@ pub enum Pick {
 /// when the snapshot is neither an append nor an overwrite of whole partitions and was not made on top of the head.
 pub async fn pick(base: &TableBase, branch: &str, snapshot_id: i64) -> Result<Pick> {
     let table = base.metadata();
-    let snapshot = table.snapshot_by_id(snapshot_id).ok_or_else(|| {
-        Error::new(ErrorKind::SnapshotNotFound, format!("there is no snapshot {snapshot_id}"))
-            .with_hint("list the snapshots; it may have expired")
-    })?;
+    let snapshot = table
+        .snapshot_by_id(snapshot_id)
+        .ok_or_else(|| States::without_references(table).no_snapshot(snapshot_id))?;
     if let Some(done) = picked_by(table, branch, snapshot)? {
         return Ok(Pick::Done(done));
     }

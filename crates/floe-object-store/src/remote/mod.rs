@@ -9,6 +9,8 @@ mod error;
 #[cfg(feature = "cloud")]
 mod failure;
 #[cfg(feature = "cloud")]
+mod listing;
+#[cfg(feature = "cloud")]
 mod network;
 #[cfg(feature = "cloud")]
 mod options;

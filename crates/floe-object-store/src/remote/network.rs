@@ -16,6 +16,7 @@ use object_store::client::{
 use super::body::WatchedBody;
 use super::clock::seconds_ahead;
 use super::failure::{Failed, Failure, innermost};
+use super::listing::{is_listing, with_protected_keys};
 use super::options::NetworkOptions;
 
 /// S3 names the right region of a bucket in this header of an answer to the wrong one.
@@ -165,7 +166,14 @@ impl HttpConnector for Network {
 impl HttpService for Network {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let uri = request.uri().clone();
-        let answer = self.send(request).await?;
+        let listing = is_listing(request.method(), &uri);
+        let mut answer = self.send(request).await?;
+        if listing && answer.status().is_success() {
+            let (parts, body) = answer.into_parts();
+            let body = body.bytes().await?;
+            let body = with_protected_keys(&body).map_or(body, Into::into);
+            answer = HttpResponse::from_parts(parts, body.into());
+        }
         if answer.status().is_redirection()
             && let Some(region) = answer.headers().get(REGION_HEADER).and_then(|r| r.to_str().ok())
         {

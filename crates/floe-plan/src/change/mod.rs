@@ -4,10 +4,10 @@ mod partition;
 
 use std::collections::HashSet;
 
-use floe_core::{Error, Result};
+use floe_core::{Error, ErrorKind, Result};
 use iceberg::spec::{
-    DataContentType, DataFile, DataFileFormat, FormatVersion, Operation, PrimitiveLiteral, PrimitiveType,
-    SchemaRef, Struct, StructType, TableMetadata,
+    DataContentType, DataFile, DataFileFormat, FormatVersion, Operation, PartitionSpec, PrimitiveLiteral,
+    PrimitiveType, SchemaRef, Struct, StructType, TableMetadata, Transform,
 };
 use serde::{Deserialize, Serialize};
 
@@ -199,11 +199,13 @@ pub fn partition_type(metadata: &TableMetadata, spec_id: i32) -> Result<StructTy
 /// The schema that a spec takes its source columns from, and the type of its partition values. A source column may
 /// have been dropped: then it is the newest schema that has all of them.
 ///
-/// Fails with `Validation` when the table has no such spec, or no schema that it fits.
+/// Fails with `Validation` when the table has no such spec, or no schema that it fits; `Unsupported` when floe does not
+/// know a transform of the spec, and so not the type of its values.
 pub fn partition_schema(metadata: &TableMetadata, spec_id: i32) -> Result<(&SchemaRef, StructType)> {
     let spec = metadata
         .partition_spec_by_id(spec_id)
         .ok_or_else(|| Error::validation(format!("the table has no partition spec {spec_id}")))?;
+    check_transforms(spec)?;
     let current = metadata.current_schema();
     let error = match spec.partition_type(current) {
         Ok(partition) => return Ok((current, partition)),
@@ -214,6 +216,39 @@ pub fn partition_schema(metadata: &TableMetadata, spec_id: i32) -> Result<(&Sche
     older.into_iter().find_map(|schema| Some((schema, spec.partition_type(schema).ok()?))).ok_or_else(|| {
         Error::validation(format!("partition spec {spec_id} fits no schema of the table")).with_source(error)
     })
+}
+
+/// Whether rows can be written to a table at all.
+///
+/// Fails with `Unsupported`, naming it, when the table is partitioned by a transform that floe does not know (Iceberg
+/// spec, "Partition Transforms": it can be read all the same), or is encrypted.
+pub fn check_writable(metadata: &TableMetadata) -> Result<()> {
+    check_transforms(metadata.default_partition_spec())?;
+    let key = metadata.properties().get(ENCRYPTION_KEY_ID).is_some_and(|key| !key.is_empty());
+    if key || metadata.encryption_keys_iter().len() > 0 {
+        let why = "the table is encrypted, and what floe writes would not be";
+        return Err(Error::new(ErrorKind::Unsupported, why)
+            .with_hint("write to the table with an engine that encrypts, such as Spark"));
+    }
+    Ok(())
+}
+
+/// The property that says by which key the files of a table are encrypted.
+const ENCRYPTION_KEY_ID: &str = "encryption.key-id";
+
+fn check_transforms(spec: &PartitionSpec) -> Result<()> {
+    match spec.fields().iter().find(|field| field.transform == Transform::Unknown) {
+        None => Ok(()),
+        Some(field) => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "the partition field '{}' of spec {} has a transform that floe does not know",
+                field.name,
+                spec.spec_id()
+            ),
+        )
+        .with_hint("the table can be read; write to it with the engine that partitioned it")),
+    }
 }
 
 /// A partition value as one of type `kind`, to which the source column may have been widened since the value was

@@ -1,11 +1,10 @@
 //! The changes, one by one.
 
-use floe_core::{Error, ErrorKind, Result};
+use floe_core::{Error, Result};
 use iceberg::spec::{FormatVersion, NestedField, NestedFieldRef, PrimitiveType, Transform, Type};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::name_mapping;
 use super::promote::promotes;
 use super::tree::{self, Place};
 use super::{Evolved, incompatible, unfit};
@@ -123,7 +122,7 @@ impl Evolved<'_> {
         }
         let mut last = self.last_column_id;
         let id = next(&mut last)?;
-        let field_type = self.with_new_ids(column, field_type, &mut last)?;
+        let field_type = Self::with_new_ids(column, field_type, &mut last)?;
         let field = NestedField::optional(id, name, field_type);
         let field = match doc {
             Some(doc) => field.with_doc(doc),
@@ -131,7 +130,6 @@ impl Evolved<'_> {
         };
         self.schema = tree::insert(&self.schema, parent, field.into())?;
         self.last_column_id = last;
-        self.mapping = name_mapping::added(self.mapping.take(), parent, id, name)?;
         Ok(())
     }
 
@@ -154,9 +152,7 @@ impl Evolved<'_> {
             None => new_name.to_owned(),
         };
         self.check_free(&path)?;
-        self.set(NestedField { name: new_name.to_owned(), ..(*field).clone() })?;
-        self.mapping = name_mapping::renamed(self.mapping.take(), field.id, new_name)?;
-        Ok(())
+        self.set(NestedField { name: new_name.to_owned(), ..(*field).clone() })
     }
 
     fn widen(&mut self, column: &str, to: &PrimitiveType) -> Result<()> {
@@ -266,20 +262,11 @@ impl Evolved<'_> {
         }
     }
 
-    /// The type with new ids for all its fields, as far as the format version has it.
-    fn with_new_ids(&self, column: &str, of: &Type, last: &mut i32) -> Result<Type> {
-        if let Type::Primitive(PrimitiveType::TimestampNs | PrimitiveType::TimestamptzNs) = of
-            && self.table.format_version() < FormatVersion::V3
-        {
-            return Err(Error::new(
-                ErrorKind::SchemaEvolution,
-                format!("column '{column}' cannot be {of}: that needs format version 3"),
-            )
-            .with_hint("use microseconds"));
-        }
+    /// The type with new ids for all its fields.
+    fn with_new_ids(column: &str, of: &Type, last: &mut i32) -> Result<Type> {
         let mut renumber = |field: &NestedFieldRef| {
             let id = next(last)?;
-            let field_type = Box::new(self.with_new_ids(column, &field.field_type, last)?);
+            let field_type = Box::new(Self::with_new_ids(column, &field.field_type, last)?);
             Ok::<_, Error>(NestedFieldRef::new(NestedField { id, field_type, ..(**field).clone() }))
         };
         Ok(match of {

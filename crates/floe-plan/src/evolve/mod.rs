@@ -3,19 +3,20 @@
 //! Columns are told apart by their ids, which stay the same through every change, so that files written before are read
 //! right after it (Iceberg spec, "Schema Evolution"). The id of a column that is gone is never given again.
 
+mod attached;
 mod change;
 mod name_mapping;
 mod promote;
 mod tree;
 
-use std::collections::HashMap;
-
+use floe_core::schema::check_change;
 use floe_core::{Error, ErrorKind, Result};
 use iceberg::TableUpdate;
-use iceberg::spec::{DEFAULT_SCHEMA_NAME_MAPPING, Schema, TableMetadata};
+use iceberg::spec::{Schema, TableMetadata};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use attached::attached;
 pub use change::SchemaChange;
 
 /// A batch of changes of a schema, made one after the other, all or none.
@@ -40,10 +41,11 @@ pub struct SchemaEvolution {
     pub allow_incompatible_changes: bool,
 }
 
-/// The updates that make `evolution` on `table`. None when the table has that very schema already.
+/// The updates that make `evolution` on `table`, with those of what hangs on its schema, see [`attached`]. None when the
+/// table has that very schema already.
 ///
 /// Fails with `Validation` for a batch of no changes; `SchemaEvolution` when a change does not fit the table: no such
-/// column, a name that is taken; `IncompatibleSchemaChange`, naming the column and the reason, for one that would make
+/// column, a name that is taken, a type that no column can have; `IncompatibleSchemaChange`, naming the column and the reason, for one that would make
 /// existing data wrong or unreadable.
 ///
 /// ```
@@ -70,15 +72,17 @@ pub fn evolve(table: &TableMetadata, evolution: &SchemaEvolution) -> Result<Vec<
         schema: table.current_schema().as_ref().clone(),
         last_column_id: table.last_column_id(),
         allow_incompatible: evolution.allow_incompatible_changes,
-        mapping: table.properties().get(DEFAULT_SCHEMA_NAME_MAPPING).cloned(),
     };
     for change in &evolution.changes {
         evolved.apply(change)?;
     }
-    let Evolved { schema, mapping, .. } = evolved;
+    let schema = evolved.schema;
     if same(&schema, table.current_schema()) {
         return Ok(Vec::new());
     }
+    check_change(table.current_schema(), &schema, table.format_version())
+        .map_err(|e| e.with_kind(ErrorKind::SchemaEvolution))?;
+    let follows = attached(table.current_schema(), &schema, table.properties())?;
     // A schema that the table had before is not added again: a server would not count it as the last added.
     let mut updates = match table.schemas_iter().find(|former| same(&schema, former)) {
         Some(former) => vec![TableUpdate::SetCurrentSchema { schema_id: former.schema_id() }],
@@ -86,12 +90,7 @@ pub fn evolve(table: &TableMetadata, evolution: &SchemaEvolution) -> Result<Vec<
             vec![TableUpdate::AddSchema { schema }, TableUpdate::SetCurrentSchema { schema_id: LAST_ADDED }]
         }
     };
-    if let Some(mapping) = mapping
-        && table.properties().get(DEFAULT_SCHEMA_NAME_MAPPING) != Some(&mapping)
-    {
-        let mapping = HashMap::from([(DEFAULT_SCHEMA_NAME_MAPPING.to_owned(), mapping)]);
-        updates.push(TableUpdate::SetProperties { updates: mapping });
-    }
+    updates.extend(follows);
     Ok(updates)
 }
 
@@ -104,8 +103,6 @@ struct Evolved<'t> {
     schema: Schema,
     last_column_id: i32,
     allow_incompatible: bool,
-    /// The table's name mapping, by which files without field ids are read.
-    mapping: Option<String>,
 }
 
 fn same(one: &Schema, other: &Schema) -> bool {

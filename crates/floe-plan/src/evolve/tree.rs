@@ -162,7 +162,8 @@ fn walk(fields: &[NestedFieldRef], look: &mut dyn FnMut(&NestedFieldRef)) {
     }
 }
 
-fn children(of: &Type) -> Vec<&NestedFieldRef> {
+/// The fields directly in a nested type.
+pub(super) fn children(of: &Type) -> Vec<&NestedFieldRef> {
     match of {
         Type::Struct(fields) => fields.fields().iter().collect(),
         Type::List(list) => vec![&list.element_field],

@@ -6,10 +6,13 @@
 // A failed call is a broken property.
 #![allow(clippy::unwrap_used)]
 
+mod kept;
+
 use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+pub use self::kept::{fields_that_nobody_knows_stay, references_stay_in_every_format_version};
 use floe_core::{CatalogClient, CommitOutcome, Error, ErrorKind, LoadedTable, StorageClient};
 use futures::{StreamExt, TryStreamExt, stream};
 use iceberg::spec::{
@@ -66,6 +69,8 @@ where
     odd_names_are_kept_as_they_are(&make().await).await;
     many_tables_are_listed_sorted(&make().await).await;
     two_clients_see_each_other(&make().await).await;
+    references_stay_in_every_format_version(&make().await).await;
+    fields_that_nobody_knows_stay(&make().await).await;
 }
 
 /// Create, exists, load, list, drop; a second create is refused.

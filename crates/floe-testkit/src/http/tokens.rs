@@ -22,6 +22,11 @@ pub struct TokenRules {
     pub expires_in: Option<u64>,
     /// Tokens that are good from the start.
     pub good: Vec<String>,
+    /// The realm in which the client is known, as Polaris has it: each request names its realm by the header
+    /// `Polaris-Realm`, and without one means the first of `realms`.
+    pub realm: Option<String>,
+    /// The realms that there are.
+    pub realms: Vec<String>,
 }
 
 impl TokenRules {
@@ -34,7 +39,34 @@ impl TokenRules {
             scope: None,
             expires_in: Some(3600),
             good: Vec::new(),
+            realm: None,
+            realms: Vec::new(),
         }
+    }
+
+    /// The same client, known in `realm` alone, beside a default realm `POLARIS`.
+    pub fn in_realm(self, realm: &str) -> Self {
+        Self { realm: Some(realm.into()), realms: vec!["POLARIS".into(), realm.into()], ..self }
+    }
+
+    /// Why a request is not in the realm of the client; nothing where it is.
+    fn outside(&self, request: &Request, token: bool) -> Option<Reply> {
+        let realm = self.realm.as_ref()?;
+        let asked =
+            request.header("polaris-realm").or(self.realms.first().map(String::as_str)).unwrap_or_default();
+        if !self.realms.iter().any(|known| known == asked) {
+            return Some(Reply::iceberg_error(404, "MissingOrInvalidRealm", "Missing or invalid realm"));
+        }
+        if asked == realm {
+            return None;
+        }
+        Some(match token {
+            true => Reply::json(
+                401,
+                &json!({"error": "unauthorized_client", "error_description": "The client is not authorized"}),
+            ),
+            false => Reply::iceberg_error(401, "NotAuthorizedException", "the token is of another realm"),
+        })
     }
 }
 
@@ -55,7 +87,10 @@ impl Tokens {
     /// The reply to a request for a token, and the refusal of a request without a good one; `None` lets it pass.
     pub(super) fn judge(&mut self, request: &Request) -> Option<Reply> {
         if request.path() == self.rules.path {
-            return Some(self.issue(request));
+            return Some(self.rules.outside(request, true).unwrap_or_else(|| self.issue(request)));
+        }
+        if let Some(refusal) = self.rules.outside(request, false) {
+            return Some(refusal);
         }
         let token = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
         match token {

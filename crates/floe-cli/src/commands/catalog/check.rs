@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use floe::config::{STORAGE, TYPE, WAREHOUSE};
+use floe::names::render_table;
 use floe::{Error, ErrorKind, IcebergTableManager, Registry, Result};
 use iceberg::TableIdent;
 use serde_json::{Value, json};
@@ -31,10 +32,13 @@ struct Step {
 enum Outcome {
     Good(String),
     Bad(Error),
+    /// The caller may not do this, which a reader, or the owner of one namespace, need not be able to.
+    Denied(Error),
     Left(&'static str),
 }
 
-/// Connects to the catalog, looks into it, and checks its storage. Fails with the first fault.
+/// Connects to the catalog, looks into it, and checks its storage. Fails with the first fault. That a caller who can
+/// read tables may not write files is told, and is no fault unless writing is what was to be checked.
 pub(in super::super) async fn check(
     command: &str,
     args: CatalogArgs,
@@ -54,14 +58,18 @@ pub(in super::super) async fn check(
         None => None,
     };
     if let Some(manager) = &manager {
-        let found = steps.run("list", probe::namespaces(manager)).await;
+        let only = args.namespace.as_ref();
+        let found = steps.run("list", probe::namespaces(manager, only)).await;
         let table = found.as_ref().and_then(|found| found.table.as_ref());
-        match table {
-            Some(table) => {
-                steps.run("read", probe::read(manager, table)).await;
+        let read = match table {
+            Some(table) => steps.run("read", probe::read(manager, table)).await.is_some(),
+            None => {
+                let why =
+                    if found.is_some() { "there is no table to read" } else { "no table is known to read" };
+                steps.leave("read", why);
+                false
             }
-            None => steps.leave("read", "there is no table to read"),
-        }
+        };
         let places_tables = manager.storage().warehouse().is_empty();
         let stored = match (places_tables, table) {
             (true, None) => {
@@ -74,10 +82,14 @@ pub(in super::super) async fn check(
             (true, Some(table)) => steps.run("storage", table_storage(manager, table)).await,
             (false, _) => steps.run("storage", storage(manager)).await,
         };
-        match (args.write, found.is_some(), stored) {
+        if read && !args.write {
+            steps.may_be_denied("storage");
+        }
+        let listed = found.is_some() || steps.is_denied("list");
+        match (args.write, listed, stored) {
             (false, ..) => steps.leave("write", "--write makes a table, and removes it"),
             (true, true, Some(())) => {
-                steps.run("write", probe::write(manager)).await;
+                steps.run("write", probe::write(manager, only)).await;
             }
             _ => steps.leave("write", "something before it failed"),
         }
@@ -108,7 +120,13 @@ fn configuration(location: &Location) -> Result<((), String)> {
 async fn table_storage(manager: &IcebergTableManager, table: &TableIdent) -> Result<((), String)> {
     let place = manager.check_table_storage(table).await?;
     let place = without_credentials(&place);
-    Ok(((), format!("a file was written, read, listed and removed below {place}, where {table} is")))
+    Ok((
+        (),
+        format!(
+            "a file was written, read, listed and removed below {place}, where {} is",
+            render_table(table)
+        ),
+    ))
 }
 
 /// One small file is written, read, listed and removed.
@@ -140,6 +158,41 @@ impl Steps {
         value
     }
 
+    /// That a step was not allowed is no fault.
+    fn may_be_denied(&mut self, name: &str) {
+        for step in self.done.iter_mut().filter(|step| step.name == name) {
+            if let Outcome::Bad(e) = &step.outcome
+                && e.kind() == ErrorKind::PermissionDenied
+            {
+                step.outcome = Outcome::Denied(e.clone());
+            }
+        }
+    }
+
+    /// Whether a step failed because it was not allowed.
+    fn is_denied(&self, name: &str) -> bool {
+        let denied = |e: &Error| e.kind() == ErrorKind::PermissionDenied;
+        self.done.iter().any(|step| {
+            step.name == name && matches!(&step.outcome, Outcome::Bad(e) | Outcome::Denied(e) if denied(e))
+        })
+    }
+
+    /// What the caller may do: `true`, `false`, or nothing where it was not tried or failed for another reason.
+    fn allowed(&self) -> Value {
+        let of = |names: &[&str]| -> Option<bool> {
+            let mut seen = None;
+            for step in self.done.iter().filter(|step| names.contains(&step.name)) {
+                match &step.outcome {
+                    Outcome::Good(_) => seen = seen.or(Some(true)),
+                    _ if self.is_denied(step.name) => seen = Some(false),
+                    _ => {}
+                }
+            }
+            seen
+        };
+        json!({"list": of(&["list"]), "read": of(&["read"]), "write": of(&["storage", "write"])})
+    }
+
     fn leave(&mut self, name: &'static str, why: &'static str) {
         self.done.push(Step { name, seconds: 0.0, outcome: Outcome::Left(why) });
     }
@@ -151,6 +204,11 @@ impl Step {
         match &self.outcome {
             Outcome::Good(message) => format!("  ✓ {name:<14} {message} ({:.1} s)", self.seconds),
             Outcome::Left(why) => format!("  - {name:<14} not tried: {why}"),
+            Outcome::Denied(e) => format!(
+                "  - {name:<14} not allowed: tables can be read, and no files written ({}) ({:.1} s)",
+                e.message(),
+                self.seconds
+            ),
             Outcome::Bad(e) => {
                 let table = e.table().map(|t| format!("{t}: ")).unwrap_or_default();
                 let hint = e.hint().map(|h| format!("\n{:19}{h}", "")).unwrap_or_default();
@@ -165,9 +223,9 @@ impl Step {
                 json!({"step": self.name, "status": "ok", "message": message, "seconds": self.seconds})
             }
             Outcome::Left(why) => json!({"step": self.name, "status": "not_tried", "message": why}),
-            Outcome::Bad(e) => json!({
+            Outcome::Bad(e) | Outcome::Denied(e) => json!({
                 "step": self.name,
-                "status": "failed",
+                "status": if matches!(self.outcome, Outcome::Bad(_)) { "failed" } else { "not_allowed" },
                 "kind": e.kind().as_str(),
                 "message": e.message(),
                 "hint": e.hint(),
@@ -190,6 +248,7 @@ fn tell(command: &str, location: &Location, steps: Steps, ui: &Ui) -> Result<()>
         .with("catalog", location.name.as_str())
         .with("from", origins)
         .with("ok", fault.is_none())
+        .with("allowed", steps.allowed())
         .with("steps", steps.done.iter().map(Step::json).collect::<Vec<_>>())
         .text(format!("Catalog '{}', from {from}\n{}", location.name, lines.join("\n")));
     ui.print(&report)?;

@@ -151,7 +151,10 @@ pub(crate) fn spec_of<'m>(
             format!("the file {} is of partition spec {id}, which the table does not have", found.task.path),
         )
     })?;
-    let partition_type = partition_type(metadata, id).map_err(|e| e.with_kind(ErrorKind::Corrupted))?;
+    let partition_type = partition_type(metadata, id).map_err(|e| match e.kind() {
+        ErrorKind::Unsupported => e,
+        _ => e.with_kind(ErrorKind::Corrupted),
+    })?;
     Ok((spec, partition_type))
 }
 

@@ -60,6 +60,7 @@ pub struct ScanPlan {
     /// `namespace.table`.
     pub table: String,
     /// The snapshot that is read; `None` for a table without one.
+    #[serde(with = "floe_core::json_id::option")]
     pub snapshot_id: Option<i64>,
     /// The whole schema the rows are read in: the filter's columns are looked up here.
     pub schema: SchemaRef,

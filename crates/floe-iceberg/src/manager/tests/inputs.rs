@@ -39,7 +39,7 @@ impl Taker {
         let config = WriteConfig { options, ..WriteConfig::default() };
         let config = match self {
             Self::Append => config,
-            Self::Overwrite => WriteConfig { mode: WriteMode::Overwrite, ..config },
+            Self::Overwrite => WriteConfig { mode: WriteMode::Overwrite, overwrite_all: true, ..config },
             Self::Upsert => {
                 WriteConfig { mode: WriteMode::Upsert, join_columns: vec!["id".into()], ..config }
             }

@@ -13,7 +13,8 @@ fn key(key: &str) -> ChangeOptions {
 
 fn config(mode: WriteMode, options: ChangeOptions) -> WriteConfig {
     let join_columns = if mode == WriteMode::Upsert { vec!["id".into()] } else { Vec::new() };
-    WriteConfig { mode, join_columns, options, ..WriteConfig::default() }
+    let overwrite_all = mode == WriteMode::Overwrite;
+    WriteConfig { mode, overwrite_all, join_columns, options, ..WriteConfig::default() }
 }
 
 async fn write(

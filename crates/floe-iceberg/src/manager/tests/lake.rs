@@ -113,6 +113,24 @@ impl Lake {
             .with_environment(self.env.clone())
     }
 
+    /// The JSON of the table's metadata, as it is stored.
+    pub(super) async fn metadata_json(&self) -> serde_json::Value {
+        let table = self.another().load_table(&self.table).await.unwrap();
+        let text = table.file_io.new_input(&table.metadata_location).unwrap().read().await.unwrap();
+        serde_json::from_slice(&text).unwrap()
+    }
+
+    /// Has the table's metadata as another writer might have written it.
+    pub(super) async fn put_metadata_json(&mut self, json: &serde_json::Value) {
+        let table = self.manager.load_table(&self.table).await.unwrap();
+        let at =
+            format!("{}/metadata/90000-{}.metadata.json", table.metadata.location(), self.env.random_uuid());
+        table.file_io.new_output(&at).unwrap().write(json.to_string().into()).await.unwrap();
+        self.catalog.drop_table(&self.table).await.unwrap();
+        self.catalog.register_table(&self.table, &at).await.unwrap();
+        self.manager = self.another();
+    }
+
     /// The rows of `main`, as `id part v`, sorted.
     pub(super) async fn rows(&self) -> Vec<String> {
         self.rows_at(SnapshotSelector::Current).await

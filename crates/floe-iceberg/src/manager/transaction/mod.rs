@@ -39,7 +39,7 @@ use step::{Picked, Step, given, made};
 /// let evolution = serde_json::from_str(
 ///     r#"{"changes": [{"add_column": {"column": "country", "type": "string"}}]}"#,
 /// )?;
-/// let overwrite = WriteConfig { mode: WriteMode::Overwrite, ..WriteConfig::default() };
+/// let overwrite = WriteConfig { mode: WriteMode::Overwrite, overwrite_all: true, ..WriteConfig::default() };
 /// let done = manager
 ///     .transaction(table)
 ///     .evolve_schema(evolution)
@@ -67,6 +67,7 @@ pub struct Transaction<'m> {
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TransactionOutcome {
     /// The snapshots that were added, in order.
+    #[serde(with = "floe_core::json_id::list")]
     pub snapshot_ids: Vec<i64>,
     /// Commit attempts; 0 when nothing was committed.
     pub attempts: u32,
