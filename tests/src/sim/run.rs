@@ -98,12 +98,13 @@ pub fn run(seed: u64, options: Options) -> Result<Report, Box<Failure>> {
     // What a crashed writer left running waits forever.
     runtime.shutdown_background();
     let trace = scheduler.trace();
+    let records = world.records.lock().unwrap();
     match checked {
         Ok(()) => Ok(Report {
             trace,
-            operations: world.records.lock().unwrap().len(),
+            operations: records.len(),
             commits: world.ledger.commits().len() - 1,
-            reruns: world.records.lock().unwrap().iter().map(|record| record.outcome.reruns()).sum(),
+            reruns: records.iter().map(|record| record.outcome.reruns()).sum(),
             faults: world.ledger.faults(),
         }),
         Err(why) => Err(Box::new(Failure { seed, why, trace })),
