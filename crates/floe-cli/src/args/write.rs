@@ -32,11 +32,15 @@ Inputs are read as `floe append` reads them. In one snapshot, the new rows take 
 
 An input without rows takes rows away all the same, except with --dynamic in a table with partitions.
 
+When another writer changes what was read, --dynamic is run again on the table as it is then, others only with --reruns N:
+what came meanwhile is then overwritten, too.
+
 Examples:
   floe overwrite trips.flights flights.parquet --all
   floe overwrite trips.flights june.parquet --filter \"time_hour >= '2013-06-01' and time_hour < '2013-07-01'\"
   floe overwrite trips.flights june.parquet --dynamic --dry-run
-  floe overwrite trips.flights june.parquet --dynamic --branch audit --idempotency-key june-2013";
+  floe overwrite trips.flights june.parquet --dynamic --branch audit --idempotency-key june-2013
+  floe overwrite trips.flights june.parquet --filter \"month = 6\" --reruns 3";
 
 pub(super) const UPSERT_EXAMPLES: &str = "\
 Inputs are read as `floe append` reads them. In one snapshot, a new row takes the place of the rows whose columns --on
