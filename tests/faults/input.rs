@@ -125,7 +125,7 @@ async fn a_malformed_filter_is_a_validation_error() {
 #[tokio::test]
 async fn every_fault_of_a_table_configuration_is_reported_at_once() {
     let before = Before::new().await;
-    let mut config = TableConfig::new("t", "1bad", primitive_schema());
+    let mut config = TableConfig::new("t", " 1bad", primitive_schema());
     config.table_schema.fields[0].name.clear();
     config.table_schema.fields[5].precision = Some(99);
     let error = before.warehouse.manager.create_table(&config, false).await.unwrap_err();

@@ -128,6 +128,7 @@ impl Warehouse {
         let config = WriteConfig {
             mode: WriteMode::Overwrite,
             overwrite_filter: Some(filter.into()),
+            allow_empty: true,
             options: with_mode(mode),
             ..WriteConfig::default()
         };

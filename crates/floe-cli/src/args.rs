@@ -241,7 +241,8 @@ Schema file: JSON as Iceberg metadata has it, or shorter, without ids:
   {\"fields\": [{\"name\": \"id\", \"type\": \"long\", \"required\": true}, {\"name\": \"at\", \"type\": \"timestamptz\"}]}
 
 Types are taken from Parquet and Arrow files. In CSV and JSON they are inferred from the first rows: boolean,
-long, double, date, timestamp, timestamptz, string; numbers with leading zeros stay strings.
+long, double, date, timestamp, timestamptz, string; numbers with leading zeros stay strings; whole numbers beyond
+long are decimal(20, 0) or decimal(38, 0).
 
 Examples:
   floe create trips.flights --from flights.parquet --partition 'month(time_hour)'
@@ -312,6 +313,14 @@ pub(crate) struct InputArgs {
     #[arg(long, value_name = "TEXT")]
     pub(crate) null: Vec<String>,
 
+    /// CSV: a text in quotes stands for NULL too; without, what is quoted is a text
+    #[arg(long)]
+    pub(crate) null_quoted: bool,
+
+    /// What numbers in timestamp columns count since 1970 [default: such numbers are refused]
+    #[arg(long, value_enum, value_name = "UNIT")]
+    pub(crate) epoch: Option<EpochUnit>,
+
     /// CSV: the character between fields [default: ',', in .tsv files a tab]
     #[arg(long, value_name = "CHAR", value_parser = crate::values::delimiter)]
     pub(crate) delimiter: Option<u8>,
@@ -319,6 +328,19 @@ pub(crate) struct InputArgs {
     /// CSV and JSON: rows to infer a schema from
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) infer_rows: u32,
+}
+
+/// What numbers in timestamp columns count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EpochUnit {
+    /// Seconds
+    S,
+    /// Milliseconds
+    Ms,
+    /// Microseconds
+    Us,
+    /// Nanoseconds
+    Ns,
 }
 
 /// `scan NS.T`.

@@ -56,6 +56,13 @@ fn complete_field(field: &mut Value, next: &mut i64) -> Result<(), String> {
             return Err(format!("field '{name}' has the unknown key '{key}'"));
         }
     }
+    // Dropping it silently would make another table than the one that is written down.
+    if let Some(key) = ["initial-default", "write-default"]
+        .iter()
+        .find(|key| fields.get(**key).is_some_and(|v| !v.is_null()))
+    {
+        return Err(format!("field '{name}' has the key {key}, which floe cannot give to a new table yet"));
+    }
     number(fields, "id", next);
     fields.entry("required").or_insert(false.into());
     Ok(())
@@ -157,6 +164,7 @@ mod tests {
             (r#"[{"name": "a"}]"#, "'a' has no type"),
             (r#"[{"name": "a", "type": "int", "nullable": true}]"#, "'nullable'"),
             (r#"[{"name": "a", "type": "integer"}]"#, "not valid"),
+            (r#"[{"name": "a", "type": "int", "write-default": 7}]"#, "write-default"),
             (r#"[{"name": "a", "type": {"type": "list"}}]"#, "element"),
         ] {
             let error = parse(text).unwrap_err().to_string();

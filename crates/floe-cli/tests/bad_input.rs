@@ -137,7 +137,7 @@ fn bad_create_leaves_no_warehouse() {
         vec!["create", "t.t", "--schema", "schema.json", "--partition", "day(nope)"],
         vec!["create", "t.t", "--schema", "schema.json", "--partition", "day(name)"],
         vec!["create", "t.t", "--schema", "schema.json", "--partition", "bucket(16 id)"],
-        vec!["create", "t.1t", "--schema", "schema.json"],
+        vec!["create", "t. t", "--schema", "schema.json"],
         vec!["create", "t.t", "--schema", "schema.json", "--property", "format-version=9"],
     ] {
         floe.run(&[words.clone(), vec!["--json"]].concat()).fails("validation", 2);

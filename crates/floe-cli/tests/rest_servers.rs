@@ -280,11 +280,24 @@ fn a_principal_with_one_namespace_is_told_how_to_check_it() {
     let report: Value = serde_json::from_slice(&run.stdout).unwrap();
     assert_eq!(report["allowed"]["list"], true, "{report}");
     assert_eq!(report["allowed"]["read"], true, "{report}");
-    assert_eq!(
-        beside.server.count("GET", "/v1/namespaces/mine/tables/t"),
-        1 + 1,
-        "for reading, and for its storage"
-    );
+}
+
+#[test]
+fn a_table_is_made_in_a_namespace_whose_parent_may_not_be_looked_at() {
+    let beside = Beside::new(|r| match (r.method.as_str(), r.path()) {
+        ("GET" | "HEAD", "/v1/namespaces/theirs") => Some(forbidden("not yours")),
+        ("GET" | "HEAD", "/v1/namespaces/theirs%1Fmine") => Some(forbidden("not to be looked at")),
+        (_, "/v1/namespaces") => Some(forbidden("no listing")),
+        ("POST", "/v1/namespaces/theirs%1Fmine/tables") => Some(table("file:///tmp/lake/mine/t")),
+        _ => None,
+    });
+    beside.floe.file("schema.json", support::SCHEMA);
+    let words = ["create", "theirs.mine.t", "--schema", "schema.json", "--json"];
+    assert_eq!(beside.floe.run(&words).ok().json()["created"], true);
+    assert_eq!(beside.server.count("POST", "/v1/namespaces"), 1, "no namespace is made");
+    let (code, error) = beside.error(&["list"]);
+    assert_eq!(code, 7, "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("floe list NAMESPACE"), "{error}");
 }
 
 #[test]
@@ -398,4 +411,14 @@ fn locations_that_others_read_otherwise_are_refused_before_anything_is_made() {
         assert!(run.stderr.contains(location), "it is refused by name: {}", run.stderr);
     }
     assert!(floe.files().is_empty());
+    // A warehouse is where new tables go.
+    let toml = "[catalogs.odd]\ntype = 'local'\nuri = 'catalog.db'\nwarehouse = 's3://bucket//lake'\n";
+    floe.file("floe.toml", toml);
+    let run = floe.line("catalog check odd --json");
+    assert_eq!(run.code, 2, "{} {}", run.text(), run.stderr);
+    assert!(
+        run.stderr.contains("s3://bucket//lake") && run.stderr.contains("begins with a slash"),
+        "{}",
+        run.stderr
+    );
 }

@@ -16,9 +16,9 @@ pub fn unaddressable(key: &str) -> Option<&'static str> {
         return Some("its key begins with a slash");
     }
     if key.split('/').any(|part| part == "." || part == "..") {
-        return Some("its key holds a part '.' or '..', which a URL takes for a folder");
+        return Some("it holds a part '.' or '..', which stands for another folder");
     }
-    key.chars().any(|c| c.is_ascii_control()).then_some("its key holds a control character")
+    key.chars().any(|c| c.is_ascii_control()).then_some("it holds a control character")
 }
 
 /// Fails with `Validation` for a location (an absolute URI or a local path) that floe cannot address.

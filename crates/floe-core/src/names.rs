@@ -67,7 +67,7 @@ pub fn check_properties(set: &HashMap<String, String>, remove: &[String]) -> Res
 }
 
 /// The namespaces directly below `parent`, or the top ones, sorted, where `found` are namespaces of any depth: one
-/// that only has namespaces below it is there as well.
+/// that only has namespaces below it is there as well. A namespace with a part that has no name is left out.
 ///
 /// ```
 /// # use floe_core::names::children;
@@ -89,7 +89,9 @@ where
     let mut below = BTreeSet::new();
     for name in found {
         let name = name.as_ref();
-        if name.len() > above.len() && name.iter().zip(above).all(|(a, b)| a.as_ref() == b) {
+        // A part without a name is none that a catalog could be asked for: a row that is odd, or a server that is.
+        let named = name.iter().take(above.len() + 1).all(|part| !part.as_ref().is_empty());
+        if named && name.len() > above.len() && name.iter().zip(above).all(|(a, b)| a.as_ref() == b) {
             below
                 .insert(name[..=above.len()].iter().map(|part| part.as_ref().to_owned()).collect::<Vec<_>>());
         }
@@ -146,6 +148,9 @@ mod tests {
         let below = children(Some(&namespace(&["a"])), found.clone()).expect("names");
         assert_eq!(below, [namespace(&["a", "x"]), namespace(&["a", "y"])]);
         assert!(children(Some(&namespace(&["b"])), found).expect("names").is_empty());
+        let odd = [vec![""], vec!["a", "", "b"], vec!["", "a"], vec!["a", "b", ""]];
+        assert_eq!(children(None, odd.clone()).expect("names"), [namespace(&["a"])]);
+        assert_eq!(children(Some(&namespace(&["a"])), odd).expect("names"), [namespace(&["a", "b"])]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use floe_core::Result;
+use floe_plan::schema_match::{ColumnMapping, apply_from};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 
@@ -37,6 +38,21 @@ impl BatchStream {
         }
         Ok(batches)
     }
+}
+
+/// Batches fitted to a table. Errors count rows from the start of the stream.
+pub(crate) fn fitted(
+    stream: BoxStream<'static, Result<RecordBatch>>,
+    mapping: ColumnMapping,
+) -> BoxStream<'static, Result<RecordBatch>> {
+    let mut rows = 0;
+    let fitted = stream.map(move |batch| {
+        let batch = batch?;
+        let before = rows;
+        rows += batch.num_rows() as u64;
+        apply_from(&mapping, &batch, before)
+    });
+    fitted.boxed()
 }
 
 impl fmt::Debug for BatchStream {

@@ -46,15 +46,21 @@ pub fn storage_error(error: StoreError, doing: &str, location: &str) -> Error {
     }
 }
 
-/// A catalog gave the credentials that a store did not let do something: nobody here can grant them more.
+/// A catalog gave the credentials that a store refuses, or does not let do something: nobody here can mend them, nor
+/// grant them more.
 pub(crate) fn of_vended(error: Error) -> Error {
-    if error.kind() != ErrorKind::PermissionDenied {
-        return error;
-    }
-    Error::new(error.kind(), error.message()).with_hint(
-        "the catalog gave these credentials for the table: ask there for the privilege on the table's data, and check \
-         the locations that its storage configuration allows",
-    )
+    let clock = error.hint().is_some_and(|hint| hint.contains("clock"));
+    let hint = match error.kind() {
+        ErrorKind::PermissionDenied => {
+            "the catalog gave these credentials for the table: ask there for the privilege on the table's data, and \
+             check the locations that its storage configuration allows"
+        }
+        ErrorKind::Unauthenticated if !clock => {
+            "the catalog gave these credentials for the table: check its storage configuration, and the endpoint"
+        }
+        _ => return error,
+    };
+    Error::new(error.kind(), error.message()).with_hint(hint)
 }
 
 /// An IO error with its context, and with a hint where one helps.
@@ -113,6 +119,23 @@ mod tests {
 
     fn generic(source: impl StdError + Send + Sync + 'static) -> StoreError {
         StoreError::Generic { store: "LocalFileSystem", source: Box::new(source) }
+    }
+
+    #[test]
+    fn who_was_given_credentials_is_not_told_to_mend_them() {
+        for kind in [ErrorKind::PermissionDenied, ErrorKind::Unauthenticated] {
+            let error = of_vended(Error::new(kind, "no").with_hint("grant these credentials access"));
+            assert_eq!(error.kind(), kind);
+            let hint = error.hint().unwrap();
+            assert!(
+                hint.starts_with("the catalog gave these credentials") && !hint.contains("grant"),
+                "{hint}"
+            );
+        }
+        let clock = Error::new(ErrorKind::Unauthenticated, "no").with_hint("set the clock of this machine");
+        assert!(of_vended(clock).hint().unwrap().contains("clock"));
+        let other = Error::new(ErrorKind::Unavailable, "no").with_hint("try again");
+        assert_eq!(of_vended(other).hint(), Some("try again"));
     }
 
     #[test]

@@ -77,7 +77,7 @@ mod tests {
             match literal(&key) {
                 Some(path) => assert_eq!(path.as_ref(), key),
                 None => {
-                    assert!(floe_core::location::unaddressable(&key).is_some(), "{key:?} could be addressed")
+                    assert!(floe_core::location::unaddressable(&key).is_some(), "{key:?} could be addressed");
                 }
             }
         }

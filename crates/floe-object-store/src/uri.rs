@@ -1,5 +1,7 @@
 //! Locations: `scheme://authority/path`, taken literally.
 
+use std::borrow::Cow;
+
 use floe_core::{Error, Result, location};
 use object_store::path::Path;
 
@@ -67,15 +69,14 @@ impl<'a> Uri<'a> {
                 self.render(self.path).escape_debug()
             ))
         };
-        if self.is_local()
-            && (self.path.starts_with('/') || self.path.ends_with('/') || self.path.contains("//"))
-        {
-            let parts: Vec<&str> = self.path.split('/').filter(|part| !part.is_empty()).collect();
-            return Uri { path: &parts.join("/"), ..*self }.object_path();
-        }
-        match location::unaddressable(self.path) {
+        let odd = self.path.starts_with('/') || self.path.ends_with('/') || self.path.contains("//");
+        let key: Cow<'_, str> = match self.is_local() && odd {
+            true => self.path.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/").into(),
+            false => self.path.into(),
+        };
+        match location::unaddressable(&key) {
             Some(why) => Err(refused(why)),
-            None => literal(self.path).ok_or_else(|| refused("its key cannot be sent to a store")),
+            None => literal(&key).ok_or_else(|| refused("its key cannot be sent to a store")),
         }
     }
 

@@ -8,6 +8,7 @@
 pub mod backoff;
 pub mod change;
 pub mod constant;
+pub mod convert;
 pub mod eval;
 pub mod evolve;
 pub mod expr;

@@ -172,6 +172,17 @@ fn described(code: &str, message: &str, status: u16) -> Error {
         {
             (Kind::CommitStateUnknown, format!("Glue failed ({})", named(code, status)), "try again later")
         }
+        // Each error of Glue has a code: this is a proxy, or another server.
+        "" if status == 429 => (
+            Kind::Unavailable,
+            "something before Glue takes no more requests for now".to_owned(),
+            "try again later",
+        ),
+        "" => (
+            Kind::Validation,
+            format!("what answers is no Glue (status {status})"),
+            "check `glue.endpoint`, and what stands before it",
+        ),
         _ => (Kind::Internal, format!("Glue refuses the request ({})", named(code, status)), ""),
     };
     let error = Error::new(kind, what);
@@ -255,6 +266,16 @@ mod tests {
         // Refused before it did anything, whatever the status.
         assert_eq!(kind("ThrottlingException", 503), ErrorKind::Unavailable);
         assert_eq!(certain(described("", "", 500)).kind(), ErrorKind::Unavailable);
+        assert_eq!(kind("", 429), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn what_is_no_glue_is_told_by_its_address() {
+        for status in [301, 400, 404, 405] {
+            let error = described("", "", status);
+            assert_eq!(error.kind(), ErrorKind::Validation, "{status}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("`glue.endpoint`")), "{error}");
+        }
     }
 
     #[test]

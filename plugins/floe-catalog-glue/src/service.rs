@@ -1,11 +1,12 @@
 //! The calls to Glue, one function for each.
 //!
 //! The SDK repeats a call that only reads as often as is configured. A call that changes something is repeated only
-//! where Glue refused it unseen because there were too many; UpdateTable, the commit, is not even then: a repetition
-//! after a lost reply would meet the version that the first call made, and report a conflict that is none.
+//! where Glue refused it unseen because there were too many, UpdateTable, the commit, as well. Never after a lost reply:
+//! a repetition would meet the version that the first call made, and report a conflict that is none.
+
+use std::collections::HashSet;
 
 use aws_sdk_glue::Client;
-use aws_sdk_glue::config::retry::RetryConfig;
 use aws_sdk_glue::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_glue::types::{Database, DatabaseInput, Table, TableInput};
 use aws_smithy_runtime_api::client::interceptors::context::{Error as CallError, InterceptorContext};
@@ -61,9 +62,11 @@ impl Service {
     pub(crate) async fn databases(&self) -> Result<Vec<Database>> {
         let mut found = Vec::new();
         let call = self.client.get_databases().set_catalog_id(self.catalog.clone()).max_results(PAGE);
-        let mut pages = call.into_paginator().send();
+        let (mut pages, mut tokens) = (call.into_paginator().send(), Tokens::default());
         while let Some(page) = pages.next().await {
-            found.extend(page.map_err(|e| certain(self.failed(e)))?.database_list);
+            let page = page.map_err(|e| certain(self.failed(e)))?;
+            tokens.check(page.next_token.as_deref())?;
+            found.extend(page.database_list);
         }
         Ok(found)
     }
@@ -114,9 +117,11 @@ impl Service {
     pub(crate) async fn tables(&self, database: &str) -> Result<Vec<Table>> {
         let mut found = Vec::new();
         let call = self.client.get_tables().set_catalog_id(self.catalog.clone()).database_name(database);
-        let mut pages = call.max_results(PAGE).into_paginator().send();
+        let (mut pages, mut tokens) = (call.max_results(PAGE).into_paginator().send(), Tokens::default());
         while let Some(page) = pages.next().await {
-            found.extend(page.map_err(|e| certain(self.failed(e)))?.table_list.unwrap_or_default());
+            let page = page.map_err(|e| certain(self.failed(e)))?;
+            tokens.check(page.next_token.as_deref())?;
+            found.extend(page.table_list.unwrap_or_default());
         }
         Ok(found)
     }
@@ -139,12 +144,11 @@ impl Service {
         call.customize().config_override(once_seen()).send().await.map(drop).map_err(|e| self.failed(e))
     }
 
-    /// Replaces a table that is still at `version`. Tried once.
+    /// Replaces a table that is still at `version`.
     pub(crate) async fn update_table(&self, database: &str, input: TableInput, version: &str) -> Result<()> {
         let call = self.client.update_table().set_catalog_id(self.catalog.clone()).database_name(database);
         let call = call.table_input(input).version_id(version).skip_archive(self.skip_archive);
-        let once = aws_sdk_glue::config::Builder::new().retry_config(RetryConfig::disabled());
-        call.customize().config_override(once).send().await.map(drop).map_err(|e| self.failed(e))
+        call.customize().config_override(once_seen()).send().await.map(drop).map_err(|e| self.failed(e))
     }
 
     /// Drops a table.
@@ -156,6 +160,22 @@ impl Service {
             .database_name(database)
             .name(name);
         call.customize().config_override(once_seen()).send().await.map(drop).map_err(|e| self.failed(e))
+    }
+}
+
+/// The page tokens of a listing: one that comes back would never end.
+#[derive(Debug, Default)]
+struct Tokens(HashSet<String>);
+
+impl Tokens {
+    fn check(&mut self, next: Option<&str>) -> Result<()> {
+        match next.filter(|next| !next.is_empty()) {
+            Some(next) if !self.0.insert(next.to_owned()) => {
+                Err(Error::new(ErrorKind::Corrupted, "Glue gives the same page of a listing again and again")
+                    .with_hint("check `glue.endpoint`; report it to those who run the service"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -208,5 +228,20 @@ fn code(error: &CallError) -> Option<&str> {
         .or_else(|| of_type::<of::update_database::UpdateDatabaseError>(error))
         .or_else(|| of_type::<of::delete_database::DeleteDatabaseError>(error))
         .or_else(|| of_type::<of::create_table::CreateTableError>(error))
+        .or_else(|| of_type::<of::update_table::UpdateTableError>(error))
         .or_else(|| of_type::<of::delete_table::DeleteTableError>(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_token_that_comes_back_ends_the_listing() {
+        let mut tokens = Tokens::default();
+        for next in [Some("a"), Some("b"), Some(""), None] {
+            tokens.check(next).unwrap();
+        }
+        assert_eq!(tokens.check(Some("a")).unwrap_err().kind(), ErrorKind::Corrupted);
+    }
 }

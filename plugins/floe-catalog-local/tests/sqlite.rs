@@ -213,7 +213,8 @@ INSERT INTO iceberg_namespace_properties VALUES ('default', 'ns', 'exists', 'tru
   ('default', 'with.props', 'location', 'file:///elsewhere/'), ('other', 'hidden', 'exists', 'true');
 INSERT INTO iceberg_tables VALUES ('default', 'ns', 'typed', '@', NULL, 'TABLE'),
   ('default', 'ns', 'untyped', '@', NULL, NULL), ('default', 'ns', 'view', '@', NULL, 'VIEW'),
-  ('default', 'implicit.inner', 't', '@', NULL, NULL), ('other', 'ns', 'foreign', '@', NULL, 'TABLE');
+  ('default', 'implicit.inner', 't', '@', NULL, NULL), ('default', '', 't', '@', NULL, NULL),
+  ('default', 'odd..row', 't', '@', NULL, NULL), ('other', 'ns', 'foreign', '@', NULL, 'TABLE');
 ";
 
 /// Puts a metadata file beside the catalog; its location.
@@ -235,7 +236,13 @@ async fn a_file_of_pyiceberg_opens_and_stays_in_its_layout() {
     let named = |name: &str| TableIdent::new(space(), name.into());
     assert_eq!(catalog.list_tables(&space()).await.unwrap(), [named("typed"), named("untyped")]);
     let spaces: Vec<_> = catalog.list_namespaces(None).await.unwrap().iter().map(|n| n.to_string()).collect();
-    assert_eq!(spaces, ["implicit", "ns", "with"], "another catalog's are not listed");
+    assert_eq!(spaces, ["implicit", "ns", "odd", "with"], "another catalog's are not listed");
+    let odd = NamespaceIdent::new("odd".into());
+    assert!(catalog.list_namespaces(Some(&odd)).await.unwrap().is_empty(), "a level without a name is none");
+    assert!(catalog.list_tables(&odd).await.unwrap().is_empty());
+    let beside = TableCreation { name: "view".into(), ..creation() };
+    let taken = failed(catalog.create_table(&space(), beside).await);
+    assert_eq!(taken.kind(), ErrorKind::TableAlreadyExists, "a view has the name: {taken}");
     assert!(catalog.load_namespace(&space()).await.unwrap().properties().is_empty());
     assert_eq!(failed(catalog.load_table(&named("view")).await).kind(), ErrorKind::NoSuchTable);
     assert_eq!(failed(catalog.drop_table(&named("view")).await).kind(), ErrorKind::NoSuchTable);

@@ -134,8 +134,12 @@ impl RestCatalog {
     /// `NoSuchNamespace` for one that is not there. Some servers (Iceberg's JDBC catalog) would make a table in it all
     /// the same, and with it a namespace that nobody asked for.
     async fn need_namespace(&self, namespace: &NamespaceIdent) -> Result<()> {
-        if self.namespace_exists(namespace).await? {
-            return Ok(());
+        match self.namespace_exists(namespace).await {
+            Ok(false) => {}
+            Ok(true) => return Ok(()),
+            // Whoever may make tables in it need not be allowed to look at it.
+            Err(e) if e.kind() == ErrorKind::PermissionDenied => return Ok(()),
+            Err(e) => return Err(e),
         }
         Err(names::no_namespace(namespace).with_hint("create it first"))
     }
@@ -290,7 +294,7 @@ impl CatalogClient for RestCatalog {
         if self.connection.endpoints.has(Endpoint::ListNamespaces)
             && !self.list_namespaces(Some(name)).await?.is_empty()
         {
-            let why = format!("the namespace '{name}' has namespaces below it");
+            let why = format!("the namespace '{}' has namespaces below it", names::render_namespace(name));
             return Err(Error::new(ErrorKind::NamespaceNotEmpty, why).with_hint("drop those first"));
         }
         let call = Call::new(Method::DELETE, self.connection.paths.namespace(name)?);

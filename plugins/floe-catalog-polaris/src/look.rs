@@ -17,7 +17,7 @@ use crate::types::TableReply;
 /// looked at before.
 pub(crate) fn may_have_made(reply: &Reply) -> bool {
     match reply.status {
-        401 | 404..=406 | 407 | 415 | 419 | 501 => false,
+        401 | 404..=407 | 415 | 419 | 501 => false,
         // An earlier attempt of this call may have made it.
         409 => reply.repeated,
         _ => true,
@@ -76,7 +76,7 @@ pub(crate) async fn told(
             let vending = reply.is_some_and(|reply| {
                 lacks_credentials(reply) || reply.asked_for_credentials && reply.status == 400
             });
-            let text = names::render_table(table);
+            let text = in_shell(names::render_table(table));
             let next = match vending {
                 true => format!(
                     "{NO_VENDING}; the table is then used as it is, or removed with `floe drop {text}`"
@@ -104,5 +104,36 @@ pub(crate) async fn told(
             };
             error.context("the table may have been made, which cannot be looked up now")
         }
+    }
+}
+
+/// A name as a shell takes it.
+fn in_shell(name: String) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "._-".contains(c);
+    if name.chars().all(plain) { name } else { format!("'{}'", name.replace('\'', "'\\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_is_advised_works_in_a_shell() {
+        for (name, word) in [("ns.t", "ns.t"), ("ns.\"a.b\"", "'ns.\"a.b\"'"), ("ns.it's", "'ns.it'\\''s'")] {
+            assert_eq!(in_shell(name.to_owned()), word);
+        }
+    }
+
+    #[test]
+    fn only_what_certainly_made_nothing_is_not_looked_up() {
+        let made = |status: u16| may_have_made(&Reply { status, ..Reply::default() });
+        let looked: Vec<u16> = (400..600).filter(|status| made(*status)).collect();
+        for status in [400, 403, 408, 422, 429, 500, 502, 503, 504] {
+            assert!(looked.contains(&status), "{status}");
+        }
+        for status in [401, 404, 405, 407, 409, 419, 501] {
+            assert!(!looked.contains(&status), "{status}");
+        }
+        assert!(may_have_made(&Reply { status: 409, repeated: true, ..Reply::default() }));
     }
 }

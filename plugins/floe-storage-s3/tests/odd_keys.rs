@@ -57,7 +57,7 @@ async fn the_store_sees_the_key_that_the_location_names() {
         assert_eq!(server.keys(), [format!("lake/{name}")], "{location}");
         let listed: Vec<_> =
             client.list(client.warehouse()).map(|entry| entry.unwrap().location).collect().await;
-        assert_eq!(listed, [location.clone()], "a listing names it as it was written");
+        assert_eq!(listed, [location.as_str()], "a listing names it as it was written");
         client.file_io().delete(&location).await.unwrap();
         assert!(server.keys().is_empty(), "{location}");
     }

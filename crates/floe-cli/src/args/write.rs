@@ -12,7 +12,11 @@ Formats are known by extension (.parquet .csv .tsv .json .ndjson .jsonl .arrow .
 also with .gz or .zst) or else by content. Folders are read with everything below them, in the order of their names, without
 hidden files and those that start with '_'. Schemas of all inputs are checked before anything is written.
 
-CSV has a header line, and is read with the types of the table. An empty field is NULL, unless --null says what is.
+CSV has a header line, and is read with the types of the table. An empty field is NULL, a quoted one (\"\") an empty text,
+unless --null says what NULL is. A value that does not fit its column exactly is refused, with file, line and column: nothing
+is rounded, cut or shifted. Numbers go to timestamp columns with --epoch only. See docs/inputs.md.
+
+What is no regular file, such as '-', <(...) and a FIFO, is read once.
 
 --staged adds the snapshot without showing it: `floe publish` shows it, by the wap.id it was given.
 
@@ -21,6 +25,7 @@ Examples:
   floe append trips.flights exports/ --strategy merge_commit --snapshot-property job=nightly
   floe append trips.flights march.parquet --branch audit --idempotency-key march-2013
   floe append trips.flights april.parquet --staged --snapshot-property wap.id=april
+  floe append web.events clicks.ndjson --epoch ms
   zcat flights.csv.gz | floe append trips.flights - --input-format csv";
 
 pub(super) const OVERWRITE_EXAMPLES: &str = "\
@@ -30,7 +35,8 @@ Inputs are read as `floe append` reads them. In one snapshot, the new rows take 
   with --filter: the rows for which it is true; the new rows need not match it,
   with --dynamic: the rows of the partitions that the new rows belong to; in a table without partitions, all rows.
 
-An input without rows takes rows away all the same, except with --dynamic in a table with partitions.
+Inputs without rows are refused where rows would be taken away, unless --allow-empty says that this is meant: a
+command that wrote the input may have failed.
 
 When another writer changes what was read, --dynamic is run again on the table as it is then, others only with --reruns N:
 what came meanwhile is then overwritten, too.
@@ -44,8 +50,8 @@ Examples:
 
 pub(super) const UPSERT_EXAMPLES: &str = "\
 Inputs are read as `floe append` reads them. In one snapshot, a new row takes the place of the rows whose columns --on
-equal its own, NULL equal to NULL, and is added where there is none. A column that the inputs lack keeps its value. Two
-new rows with one key are an error.
+equal its own, NULL equal to NULL, and is added where there is none. A column that the inputs lack keeps its value; all of
+them have to have the same columns, and all objects of NDJSON the same keys. Two new rows with one key are an error.
 
 When another writer changes what was read, the upsert is run again on the table as it is then, and says how often (`reruns`).
 That takes inputs that can be read again: files, or a small standard input.
@@ -117,6 +123,10 @@ pub(crate) struct OverwriteArgs {
     /// Take away the rows of the partitions that the new rows belong to
     #[arg(long)]
     pub(crate) dynamic: bool,
+
+    /// Take rows away even if the inputs have no rows
+    #[arg(long)]
+    pub(crate) allow_empty: bool,
 
     #[command(flatten)]
     pub(crate) rows: RowArgs,

@@ -1,7 +1,9 @@
 //! `floe list`.
 
+use std::fmt::Write;
+
 use floe::names::{render_namespace, render_parts};
-use floe::{NamespaceListing, Result, SkippedNamespace};
+use floe::{Error, ErrorKind, NamespaceListing, Result, SkippedNamespace};
 use iceberg::NamespaceIdent;
 use serde_json::{Value, json};
 
@@ -15,7 +17,11 @@ pub(super) async fn run(command: &str, args: ListArgs, location: &Location, ui: 
     let manager = location.open().await?;
     let NamespaceListing { mut namespaces, mut skipped } = match &args.namespace {
         Some(namespace) => NamespaceListing { namespaces: vec![namespace.clone()], skipped: Vec::new() },
-        None => manager.list_all_namespaces().await?,
+        None => manager.list_all_namespaces().await.map_err(|e| match e.kind() {
+            ErrorKind::PermissionDenied => Error::new(e.kind(), e.message())
+                .with_hint("name a namespace that you may look into: `floe list NAMESPACE`"),
+            _ => e,
+        })?,
     };
     let mut table = plain_table(&["NAMESPACE", "TABLE"], ui.layout());
     let (mut tables, mut identifiers, mut gone) = (Vec::new(), Vec::new(), Vec::new());
@@ -51,7 +57,7 @@ pub(super) async fn run(command: &str, args: ListArgs, location: &Location, ui: 
     for one in &skipped {
         let why =
             if one.is_gone() { "was dropped meanwhile" } else { "cannot be looked into whole: not allowed" };
-        text.push_str(&format!("\nNote: {} {why}", shown(&render_namespace(&one.namespace))));
+        let _ = write!(text, "\nNote: {} {why}", shown(&render_namespace(&one.namespace)));
     }
     let levels: Vec<Value> = namespaces.iter().map(|n| json!(n.as_ref())).collect();
     let report = Report::new(command)

@@ -22,6 +22,7 @@ pub(super) async fn run(command: &str, args: OverwriteArgs, location: &Location,
         overwrite_filter: args.filter,
         overwrite_partitions: args.dynamic,
         overwrite_all: args.all,
+        allow_empty: args.allow_empty,
         options: change_options(&args.commit, Some(&args.rows), &args.source.table)?,
         ..WriteConfig::default()
     };

@@ -1,16 +1,18 @@
 //! The rows that a command writes: its input files, as one stream of the table's columns.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow_schema::Schema;
 use floe::data::{BatchStream, Input};
-use floe::model::{MergeConfig, WriteConfig, WriteOutcome};
+use floe::execute::upsert::WhenMatched;
+use floe::model::{MergeConfig, WriteConfig, WriteMode, WriteOutcome};
 use floe::{IcebergTableManager, LoadedTable, Result};
 use iceberg::arrow::schema_to_arrow_schema;
 
 use crate::args::{InputArgs, SourceArgs};
-use crate::input::{ReadOptions, Source, adapter, discover, stream, unify, untouched, with_others};
+use crate::input::{
+    Absent, ReadOptions, Source, Target, adapter, discover, stream, unify, untouched, with_others,
+};
 use crate::progress::Progress;
 use crate::ui::{Report, Ui};
 use crate::warehouse::Location;
@@ -20,14 +22,19 @@ use crate::warehouse::Location;
 pub(super) struct Read {
     /// How many files, standard input counting as one.
     inputs: usize,
-    /// Their size; standard input has none.
+    /// Their size; streams have none.
     bytes: u64,
+    /// Whether all of them can be read again.
+    repeatable: bool,
 }
 
 impl Read {
     /// Adds this to a report.
     pub(super) fn on(self, report: Report) -> Report {
-        report.with("inputs", self.inputs).with("input_bytes", self.bytes)
+        report
+            .with("inputs", self.inputs)
+            .with("input_bytes", self.bytes)
+            .with("input_repeatable", self.repeatable)
     }
 }
 
@@ -41,10 +48,27 @@ pub(super) struct Wrote {
 /// Which columns inputs may have.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Columns {
-    /// Those of the table.
+    /// Those of the table, for new rows: a column that is absent has its write default, else NULL.
     OfTable,
+    /// Those of the table, for rows that take the place of others: all have the same.
+    Given,
+    /// Those of the table, for rows that leave others as they are, or only say which to delete.
+    Keys,
     /// Any.
     Any,
+}
+
+impl Columns {
+    /// Those that a write may have.
+    pub(super) fn of_write(config: &WriteConfig) -> Self {
+        let updates = matches!(config.when_matched, WhenMatched::UpdateAll | WhenMatched::UpdateIfChanged);
+        match config.mode {
+            WriteMode::Upsert if updates => Self::Given,
+            // Only the keys count, or new rows besides.
+            WriteMode::Upsert => Self::Keys,
+            _ => Self::OfTable,
+        }
+    }
 }
 
 /// The rows of all inputs.
@@ -68,27 +92,26 @@ impl Rows {
     ) -> Result<Self> {
         let options = ReadOptions::from(input);
         let open = || {
-            let schema = schema_to_arrow_schema(table.metadata.current_schema())?;
+            let schema = table.metadata.current_schema();
             let sources = discover(files, &options)?;
-            let schema = match columns {
-                Columns::OfTable => schema,
-                Columns::Any => with_others(&sources, &schema, &options)?,
+            let of_table = |absent| Target::new(schema.as_ref().clone(), absent);
+            let target = match columns {
+                Columns::OfTable => of_table(Absent::Default)?,
+                Columns::Keys => of_table(Absent::Unknown)?,
+                Columns::Given => of_table(Absent::Refused)?,
+                Columns::Any => with_others(&sources, schema, &options)?,
             };
-            let read = Read { inputs: sources.len(), bytes: sources.iter().map(Source::bytes).sum() };
+            let read = Read {
+                inputs: sources.len(),
+                bytes: sources.iter().map(Source::bytes).sum(),
+                repeatable: sources.iter().all(Source::repeatable),
+            };
             let known: Option<u64> = sources.iter().map(Source::rows).sum();
-            let progress = ui.progress(what, known);
-            // Only regular files can be read again.
-            let repeatable = sources.iter().all(|source| source.state().is_some());
-            let unchanged = untouched(&sources);
-            let data = rows(sources, &schema, options.clone(), &progress)?;
-            let data = if repeatable {
-                again(data, files.to_vec(), schema, options.clone(), progress.clone())
-            } else {
-                data.into()
-            };
+            let (progress, unchanged) = (ui.progress(what, known), untouched(&sources));
+            let data = input(sources, target, options.clone(), &progress)?.with_rows(known);
             let data = match unchanged {
-                Some(unchanged) => data.with_rows(known).with_files(unchanged),
-                None => data.with_rows(known),
+                Some(unchanged) => data.with_files(unchanged),
+                None => data,
             };
             Ok(Self { data, read, progress })
         };
@@ -96,23 +119,21 @@ impl Rows {
     }
 }
 
-/// Rows that are opened already, and again from their files as often as they are wanted.
-fn again(
-    opened: BatchStream,
-    files: Vec<PathBuf>,
-    table: Schema,
-    options: ReadOptions,
-    progress: Progress,
-) -> Input {
-    let shape = opened.schema.clone();
+/// The rows of all inputs, which can be read again if each input can.
+fn input(sources: Vec<Source>, target: Target, options: ReadOptions, progress: &Progress) -> Result<Input> {
+    let again: Option<Vec<Source>> = sources.iter().map(Source::again).collect();
+    let opened = rows(sources, target.clone(), options.clone(), progress)?;
+    let Some(again) = again else { return Ok(opened.into()) };
+    let (shape, progress) = (opened.schema.clone(), progress.clone());
     let first = Mutex::new(Some(opened));
-    Input::repeatable(shape, move || {
+    Ok(Input::repeatable(shape, move || {
         if let Some(first) = first.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Ok(first);
         }
         progress.restart();
-        rows(discover(&files, &options)?, &table, options.clone(), &progress)
-    })
+        let sources = again.iter().filter_map(Source::again).collect();
+        rows(sources, target.clone(), options.clone(), &progress)
+    }))
 }
 
 /// Writes the rows of all inputs to a table, with a progress bar called `what`.
@@ -127,7 +148,8 @@ pub(super) async fn write(
     let SourceArgs { table, files, input } = source;
     let ident = table.ident();
     let loaded = manager.load_table(&ident).await?;
-    let Rows { data, read, progress } = Rows::open(files, input, &loaded, Columns::OfTable, what, ui)?;
+    let Rows { data, read, progress } =
+        Rows::open(files, input, &loaded, Columns::of_write(config), what, ui)?;
     let outcome = Box::pin(manager.write_data(&ident, data, config)).await;
     progress.done();
     Ok(Wrote { outcome: outcome?, read, manager })
@@ -164,24 +186,27 @@ pub(super) async fn merge(
 
 fn rows(
     sources: Vec<Source>,
-    table: &Schema,
+    target: Target,
     options: ReadOptions,
     progress: &Progress,
 ) -> Result<BatchStream> {
     let schemas = sources
         .iter()
-        .map(|source| Ok((source.label(), source.schema_for(table, &options)?)))
+        .map(|source| Ok((source.label(), source.schema_for(&target, &options)?)))
         .collect::<Result<Vec<_>>>()?;
-    let one = unify(&schemas, table)?;
+    let one = unify(&schemas, &target)?;
     let own: Vec<_> = schemas.into_iter().map(|(_, schema)| schema).collect();
-    let inputs = sources.into_iter().zip(own).map(|(source, own)| {
-        let adapt = adapter(source.label().to_owned(), &own, &one);
+    let mut to = Arc::new(schema_to_arrow_schema(&one)?);
+    let mut inputs = Vec::with_capacity(sources.len());
+    for (source, own) in sources.into_iter().zip(own) {
+        let (adapt, schema) = adapter(source.label().to_owned(), &own, &one, &options)?;
+        to = schema;
         let progress = progress.clone();
         let counted: Box<dyn Fn(_) -> _ + Send> = Box::new(move |batch: arrow_array::RecordBatch| {
             progress.add(batch.num_rows() as u64);
             adapt(batch)
         });
-        (source, own, counted)
-    });
-    Ok(stream(inputs.collect(), one, options))
+        inputs.push((source, own, counted));
+    }
+    Ok(stream(inputs, to, target, options))
 }

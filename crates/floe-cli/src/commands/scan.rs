@@ -10,7 +10,7 @@ use serde_json::{Map, json};
 
 use super::at;
 use crate::args::{OutputFormat, ScanArgs};
-use crate::output::{ObjectFrame, SinkOptions, Target, by_extension, write_rows};
+use crate::output::{ObjectFrame, SinkOptions, Target, Uuids, by_extension, write_rows};
 use crate::render;
 use crate::ui::{Report, Ui};
 use crate::warehouse::Location;
@@ -50,6 +50,7 @@ pub(super) async fn run(command: &str, args: ScanArgs, location: &Location, ui: 
         .maybe_note(note.clone());
     let options = SinkOptions {
         csv_null: args.null.clone().unwrap_or_default(),
+        uuids: Uuids::of(table.metadata.schemas_iter().map(AsRef::as_ref)),
         arrow_file: args.out.as_deref().is_some_and(is_arrow_file),
         layout: ui.layout_of(&target),
         object: in_object.then(|| ObjectFrame { before: frame.fields.clone() }),

@@ -15,6 +15,7 @@ use super::outcome::reruns;
 use super::rows::{self, Columns};
 use crate::args::{InputArgs, TransactionArgs};
 use crate::exit::internal;
+use crate::input::check_once;
 use crate::render::counted;
 use crate::ui::{Report, Ui};
 use crate::undo::{self, Undo};
@@ -94,6 +95,8 @@ enum Operation {
 pub(super) async fn run(command: &str, args: TransactionArgs, location: &Location, ui: &Ui) -> Result<()> {
     let started = Instant::now();
     let plan = read(&args)?;
+    let files = plan.operations.iter().flat_map(Operation::files);
+    check_once(files).map_err(|e| e.with_table(&args.table))?;
     let manager = location.open().await?;
     let ident = args.table.ident();
     let before = manager.load_table(&ident).await?;
@@ -140,6 +143,14 @@ fn read(args: &TransactionArgs) -> Result<Plan> {
 }
 
 impl Operation {
+    /// The inputs that it reads.
+    fn files(&self) -> &[PathBuf] {
+        match self {
+            Self::Write { files, .. } | Self::Merge { files, .. } => files,
+            _ => &[],
+        }
+    }
+
     fn on<'m>(self, transaction: Transaction<'m>, input: &InputArgs, ui: &Ui) -> Result<Transaction<'m>> {
         let open = |files: Vec<PathBuf>, columns: Columns| {
             let (input, ui) = (input.clone(), ui.clone());
@@ -149,7 +160,9 @@ impl Operation {
             Self::EvolveSchema(evolution) => transaction.evolve_schema(evolution),
             Self::SetProperties(set) => transaction.set_properties(set),
             Self::RemoveProperties(keys) => transaction.remove_properties(keys),
-            Self::Write { files, config } => transaction.write_from(open(files, Columns::OfTable), config),
+            Self::Write { files, config } => {
+                transaction.write_from(open(files, Columns::of_write(&config)), config)
+            }
             Self::Merge { files, config } => transaction.merge_from(open(files, Columns::Any), config),
             Self::Delete { filter, config } => transaction.delete(Expr::parse(&filter)?, config),
             Self::Tag { name, snapshot_id, max_ref_age_ms, replace } => {

@@ -1,22 +1,20 @@
 //! The first bytes of a text input, and the whole of it after that.
 
-use std::fs::File;
 use std::io::{Cursor, Read};
-use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use floe::{Error, Result};
 
-use super::discover::unreadable;
 use super::sniff::Compression;
+use super::source::Seekable;
 
 /// As much of a text input as schemas are inferred from.
 const HEAD_BYTES: usize = 4 * 1024 * 1024;
 
 /// A text input, decompressed.
 pub(super) enum Text {
-    File(PathBuf),
-    /// Standard input: its start, and the rest, which is read once.
+    File(Seekable),
+    /// A stream: its start, and the rest, which is read once.
     Stream {
         head: Vec<u8>,
         whole: bool,
@@ -40,8 +38,8 @@ impl Text {
 
     pub(super) fn head(&self) -> Result<Head> {
         match self {
-            Self::File(path) => {
-                let (bytes, whole) = take_head(&mut open(path)?).map_err(|e| e.context(path.display()))?;
+            Self::File(file) => {
+                let (bytes, whole) = take_head(&mut open(file)?)?;
                 Ok(Head { bytes, whole })
             }
             Self::Stream { head, whole, .. } => Ok(Head { bytes: head.clone(), whole: *whole }),
@@ -50,10 +48,10 @@ impl Text {
 
     pub(super) fn read(&self) -> Result<Box<dyn Read + Send>> {
         match self {
-            Self::File(path) => open(path),
+            Self::File(file) => open(file),
             Self::Stream { head, rest, .. } => {
                 let rest = rest.lock().ok().and_then(|mut rest| rest.take());
-                let rest = rest.ok_or_else(|| Error::validation("standard input can be read once only"))?;
+                let rest = rest.ok_or_else(|| Error::validation("this input can be read once only"))?;
                 Ok(Box::new(Cursor::new(head.clone()).chain(rest)))
             }
         }
@@ -73,9 +71,8 @@ pub(super) fn decompressed(mut reader: Box<dyn Read + Send>) -> std::io::Result<
     })
 }
 
-fn open(path: &Path) -> Result<Box<dyn Read + Send>> {
-    let file = File::open(path).map_err(|e| unreadable(path, e))?;
-    decompressed(Box::new(file)).map_err(|e| Error::from(e).context(path.display()))
+fn open(file: &Seekable) -> Result<Box<dyn Read + Send>> {
+    Ok(decompressed(Box::new(file.open()?))?)
 }
 
 fn take_head(reader: &mut dyn Read) -> Result<(Vec<u8>, bool)> {

@@ -4,30 +4,43 @@ use std::sync::Arc;
 
 use arrow_array::{Array, StringArray};
 use arrow_schema::{DataType, TimeUnit};
+use floe::plan::convert::{ConvertOptions, parse};
 
 use super::normalise::UTC;
-use super::text;
 
-/// The narrowest type that every value of the sample has: boolean, long, double, date, timestamp with or
+/// The narrowest type that every value of the sample has: boolean, long, decimal for whole numbers beyond it, double, date, timestamp with or
 /// without zone, and else string. A sample without values is a string column.
 ///
 /// Whole numbers are long, however small those of the sample are. Numbers with leading zeros (`007`) are
 /// identifiers, and stay strings.
 pub(super) fn infer(sample: &StringArray) -> DataType {
     let is_number = |t: &str| !has_leading_zero(t) && !t.starts_with('+');
-    let numbers = || sample.iter().flatten().all(is_number);
     if sample.null_count() == sample.len() {
         return DataType::Utf8;
     }
     if sample.iter().flatten().all(|t| t.eq_ignore_ascii_case("true") || t.eq_ignore_ascii_case("false")) {
         return DataType::Boolean;
     }
-    for to in [DataType::Int64, DataType::Float64] {
-        if numbers() && text::parse(sample, &to).is_ok() {
-            return to;
-        }
+    if sample.iter().flatten().all(is_number)
+        && let Some(number) = infer_number(sample)
+    {
+        return number;
     }
     infer_time(sample).unwrap_or(DataType::Utf8)
+}
+
+/// The type that has every number of the sample exactly: long, decimal for whole numbers beyond it, else double.
+pub(super) fn infer_number(sample: &StringArray) -> Option<DataType> {
+    let whole = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    let mut types = vec![DataType::Float64];
+    if sample.iter().flatten().all(whole) {
+        types = vec![DataType::Int64, DataType::Decimal128(20, 0), DataType::Decimal128(38, 0)];
+    }
+    types.into_iter().find(|to| fits(sample, to))
+}
+
+fn fits(sample: &StringArray, to: &DataType) -> bool {
+    parse(sample, to, &ConvertOptions::default()).is_ok()
 }
 
 /// Date, timestamp or instant, if every value of the sample is one. For JSON, where text is no number.
@@ -46,7 +59,7 @@ pub(super) fn infer_time(sample: &StringArray) -> Option<DataType> {
     } else {
         return None;
     };
-    text::parse(sample, &to).is_ok().then_some(to)
+    fits(sample, &to).then_some(to)
 }
 
 fn has_leading_zero(text: &str) -> bool {
@@ -102,7 +115,10 @@ mod tests {
             (vec!["007", "1"], DataType::Utf8),
             (vec!["-01"], DataType::Utf8),
             (vec!["+49301234"], DataType::Utf8),
-            (vec!["99999999999999999999"], DataType::Float64),
+            (vec!["99999999999999999999"], DataType::Decimal128(20, 0)),
+            (vec!["1", "999999999999999999999"], DataType::Decimal128(38, 0)),
+            (vec!["9007199254740993", "0.5"], DataType::Utf8),
+            (vec!["2013-01-31 10:00:00.123456789"], DataType::Utf8),
             (vec!["1", "x"], DataType::Utf8),
             (vec!["", ""], DataType::Utf8),
             (vec!["größe 12345678"], DataType::Utf8),

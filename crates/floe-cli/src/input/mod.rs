@@ -4,6 +4,8 @@
 //! and their formats, [`Source::infer_schema`] or [`Source::schema_for`] reads their schemas, [`stream()`] reads
 //! the rows with bounded memory.
 
+#[cfg(test)]
+mod agree;
 mod csv;
 mod discover;
 mod head;
@@ -16,17 +18,18 @@ mod sniff;
 mod source;
 mod state;
 mod stream;
-mod text;
 mod unify;
 
-pub(crate) use discover::discover;
+pub(crate) use discover::{check_once, discover};
 pub(crate) use normalise::{normal_schema, normalise};
-pub(crate) use source::{Batches, Source};
+pub(crate) use source::{Absent, Batches, Source, Target};
 pub(crate) use state::untouched;
 pub(crate) use stream::stream;
 pub(crate) use unify::{adapter, unify, with_others};
 
-use crate::args::{InputArgs, InputFormat};
+use floe::plan::convert::{ConvertOptions, Epoch};
+
+use crate::args::{EpochUnit, InputArgs, InputFormat};
 
 /// How inputs are read.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +38,10 @@ pub(crate) struct ReadOptions {
     pub(crate) format: Option<InputFormat>,
     /// Texts that stand for NULL in CSV; the empty field when there are none.
     pub(crate) nulls: Vec<String>,
+    /// Whether a text in quotes may stand for NULL in CSV.
+    pub(crate) null_quoted: bool,
+    /// How values are converted.
+    pub(crate) convert: ConvertOptions,
     /// The character between CSV fields.
     pub(crate) delimiter: Option<u8>,
     /// Rows that a schema is inferred from.
@@ -46,6 +53,15 @@ impl From<&InputArgs> for ReadOptions {
         Self {
             format: args.input_format,
             nulls: args.null.clone(),
+            null_quoted: args.null_quoted,
+            convert: ConvertOptions {
+                epoch: args.epoch.map(|unit| match unit {
+                    EpochUnit::S => Epoch::Seconds,
+                    EpochUnit::Ms => Epoch::Milliseconds,
+                    EpochUnit::Us => Epoch::Microseconds,
+                    EpochUnit::Ns => Epoch::Nanoseconds,
+                }),
+            },
             delimiter: args.delimiter,
             infer_rows: args.infer_rows as usize,
         }

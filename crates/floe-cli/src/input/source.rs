@@ -1,12 +1,14 @@
-//! One input: a file or standard input, in a known format.
+//! One input: a file, or a stream that can be read once, in a known format.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 use floe::{Error, Result};
+use iceberg::arrow::schema_to_arrow_schema;
 
 use super::discover::unreadable;
 use super::head::{self, Text};
@@ -17,11 +19,43 @@ use crate::args::InputFormat;
 /// The rows of an input. Reading blocks.
 pub(crate) type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
 
+/// What a row has in a column that it does not mention, where other rows or inputs do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Absent {
+    /// The column's write default, else NULL: for new rows.
+    Default,
+    /// NULL: for rows that only take part in a merge.
+    Null,
+    /// Nothing is known of it, and the row is refused: for rows that take the place of others.
+    Refused,
+    /// The write default, else NULL, in the columns that any row mentions: for rows that only say which others to delete.
+    Unknown,
+}
+
+/// The columns that inputs are read for.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    /// The columns, with their types.
+    pub(crate) schema: iceberg::spec::Schema,
+    /// The same in Arrow form.
+    pub(crate) arrow: Schema,
+    /// What is absent.
+    pub(crate) absent: Absent,
+}
+
+impl Target {
+    pub(crate) fn new(schema: iceberg::spec::Schema, absent: Absent) -> Result<Self> {
+        let arrow = schema_to_arrow_schema(&schema)?;
+        Ok(Self { schema, arrow, absent })
+    }
+}
+
 /// One input.
 pub(crate) struct Source {
     label: String,
     bytes: u64,
-    /// Set for a regular file.
+    repeatable: bool,
+    /// Set for a file that the user named.
     state: Option<FileState>,
     body: Body,
 }
@@ -35,64 +69,65 @@ enum Body {
 }
 
 /// A file that can be opened again and again.
+#[derive(Debug, Clone)]
 pub(super) enum Seekable {
     Path(PathBuf),
-    /// A copy of standard input.
-    Spooled(tempfile::NamedTempFile),
+    /// A copy of a stream. Lives as long as somebody may read it.
+    Spooled(Arc<tempfile::NamedTempFile>),
 }
 
 impl Source {
-    /// A file, its format known by `options`, extension or content.
-    pub(super) fn file(path: PathBuf, options: &ReadOptions) -> Result<Self> {
-        let label = path.display().to_string();
-        let mut file = File::open(&path).map_err(|e| unreadable(&path, e))?;
-        let metadata = file.metadata().ok();
+    /// A regular file, its format known by `options`, the extension of its name, or its content.
+    pub(super) fn file(label: String, file: Seekable, options: &ReadOptions) -> Result<Self> {
+        let mut opened = file.open()?;
+        let in_file = |e: io::Error| Error::from(e).context(&label);
+        let metadata = opened.metadata().ok();
         let bytes = metadata.as_ref().map_or(0, |m| m.len());
-        let state = metadata.filter(|m| m.is_file()).map(|m| FileState::of(&m));
-        let format = if let Some(format) = options.format.or_else(|| sniff::by_extension(&path)) {
+        let named = matches!(file, Seekable::Path(_));
+        let state = metadata.filter(|m| named && m.is_file()).map(|m| FileState::of(&m));
+        let format = if let Some(format) = options.format.or_else(|| sniff::by_extension(label.as_ref())) {
             format
         } else {
-            let file = file.try_clone().map_err(|e| unreadable(&path, e))?;
-            sniff::by_content(&start_of(Box::new(file)).map_err(|e| unreadable(&path, e))?, &label)?
+            let file = opened.try_clone().map_err(in_file)?;
+            sniff::by_content(&start_of(Box::new(file)).map_err(in_file)?, &label)?
         };
         let body = match format {
-            InputFormat::Parquet => Body::Parquet(Seekable::Path(path)),
-            InputFormat::Csv => Body::Csv(Text::File(path)),
-            InputFormat::Json => Body::Json(Text::File(path)),
+            InputFormat::Parquet => Body::Parquet(file),
+            InputFormat::Csv => Body::Csv(Text::File(file)),
+            InputFormat::Json => Body::Json(Text::File(file)),
             InputFormat::Arrow => {
-                file.rewind().map_err(|e| unreadable(&path, e))?;
-                let start = start_of(Box::new(file)).map_err(|e| unreadable(&path, e))?;
-                if start.starts_with(b"ARROW1") {
-                    Body::Arrow(Seekable::Path(path))
+                opened.rewind().map_err(in_file)?;
+                if start_of(Box::new(opened)).map_err(in_file)?.starts_with(b"ARROW1") {
+                    Body::Arrow(file)
                 } else {
-                    Body::ArrowStream(Text::File(path))
+                    Body::ArrowStream(Text::File(file))
                 }
             }
         };
-        Ok(Self { label, bytes, state, body })
+        Ok(Self { label, bytes, repeatable: true, state, body })
     }
 
-    /// Standard input. Formats that are read from their end are copied to a temporary file.
-    pub(super) fn stdin(options: &ReadOptions) -> Result<Self> {
-        Self::stream("standard input".to_owned(), Box::new(io::stdin()), options)
-    }
-
-    fn stream(label: String, reader: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Self> {
+    /// A stream: standard input, a pipe, a FIFO. It is read once: its start is kept until the rows are read. Formats that
+    /// are read from their end are copied to a temporary file.
+    pub(super) fn stream(label: String, reader: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Self> {
         let reader = head::decompressed(reader).map_err(|e| Error::from(e).context(&label))?;
         let text = Text::stream(reader).map_err(|e| e.context(&label))?;
         let start = text.head()?.bytes;
-        let format = match options.format {
+        let format = match options.format.or_else(|| sniff::by_extension(label.as_ref())) {
             Some(format) => format,
             None => sniff::by_content(&start[..start.len().min(START_BYTES)], &label)?,
         };
         let body = match format {
             InputFormat::Csv => Body::Csv(text),
             InputFormat::Json => Body::Json(text),
-            InputFormat::Parquet => Body::Parquet(spool(&text, &label)?),
-            InputFormat::Arrow if start.starts_with(b"ARROW1") => Body::Arrow(spool(&text, &label)?),
+            InputFormat::Parquet => Body::Parquet(spool(&mut text.read()?, &label)?),
+            InputFormat::Arrow if start.starts_with(b"ARROW1") => {
+                Body::Arrow(spool(&mut text.read()?, &label)?)
+            }
             InputFormat::Arrow => Body::ArrowStream(text),
         };
-        Ok(Self { label, bytes: 0, state: None, body })
+        let repeatable = matches!(body, Body::Parquet(_) | Body::Arrow(_));
+        Ok(Self { label, bytes: 0, repeatable, state: None, body })
     }
 
     /// Path, or `standard input`.
@@ -100,12 +135,33 @@ impl Source {
         &self.label
     }
 
-    /// Size of the file; 0 for standard input.
+    /// Size of the file; 0 for a stream.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Which file it is, and since when it is unchanged; `None` for what is no regular file, and can be read once only.
+    /// Whether the rows can be read again: those of files, and of streams that were copied, can.
+    pub(crate) fn repeatable(&self) -> bool {
+        self.repeatable
+    }
+
+    /// The same rows, from their beginning; `None` where they cannot be read again.
+    pub(crate) fn again(&self) -> Option<Self> {
+        let file = |text: &Text| match text {
+            Text::File(file) => Some(Text::File(file.clone())),
+            Text::Stream { .. } => None,
+        };
+        let body = match &self.body {
+            Body::Parquet(file) => Body::Parquet(file.clone()),
+            Body::Arrow(file) => Body::Arrow(file.clone()),
+            Body::ArrowStream(text) => Body::ArrowStream(file(text)?),
+            Body::Csv(text) => Body::Csv(file(text)?),
+            Body::Json(text) => Body::Json(file(text)?),
+        };
+        Some(Self { label: self.label.clone(), state: self.state.clone(), body, ..*self })
+    }
+
+    /// Which file it is, and since when it is unchanged; `None` for what is no file that the user named.
     pub(crate) fn state(&self) -> Option<&FileState> {
         self.state.as_ref()
     }
@@ -118,35 +174,38 @@ impl Source {
         }
     }
 
-    /// The schema for a new table: as stored, or inferred from the first rows.
+    /// The schema for a new table: as stored, with types that Iceberg has, or inferred from the first rows.
     pub(crate) fn infer_schema(&self, options: &ReadOptions) -> Result<SchemaRef> {
+        let normal = |schema: SchemaRef| super::normal_schema(&schema, &self.label);
         match &self.body {
-            Body::Parquet(file) => parquet::schema(file, &self.label),
-            Body::Arrow(file) => ipc::file_schema(file, &self.label),
-            Body::ArrowStream(text) => ipc::stream_schema(text, &self.label),
+            Body::Parquet(file) => normal(parquet::schema(file, &self.label)?),
+            Body::Arrow(file) => normal(ipc::file_schema(file, &self.label)?),
+            Body::ArrowStream(text) => normal(ipc::stream_schema(text, &self.label)?),
             Body::Csv(text) => csv::infer(text, &self.label, options),
             Body::Json(text) => json::infer(text, &self.label, options),
         }
     }
 
-    /// The schema that the batches will have when read for a table: as stored, and for CSV and JSON the types
-    /// of the table. Fails with `SchemaMismatch` for a column of CSV or JSON that the table does not have.
-    pub(crate) fn schema_for(&self, table: &Schema, options: &ReadOptions) -> Result<SchemaRef> {
+    /// The schema that the batches will have: as stored, and for CSV and JSON the types of the target. Fails with
+    /// `SchemaMismatch` for a column of CSV or JSON that the target does not have.
+    pub(crate) fn schema_for(&self, target: &Target, options: &ReadOptions) -> Result<SchemaRef> {
         match &self.body {
-            Body::Csv(text) => csv::schema_for(text, &self.label, table, options),
-            Body::Json(text) => json::schema_for(text, &self.label, table, options),
-            _ => self.infer_schema(options),
+            Body::Parquet(file) => parquet::schema(file, &self.label),
+            Body::Arrow(file) => ipc::file_schema(file, &self.label),
+            Body::ArrowStream(text) => ipc::stream_schema(text, &self.label),
+            Body::Csv(text) => csv::schema_for(text, &self.label, &target.arrow, options),
+            Body::Json(text) => json::schema_for(text, &self.label, target),
         }
     }
 
-    /// The rows, as batches of `schema`, which one of the two schema functions gave.
-    pub(crate) fn read(self, schema: SchemaRef, options: &ReadOptions) -> Result<Batches> {
+    /// The rows, as batches of `schema`, which [`Source::schema_for`] gave for this target.
+    pub(crate) fn read(self, schema: SchemaRef, target: &Target, options: &ReadOptions) -> Result<Batches> {
         match self.body {
-            Body::Parquet(file) => parquet::read(file, self.label, schema),
-            Body::Arrow(file) => ipc::read_file(file, self.label, schema),
-            Body::ArrowStream(text) => ipc::read_stream(text, self.label, schema),
+            Body::Parquet(file) => parquet::read(file, self.label),
+            Body::Arrow(file) => ipc::read_file(file, self.label),
+            Body::ArrowStream(text) => ipc::read_stream(text, self.label),
             Body::Csv(text) => csv::read(text, self.label, schema, options),
-            Body::Json(text) => json::read(text, self.label, schema),
+            Body::Json(text) => json::read(text, self.label, schema, target, options),
         }
     }
 }
@@ -175,8 +234,9 @@ fn start_of(reader: Box<dyn Read + Send>) -> io::Result<Vec<u8>> {
     Ok(start)
 }
 
-fn spool(text: &Text, label: &str) -> Result<Seekable> {
+/// A copy of what a reader gives, in a temporary file.
+pub(super) fn spool(reader: &mut dyn Read, label: &str) -> Result<Seekable> {
     let mut file = tempfile::NamedTempFile::new()?;
-    io::copy(&mut text.read()?, &mut file).map_err(|e| Error::from(e).context(label))?;
-    Ok(Seekable::Spooled(file))
+    io::copy(reader, &mut file).map_err(|e| Error::from(e).context(label))?;
+    Ok(Seekable::Spooled(Arc::new(file)))
 }

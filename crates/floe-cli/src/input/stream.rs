@@ -1,5 +1,7 @@
 //! The rows of many inputs as one stream, read ahead on threads of their own.
 
+use std::sync::Arc;
+
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use floe::data::BatchStream;
@@ -8,7 +10,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use tokio::sync::mpsc;
 
-use super::{Batches, ReadOptions, Source};
+use super::{Batches, ReadOptions, Source, Target};
 
 /// Batches that are read ahead of the writer, for each input that is open.
 const READ_AHEAD: usize = 4;
@@ -23,11 +25,13 @@ pub(crate) type Adapt = Box<dyn Fn(RecordBatch) -> Result<RecordBatch> + Send>;
 pub(crate) fn stream(
     inputs: Vec<(Source, SchemaRef, Adapt)>,
     schema: SchemaRef,
+    target: Target,
     options: ReadOptions,
 ) -> BatchStream {
+    let target = Arc::new(target);
     let opened = stream::iter(inputs).map(move |(source, own, adapt)| {
-        let options = options.clone();
-        async move { spawn(move || source.read(own, &options), adapt) }
+        let (options, target) = (options.clone(), target.clone());
+        async move { spawn(move || source.read(own, &target, &options), adapt) }
     });
     let batches = opened.buffered(OPEN_INPUTS).flatten();
     // Ends after the first error.

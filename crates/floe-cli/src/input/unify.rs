@@ -1,84 +1,71 @@
 //! Inputs of different schemas as one stream.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow_array::{RecordBatch, RecordBatchOptions, new_null_array};
-use arrow_cast::{CastOptions, cast_with_options};
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema as ArrowSchema, SchemaRef};
+use floe::plan::schema_match::{apply_from, infer, match_schema_with};
 use floe::{Error, ErrorKind, Result};
+use iceberg::spec::{ListType, MapType, NestedField, NestedFieldRef, Schema, StructType, Type};
 
 use super::csv::unknown_column;
 use super::stream::Adapt;
-use super::{ReadOptions, Source};
+use super::{Absent, ReadOptions, Source, Target};
 
-/// One schema for inputs of `schemas`, each with its label: the columns of the table that any of them has, in
-/// the order of the table. Inputs that are all alike keep the schema they have.
+/// One schema for inputs of `schemas`, each with its label: the columns of the target that any of them has, in its order.
 ///
-/// Fails with `SchemaMismatch` for a column that the table does not have, one that is required and missing, and
-/// a type that does not fit.
-pub(crate) fn unify(schemas: &[(&str, SchemaRef)], table: &Schema) -> Result<SchemaRef> {
+/// Fails with `SchemaMismatch` for a column that the target does not have, and one that is missing where it is required, or
+/// where rows that lack it cannot take the place of others.
+pub(crate) fn unify(schemas: &[(&str, SchemaRef)], target: &Target) -> Result<Schema> {
     for (label, schema) in schemas {
-        if let Some(field) = schema.fields().iter().find(|f| table.field_with_name(f.name()).is_err()) {
+        if let Some(field) = schema.fields().iter().find(|f| target.arrow.field_with_name(f.name()).is_err())
+        {
             return Err(unknown_column(label, field.name()));
         }
-        for field in table.fields() {
-            match schema.field_with_name(field.name()) {
-                Err(_) if !field.is_nullable() => {
-                    return Err(Error::new(
-                        ErrorKind::SchemaMismatch,
-                        format!("{label}: the required column '{}' is missing", field.name()),
-                    ));
-                }
-                _ => {}
+    }
+    let has = |schema: &SchemaRef, field: &NestedField| schema.field_with_name(&field.name).is_ok();
+    let mut fields: Vec<NestedFieldRef> = Vec::new();
+    for field in target.schema.as_struct().fields() {
+        let any = schemas.iter().any(|(_, schema)| has(schema, field));
+        let lacking = schemas.iter().find(|(_, schema)| !has(schema, field));
+        let mismatch = |what| Err(Error::new(ErrorKind::SchemaMismatch, what));
+        match (target.absent, lacking) {
+            (Absent::Default, Some((label, _))) if field.required && field.write_default.is_none() => {
+                return mismatch(format!("{label}: the required column '{}' is missing", field.name));
             }
-        }
-    }
-    let Some((_, first)) = schemas.first() else { return Ok(Arc::new(Schema::empty())) };
-    if schemas.iter().all(|(_, schema)| schema == first) {
-        return Ok(first.clone());
-    }
-    let mut fields = Vec::new();
-    for column in table.fields() {
-        let mut having = schemas
-            .iter()
-            .filter_map(|(label, schema)| Some((label, schema.field_with_name(column.name()).ok()?)))
-            .peekable();
-        if having.peek().is_none() {
-            continue;
-        }
-        for (label, field) in having {
-            if !widens(field.data_type(), column.data_type()) {
-                return Err(Error::new(
-                    ErrorKind::SchemaMismatch,
-                    format!(
-                        "{label}: column '{}' is {}, the table's is {}",
-                        column.name(),
-                        crate::render::arrow_type(field.data_type()),
-                        crate::render::arrow_type(column.data_type())
-                    ),
-                ));
+            (Absent::Refused, Some((label, _))) if any => {
+                let what = format!("{label}: column '{}' is missing, and other inputs have it", field.name);
+                return mismatch(what).map_err(|e| e.with_hint("upsert inputs with other columns apart"));
             }
+            _ => {}
         }
-        fields.push(Field::new(column.name(), column.data_type().clone(), true));
+        if any {
+            fields.push(field.clone());
+        }
     }
-    Ok(Arc::new(Schema::new(fields)))
+    Ok(Schema::builder().with_schema_id(target.schema.schema_id()).with_fields(fields).build()?)
 }
 
-/// The columns that any input has: with the types of the table where it has them, else as they are in the inputs. None is
-/// required.
+/// The columns of a source that need not be those of the table: with the types of the table where it has them, else as they
+/// are in the inputs. None is required, none has a default.
 ///
 /// Fails with `SchemaMismatch` when inputs have a column that the table lacks with types that do not go together.
-pub(crate) fn with_others(sources: &[Source], table: &Schema, options: &ReadOptions) -> Result<Schema> {
-    let mut fields: Vec<Field> = Vec::new();
+pub(crate) fn with_others(sources: &[Source], table: &Schema, options: &ReadOptions) -> Result<Target> {
+    let mut seen = BTreeSet::new();
+    let mut others: Vec<Field> = Vec::new();
+    let mut order = Vec::new();
     for source in sources {
         for found in source.infer_schema(options)?.fields() {
-            let name = found.name();
-            let ty = match table.field_with_name(name) {
-                Ok(known) => known.data_type().clone(),
-                Err(_) => found.data_type().clone(),
-            };
-            match fields.iter_mut().find(|field| field.name() == name) {
-                None => fields.push(Field::new(name, ty, true)),
+            let (name, ty) = (found.name(), found.data_type().clone());
+            if seen.insert(name.clone()) {
+                order.push(name.clone());
+            }
+            if table.as_struct().fields().iter().any(|field| field.name == *name) {
+                continue;
+            }
+            match others.iter_mut().find(|field| field.name() == name) {
+                None => others.push(Field::new(name, ty, true)),
                 Some(field) if widens(&ty, field.data_type()) => {}
                 Some(field) if widens(field.data_type(), &ty) => field.set_data_type(ty),
                 Some(field) => {
@@ -95,33 +82,53 @@ pub(crate) fn with_others(sources: &[Source], table: &Schema, options: &ReadOpti
             }
         }
     }
-    Ok(Schema::new(fields))
+    let others = infer(&ArrowSchema::new(others))?;
+    let fields = order.iter().filter_map(|name| {
+        let of =
+            |schema: &Schema| schema.as_struct().fields().iter().find(|field| field.name == *name).cloned();
+        match of(table) {
+            Some(field) => {
+                let field = NestedField::clone(&field);
+                Some(Arc::new(NestedField { required: false, write_default: None, ..field }))
+            }
+            None => of(&others).map(|field| moved(&field, table.highest_field_id())),
+        }
+    });
+    Target::new(Schema::builder().with_fields(fields).build()?, Absent::Null)
 }
 
-/// Turns batches of `from` into batches of `to`, which [`unify`] gave.
-pub(crate) fn adapter(label: String, from: &SchemaRef, to: &SchemaRef) -> Adapt {
-    if from == to {
-        return Box::new(Ok);
-    }
-    let to = to.clone();
-    Box::new(move |batch| {
-        let columns = to.fields().iter().map(|field| match batch.column_by_name(field.name()) {
-            None => Ok(new_null_array(field.data_type(), batch.num_rows())),
-            Some(column) if column.data_type() == field.data_type() => Ok(column.clone()),
-            Some(column) => {
-                let options = CastOptions { safe: false, ..CastOptions::default() };
-                cast_with_options(column, field.data_type(), &options).map_err(|_| {
-                    Error::new(
-                        ErrorKind::SchemaMismatch,
-                        format!("{label}: column '{}' has values that do not fit the table", field.name()),
-                    )
-                })
-            }
-        });
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(to.clone(), columns.collect::<Result<_>>()?, &options)
-            .map_err(|e| Error::new(ErrorKind::Internal, format!("{label}: {e}")))
-    })
+/// A field whose ids are not those of the table.
+fn moved(field: &NestedField, by: i32) -> NestedFieldRef {
+    let ty = match &*field.field_type {
+        Type::Primitive(_) => (*field.field_type).clone(),
+        Type::Struct(ty) => {
+            Type::Struct(StructType::new(ty.fields().iter().map(|field| moved(field, by)).collect()))
+        }
+        Type::List(ty) => Type::List(ListType { element_field: moved(&ty.element_field, by) }),
+        Type::Map(ty) => Type::Map(MapType {
+            key_field: moved(&ty.key_field, by),
+            value_field: moved(&ty.value_field, by),
+        }),
+    };
+    Arc::new(NestedField { id: field.id + by, field_type: Box::new(ty), ..field.clone() })
+}
+
+/// Turns batches of `from` into batches of `to`, which [`unify`] gave, and the schema of these. Columns that are missing
+/// have their write default, else NULL. Errors name the input, the column and the row.
+pub(crate) fn adapter(
+    label: String,
+    from: &SchemaRef,
+    to: &Schema,
+    options: &ReadOptions,
+) -> Result<(Adapt, SchemaRef)> {
+    let mapping = match_schema_with(from, to, &options.convert).map_err(|e| e.context(&label))?;
+    let schema = mapping.target.clone();
+    let rows = AtomicU64::new(0);
+    let adapt: Adapt = Box::new(move |batch| {
+        let before = rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+        apply_from(&mapping, &batch, before).map_err(|e| e.context(&label))
+    });
+    Ok((adapt, schema))
 }
 
 /// Whether every value of `from` is one of `to` (Iceberg spec, "Schema Evolution": type promotion).
@@ -147,47 +154,67 @@ fn widens(from: &DataType, to: &DataType) -> bool {
 #[cfg(test)]
 mod tests {
     use arrow_array::cast::AsArray;
-    use arrow_array::types::Int64Type;
-    use arrow_array::{Array, Int32Array};
+    use arrow_array::types::{Float64Type, Int64Type};
+    use arrow_array::{Array, Int32Array, RecordBatch};
+    use iceberg::spec::{Literal, PrimitiveType};
 
     use super::*;
 
     fn schema(fields: &[(&str, DataType)]) -> SchemaRef {
-        Arc::new(Schema::new(fields.iter().map(|(n, t)| Field::new(*n, t.clone(), true)).collect::<Vec<_>>()))
+        let fields = fields.iter().map(|(n, t)| Field::new(*n, t.clone(), true));
+        Arc::new(ArrowSchema::new(fields.collect::<Vec<_>>()))
     }
 
-    fn table() -> Schema {
-        Schema::new(vec![
-            Field::new("id", DataType::Int64, false),
-            Field::new("name", DataType::Utf8, true),
-            Field::new("x", DataType::Float64, true),
-        ])
+    fn target(absent: Absent) -> Target {
+        let field = |id, name: &str, ty| NestedField::optional(id, name, Type::Primitive(ty));
+        let id = NestedField::required(1, "id", Type::Primitive(PrimitiveType::Long));
+        let x = field(3, "x", PrimitiveType::Double).with_write_default(Literal::double(0.5));
+        let fields = [id, field(2, "name", PrimitiveType::String), x].map(Arc::new);
+        Target::new(Schema::builder().with_fields(fields).build().unwrap(), absent).unwrap()
     }
 
     #[test]
     fn columns_of_all_inputs_come_together_in_the_order_of_the_table() {
-        let a = schema(&[("name", DataType::Utf8), ("id", DataType::Int64)]);
+        let a = schema(&[("x", DataType::Float64), ("name", DataType::Utf8), ("id", DataType::Int64)]);
         let b = schema(&[("id", DataType::Int32)]);
-        let one = unify(&[("a", a), ("b", b.clone())], &table()).unwrap();
-        let names: Vec<_> = one.fields().iter().map(|f| f.name().as_str()).collect();
-        assert_eq!(names, ["id", "name"]);
+        let one = unify(&[("a", a), ("b", b.clone())], &target(Absent::Default)).unwrap();
         let batch = RecordBatch::try_new(b.clone(), vec![Arc::new(Int32Array::from(vec![7]))]).unwrap();
-        let adapted = adapter("b".into(), &b, &one)(batch).unwrap();
+        let (adapt, to) = adapter("b".into(), &b, &one, &ReadOptions::default()).unwrap();
+        let names: Vec<_> = to.fields().iter().map(|f| f.name().as_str()).collect();
+        assert_eq!(names, ["id", "name", "x"]);
+        let adapted = adapt(batch).unwrap();
         assert_eq!(adapted.column(0).as_primitive::<Int64Type>().value(0), 7);
         assert!(adapted.column(1).is_null(0));
+        assert_eq!(adapted.column(2).as_primitive::<Float64Type>().value(0), 0.5, "the write default");
     }
 
     #[test]
     fn what_does_not_fit_is_named_with_its_file() {
         let good = schema(&[("id", DataType::Int64)]);
+        let target = target(Absent::Default);
         for (bad, fault) in [
             (schema(&[("id", DataType::Int64), ("nom", DataType::Utf8)]), "'nom'"),
             (schema(&[("name", DataType::Utf8)]), "'id' is missing"),
-            (schema(&[("id", DataType::Utf8)]), "'id' is string, the table's is long"),
+            (schema(&[("id", DataType::Utf8)]), "id: Utf8 does not fit long"),
         ] {
-            let error = unify(&[("a", good.clone()), ("b.csv", bad)], &table()).unwrap_err();
+            let error = unify(&[("a", good.clone()), ("b.csv", bad.clone())], &target)
+                .and_then(|one| adapter("b.csv".into(), &bad, &one, &ReadOptions::default()).map(|_| ()))
+                .unwrap_err();
             assert_eq!(error.kind(), ErrorKind::SchemaMismatch);
             assert!(error.to_string().contains(fault) && error.to_string().contains("b.csv"), "{error}");
         }
+    }
+
+    #[test]
+    fn rows_that_replace_others_have_the_same_columns_in_all_inputs() {
+        let (a, b) = (
+            schema(&[("id", DataType::Int64), ("name", DataType::Utf8)]),
+            schema(&[("id", DataType::Int64)]),
+        );
+        let target = target(Absent::Refused);
+        let error = unify(&[("a.csv", a), ("b.csv", b.clone())], &target).unwrap_err();
+        assert!(error.to_string().contains("b.csv: column 'name' is missing"), "{error}");
+        let alone = unify(&[("b.csv", b)], &target).unwrap();
+        assert_eq!(alone.as_struct().fields().len(), 1);
     }
 }

@@ -5,12 +5,15 @@ use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 use arrow_schema::SchemaRef;
 use floe::{Error, ErrorKind, Result};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
+use parquet::basic::{Compression, LogicalType, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
+use parquet::schema::types::{SchemaDescriptor, Type, TypePtr};
 
 use super::sink::{Out, Sink, arrow_error};
+use super::uuid::Uuids;
 
 /// An Arrow IPC stream.
 pub(super) struct ArrowStream {
@@ -71,13 +74,22 @@ impl Sink for ArrowFile {
 }
 
 impl Parquet {
-    pub(super) fn new(schema: &SchemaRef, out: Out) -> Result<Self> {
+    pub(super) fn new(schema: &SchemaRef, out: Out, uuids: &Uuids) -> Result<Self> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             // Bounds that are cut at 64 bytes would make readers skip rows they should find.
             .set_statistics_truncate_length(None)
             .build();
-        let writer = ArrowWriter::try_new(out, schema.clone(), Some(properties)).map_err(parquet_error)?;
+        let converted = ArrowSchemaConverter::new().convert(schema).map_err(parquet_error)?;
+        let root = converted.root_schema();
+        let fields = root.get_fields().iter().map(|field| marked(field, uuids)).collect::<Result<_>>()?;
+        let root =
+            Type::group_type_builder(root.name()).with_fields(fields).build().map_err(parquet_error)?;
+        let options = ArrowWriterOptions::new()
+            .with_properties(properties)
+            .with_parquet_schema(SchemaDescriptor::new(TypePtr::new(root)));
+        let writer =
+            ArrowWriter::try_new_with_options(out, schema.clone(), options).map_err(parquet_error)?;
         Ok(Self { writer })
     }
 }
@@ -94,6 +106,31 @@ impl Sink for Parquet {
     fn finish(self: Box<Self>) -> Result<Out> {
         self.writer.into_inner().map_err(parquet_error)
     }
+}
+
+/// A column with its UUIDs marked as such, which Arrow does not know of.
+fn marked(node: &TypePtr, uuids: &Uuids) -> Result<TypePtr> {
+    let info = node.get_basic_info();
+    let id = info.has_id().then(|| info.id());
+    let marked = match node.as_ref() {
+        Type::GroupType { fields, .. } => Type::group_type_builder(info.name())
+            .with_repetition(info.repetition())
+            .with_converted_type(info.converted_type())
+            .with_logical_type(info.logical_type_ref().cloned())
+            .with_fields(fields.iter().map(|field| marked(field, uuids)).collect::<Result<_>>()?)
+            .with_id(id)
+            .build(),
+        Type::PrimitiveType { physical_type, type_length, .. } if id.is_some_and(|id| uuids.has(id)) => {
+            Type::primitive_type_builder(info.name(), *physical_type)
+                .with_repetition(info.repetition())
+                .with_length(*type_length)
+                .with_logical_type(Some(LogicalType::Uuid))
+                .with_id(id)
+                .build()
+        }
+        Type::PrimitiveType { .. } => return Ok(node.clone()),
+    };
+    marked.map(TypePtr::new).map_err(parquet_error)
 }
 
 fn parquet_error(error: ParquetError) -> Error {

@@ -6,11 +6,16 @@ mod object;
 mod sink;
 mod table;
 mod target;
+mod uuid;
+mod values;
 
 pub(crate) use object::ObjectFrame;
+#[cfg(test)]
+pub(crate) use sink::sink;
 pub(crate) use sink::{SinkOptions, write_rows};
 pub(crate) use table::{Layout, Right, plain_table};
 pub(crate) use target::{Target, stdout, stdout_is_closed};
+pub(crate) use uuid::Uuids;
 
 use std::path::Path;
 

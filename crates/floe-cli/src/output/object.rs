@@ -1,13 +1,15 @@
 //! All rows of a scan in one JSON object, written as they come.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_json::ArrayWriter;
 use floe::Result;
 use serde_json::{Map, Value};
 
-use super::sink::{Out, Sink, arrow_error};
+use super::sink::{Out, Sink, SinkOptions, arrow_error};
+use super::values::Values;
 
 /// The fields of the object that are known before the rows are.
 #[derive(Debug, Clone, Default)]
@@ -32,14 +34,15 @@ pub(super) struct Object {
 }
 
 impl Object {
-    pub(super) fn new(frame: ObjectFrame, mut out: Out) -> Result<Self> {
+    pub(super) fn new(frame: ObjectFrame, mut out: Out, options: &SinkOptions) -> Result<Self> {
         out.write_all(b"{")?;
         for (key, value) in &frame.before {
             write!(out, "{}:{value},", Value::from(key.as_str()))?;
         }
         out.write_all(b"\"data\":")?;
-        let writer = arrow_json::WriterBuilder::new().with_explicit_nulls(true).build(out);
-        Ok(Self { writer })
+        let values = Values { uuids: options.uuids.clone() };
+        let builder = arrow_json::WriterBuilder::new().with_explicit_nulls(true);
+        Ok(Self { writer: builder.with_encoder_factory(Arc::new(values)).build(out) })
     }
 }
 

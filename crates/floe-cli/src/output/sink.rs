@@ -13,6 +13,7 @@ use super::columnar::{ArrowFile, ArrowStream, Parquet};
 use super::delimited::{Csv, Lines};
 use super::object::{Object, ObjectFrame};
 use super::table::{Layout, Table};
+use super::uuid::Uuids;
 use crate::args::OutputFormat;
 
 /// Where bytes go.
@@ -32,6 +33,8 @@ pub(crate) trait Sink: Send {
 pub(crate) struct SinkOptions {
     /// The text that NULL is written as in CSV.
     pub(crate) csv_null: String,
+    /// Which columns hold UUIDs.
+    pub(crate) uuids: Uuids,
     /// An Arrow file, which has an index, in place of a stream.
     pub(crate) arrow_file: bool,
     /// How a table is laid out.
@@ -54,16 +57,17 @@ pub(crate) fn sink(
     out: Out,
     options: &SinkOptions,
 ) -> Result<Box<dyn Sink>> {
+    let schema = &options.uuids.marked(schema);
     if let Some(frame) = &options.object {
-        return Ok(Box::new(Object::new(frame.clone(), out)?));
+        return Ok(Box::new(Object::new(frame.clone(), out, options)?));
     }
     Ok(match format {
         OutputFormat::Table => Box::new(Table::new(schema, out, options.layout)),
-        OutputFormat::Csv => Box::new(Csv::new(schema, out, &options.csv_null)?),
-        OutputFormat::Json => Box::new(Lines::new(out)),
+        OutputFormat::Csv => Box::new(Csv::new(schema, out, options)?),
+        OutputFormat::Json => Box::new(Lines::new(out, options)),
         OutputFormat::Arrow if options.arrow_file => Box::new(ArrowFile::new(schema, out)?),
         OutputFormat::Arrow => Box::new(ArrowStream::new(schema, out)?),
-        OutputFormat::Parquet => Box::new(Parquet::new(schema, out)?),
+        OutputFormat::Parquet => Box::new(Parquet::new(schema, out, &options.uuids)?),
     })
 }
 

@@ -60,21 +60,18 @@ pub fn parse_parts(text: &str) -> Result<Vec<String>> {
     let mut parts = Vec::new();
     let mut rest = text;
     loop {
-        let (part, behind) = match rest.chars().next() {
-            Some(quote @ ('"' | '`')) => {
-                quoted(&rest[1..], quote).ok_or_else(|| refused("a quote is not closed"))?
+        let (part, behind) = if let Some(quote @ ('"' | '`')) = rest.chars().next() {
+            quoted(&rest[1..], quote).ok_or_else(|| refused("a quote is not closed"))?
+        } else {
+            let end = rest.find('.').unwrap_or(rest.len());
+            let part = &rest[..end];
+            if part.contains(['"', '`']) {
+                return Err(refused("a quote stands inside of a part"));
             }
-            _ => {
-                let end = rest.find('.').unwrap_or(rest.len());
-                let part = &rest[..end];
-                if part.contains(['"', '`']) {
-                    return Err(refused("a quote stands inside of a part"));
-                }
-                if part.contains(['/', '\\']) || part.contains(char::is_control) {
-                    return Err(refused("it holds a slash or a control character"));
-                }
-                (part.to_owned(), &rest[end..])
+            if part.contains(['/', '\\']) || part.contains(char::is_control) {
+                return Err(refused("it holds a slash or a control character"));
             }
+            (part.to_owned(), &rest[end..])
         };
         if part.is_empty() {
             return Err(refused("a part of it is empty"));

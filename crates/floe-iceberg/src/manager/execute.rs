@@ -119,7 +119,7 @@ impl IcebergTableManager {
     }
 
     async fn overwrite(&self, base: &TableBase, data: BatchStream, config: &WriteConfig) -> Result<Executed> {
-        let options = self.row_options(&config.options);
+        let options = RowOptions { allow_empty: config.allow_empty, ..self.row_options(&config.options) };
         let filter = config.overwrite_filter.as_deref().map(Expr::parse).transpose()?;
         let what = match &filter {
             Some(filter) => Overwritten::Matching(filter),

@@ -2,12 +2,16 @@
 
 use std::collections::HashMap;
 
-use floe_core::{ErrorKind, LoadedTable, Result, location};
+use floe_core::{Error, ErrorKind, LoadedTable, Result, location, names};
 use iceberg::{NamespaceIdent, TableIdent};
 
 use super::IcebergTableManager;
 use super::traced::{operation_span, traced};
 use crate::model::TableConfig;
+
+/// Properties that say where files of a table go.
+const PATHS: &[&str] =
+    &["write.data.path", "write.metadata.path", "write.object-storage.path", "write.folder-storage.path"];
 
 impl IcebergTableManager {
     /// Makes a table (FR-001). The whole configuration is checked first (FR-015).
@@ -33,8 +37,9 @@ impl IcebergTableManager {
             if if_not_exists && self.catalog.table_exists(&ident).await? {
                 return Ok((self.catalog.load_table(&ident).await?, false));
             }
-            if let Some(location) = &config.location {
-                location::check_new(location)?;
+            let paths = PATHS.iter().filter_map(|key| config.properties.get(*key));
+            for place in config.location.iter().chain(paths) {
+                location::check_new(place)?;
             }
             self.check_storage().await?;
             match self.catalog.create_table(&namespace, creation).await {
@@ -80,15 +85,25 @@ impl IcebergTableManager {
         traced(operation_span!("list_tables"), self.catalog.list_tables(namespace)).await
     }
 
-    /// Makes a namespace, and those above it, unless they are there. Those that were made are answered, the topmost first.
+    /// Makes a namespace, and those above it, unless they are there; those that were made are answered, the topmost first.
+    /// One that the caller may not look at is taken to be there.
     pub async fn ensure_namespace(&self, namespace: &NamespaceIdent) -> Result<Vec<NamespaceIdent>> {
         traced(operation_span!("ensure_namespace"), async {
             let (mut path, mut made): (Vec<String>, Vec<NamespaceIdent>) = Default::default();
             for part in namespace.as_ref() {
                 path.push(part.clone());
                 let ident = NamespaceIdent::from_vec(path.clone())?;
-                if self.catalog.namespace_exists(&ident).await? {
-                    continue;
+                match self.catalog.namespace_exists(&ident).await {
+                    Ok(true) => continue,
+                    Ok(false) => {}
+                    // Who may use a namespace need not be allowed to look at those above it, nor at itself: what is done
+                    // in it tells.
+                    Err(e) if e.kind() == ErrorKind::PermissionDenied => continue,
+                    Err(e) => return Err(e),
+                }
+                if let Some(why) = names::unfit_for_new(part) {
+                    let part = part.escape_debug();
+                    return Err(Error::validation(format!("'{part}' cannot name a namespace: {why}")));
                 }
                 self.check_storage().await?;
                 match self.catalog.create_namespace(&ident, HashMap::new()).await {

@@ -54,6 +54,9 @@ pub struct WriteConfig {
     pub overwrite_filter: Option<String>,
     /// An overwrite takes away the rows of the partitions that the new rows belong to (dynamic overwrite).
     pub overwrite_partitions: bool,
+    /// An overwrite may take rows away though the new data has none. Without, it is refused: an input that came empty by
+    /// mistake must not empty a table.
+    pub allow_empty: bool,
     /// The columns that identify a row to an upsert, which needs them; fields of structs as `struct.field`.
     pub join_columns: Vec<String>,
     /// What an upsert does with rows that are there.
@@ -82,6 +85,7 @@ impl WriteConfig {
         faults.check(overwrites || !self.overwrite_all, || {
             "overwrite_all is for the mode overwrite only".into()
         });
+        faults.check(overwrites || !self.allow_empty, || "allow_empty is for the mode overwrite only".into());
         let which = [self.overwrite_all, self.overwrite_filter.is_some(), self.overwrite_partitions];
         faults.check(!overwrites || which.iter().filter(|given| **given).count() == 1, || {
             "overwrite needs exactly one of overwrite_all, overwrite_filter and overwrite_partitions".into()

@@ -32,6 +32,10 @@ pub fn fit_literal(literal: &Literal, ty: &PrimitiveType) -> Result<Fit, &'stati
         },
         T::Int => integer(literal, i32::MIN.into(), i32::MAX.into()),
         T::Long => integer(literal, i64::MIN, i64::MAX),
+        T::Float | T::Double if matches!(literal, Literal::Integer(_)) => {
+            let Literal::Integer(v) = literal else { return Err("use a number") };
+            Ok(whole(*v, matches!(ty, T::Float)))
+        }
         T::Float => float(literal).map(|v| {
             // As the column would have stored it; a number beyond its range stays what it is.
             let narrow = f64::from(v as f32);
@@ -161,6 +165,18 @@ fn floor_div(unscaled: i128, digits: u32) -> (i128, bool) {
     match 10_i128.checked_pow(digits) {
         Some(divisor) => (unscaled.div_euclid(divisor), unscaled.rem_euclid(divisor) == 0),
         None => (if unscaled < 0 { -1 } else { 0 }, unscaled == 0),
+    }
+}
+
+/// Where an integer lies among floats: beyond 2^24 and 2^53, some lie between two of them.
+fn whole(v: i128, single: bool) -> Fit {
+    let nearest = if single { f64::from(v as f32) } else { v as f64 };
+    // What is as large as 2^127 stands above every integer.
+    match (nearest as i128).cmp(&v) {
+        std::cmp::Ordering::Equal => Fit::Exact(Value::Float(nearest)),
+        std::cmp::Ordering::Less => Fit::Above(Value::Float(nearest)),
+        std::cmp::Ordering::Greater if single => Fit::Above(Value::Float((v as f32).next_down().into())),
+        std::cmp::Ordering::Greater => Fit::Above(Value::Float(nearest.next_down())),
     }
 }
 

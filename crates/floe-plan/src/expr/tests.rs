@@ -164,3 +164,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_integer_between_two_floats_equals_none_of_them() {
+    for (integer, ty, expected) in [
+        (
+            9_007_199_254_740_992_i128,
+            PrimitiveType::Double,
+            Fit::Exact(Value::Float(9_007_199_254_740_992.0)),
+        ),
+        (9_007_199_254_740_993, PrimitiveType::Double, Fit::Above(Value::Float(9_007_199_254_740_992.0))),
+        (9_007_199_254_740_995, PrimitiveType::Double, Fit::Above(Value::Float(9_007_199_254_740_994.0))),
+        (-9_007_199_254_740_993, PrimitiveType::Double, Fit::Above(Value::Float(-9_007_199_254_740_994.0))),
+        (16_777_217, PrimitiveType::Float, Fit::Above(Value::Float(16_777_216.0))),
+        (7, PrimitiveType::Float, Fit::Exact(Value::Float(7.0))),
+    ] {
+        assert_eq!(fit_literal(&Literal::Integer(integer), &ty), Ok(expected), "{integer}");
+    }
+}

@@ -158,7 +158,8 @@ fn write(columns: &[RowExpr], pair: &RowPair, schema: &SchemaRef) -> Result<Reco
             return Err(Error::new(
                 ErrorKind::SchemaMismatch,
                 format!("{}: this required column would be NULL in {nulls} rows", field.name()),
-            ));
+            )
+            .with_hint("give the column a value in these rows, or leave them out"));
         }
         arrays.push(array);
     }

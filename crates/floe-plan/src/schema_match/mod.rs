@@ -5,14 +5,15 @@
 //! not be there. [`infer`] goes the other way and gives the Iceberg schema of a new table for Arrow data.
 
 mod apply;
-mod cast;
 mod check;
 mod infer;
 mod plan;
 #[cfg(test)]
 mod tests;
 
-pub use apply::apply;
+pub use apply::{apply, apply_from};
 pub use check::check_required;
 pub use infer::infer;
-pub use plan::{ColumnMapping, Conversion, FieldMapping, Source, match_schema};
+pub use plan::{
+    ColumnMapping, Conversion, FieldMapping, Source, match_given, match_schema, match_schema_with,
+};

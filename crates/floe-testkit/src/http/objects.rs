@@ -2,6 +2,7 @@
 //! what stores over a file system do not keep.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -120,22 +121,21 @@ fn listing(objects: &BTreeMap<String, Bytes>, prefix: &str, after: &str, azure: 
     let mut found = objects.iter().filter(|(key, _)| key.starts_with(prefix) && key.as_str() > after);
     let page: Vec<_> = found.by_ref().take(PAGE).collect();
     let next = found.next().and(page.last()).map(|(key, _)| escaped(key));
-    let entries: String = page
-        .iter()
-        .map(|(key, content)| {
-            let (key, size) = (escaped(key), content.len());
-            match azure {
-                true => format!(
-                    "<Blob><Name>{key}</Name><Properties><Last-Modified>{DATE}</Last-Modified><Content-Length>{size}\
-                     </Content-Length><Content-Type>x/y</Content-Type><Etag>1</Etag></Properties></Blob>"
-                ),
-                false => format!(
-                    "<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>1</ETag>\
-                     <Size>{size}</Size></Contents>"
-                ),
-            }
-        })
-        .collect();
+    let mut entries = String::new();
+    for (key, content) in &page {
+        let (key, size) = (escaped(key), content.len());
+        let entry = match azure {
+            true => format!(
+                "<Blob><Name>{key}</Name><Properties><Last-Modified>{DATE}</Last-Modified><Content-Length>{size}\
+                 </Content-Length><Content-Type>x/y</Content-Type><Etag>1</Etag></Properties></Blob>"
+            ),
+            false => format!(
+                "<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>1</ETag>\
+                 <Size>{size}</Size></Contents>"
+            ),
+        };
+        entries.push_str(&entry);
+    }
     let body = if azure {
         let next = next.unwrap_or_default();
         format!(
@@ -156,7 +156,7 @@ fn delete_many(objects: &mut BTreeMap<String, Bytes>, body: &[u8]) -> Reply {
     for part in text.split("<Key>").skip(1) {
         let raw = part.split("</Key>").next().unwrap_or_default();
         objects.remove(&unescaped(raw));
-        deleted.push_str(&format!("<Deleted><Key>{raw}</Key></Deleted>"));
+        let _ = write!(deleted, "<Deleted><Key>{raw}</Key></Deleted>");
     }
     xml(200, format!("<DeleteResult>{deleted}</DeleteResult>"))
 }
@@ -174,10 +174,11 @@ fn delete_batch(objects: &mut BTreeMap<String, Bytes>, request: &Request, roots:
         } else {
             "404 The specified blob does not exist."
         };
-        body.push_str(&format!(
+        let _ = write!(
+            body,
             "--batch\r\nContent-Type: application/http\r\nContent-ID: {id}\r\n\r\nHTTP/1.1 {status}\r\n\
              x-ms-request-id: 1\r\n\r\n"
-        ));
+        );
     }
     body.push_str("--batch--\r\n");
     Reply { body: body.into(), ..Reply::status(202) }
@@ -207,15 +208,12 @@ fn decoded(text: &str) -> String {
     let (bytes, mut out, mut at) = (text.as_bytes(), Vec::new(), 0);
     while at < bytes.len() {
         let hex = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten();
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                at += 3;
-            }
-            None => {
-                out.push(bytes[at]);
-                at += 1;
-            }
+        if let Some(byte) = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            out.push(byte);
+            at += 3;
+        } else {
+            out.push(bytes[at]);
+            at += 1;
         }
     }
     String::from_utf8_lossy(&out).into_owned()

@@ -61,14 +61,12 @@ pub(in super::super) async fn check(
         let only = args.namespace.as_ref();
         let found = steps.run("list", probe::namespaces(manager, only)).await;
         let table = found.as_ref().and_then(|found| found.table.as_ref());
-        let read = match table {
-            Some(table) => steps.run("read", probe::read(manager, table)).await.is_some(),
-            None => {
-                let why =
-                    if found.is_some() { "there is no table to read" } else { "no table is known to read" };
-                steps.leave("read", why);
-                false
-            }
+        let read = if let Some(table) = table {
+            steps.run("read", probe::read(manager, table)).await.is_some()
+        } else {
+            let why = if found.is_some() { "there is no table to read" } else { "no table is known to read" };
+            steps.leave("read", why);
+            false
         };
         let places_tables = manager.storage().warehouse().is_empty();
         let stored = match (places_tables, table) {

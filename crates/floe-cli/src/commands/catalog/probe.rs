@@ -1,6 +1,7 @@
 //! What a check does to a catalog: it looks, and on demand it makes a table and removes it.
 
 use std::collections::HashMap;
+use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
@@ -62,7 +63,7 @@ pub(super) async fn namespaces(
     }
     let mut seen = counted(namespaces.len() as u64, "namespace");
     if closed > 0 {
-        seen.push_str(&format!(", {closed} of which may not be looked into"));
+        let _ = write!(seen, ", {closed} of which may not be looked into");
     }
     Ok((Found { table }, seen))
 }

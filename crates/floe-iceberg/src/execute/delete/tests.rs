@@ -237,7 +237,8 @@ fn filters(evolved: bool, ids: i64) -> Vec<Filter> {
 
 fn mode(random: &mut StdRng) -> RowOptions {
     let mode = if random.random_bool(0.5) { RowMode::CopyOnWrite } else { RowMode::MergeOnRead };
-    RowOptions { mode: Some(mode), ..RowOptions::default() }
+    // Some of the overwrites have no rows, and mean it.
+    RowOptions { mode: Some(mode), allow_empty: true, ..RowOptions::default() }
 }
 
 async fn play(seed: u64) {

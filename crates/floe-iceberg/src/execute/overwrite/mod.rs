@@ -3,14 +3,15 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use floe_core::{Environment, Result};
+use floe_core::{Environment, Error, Result};
 use floe_plan::change::{OperationKind, TableFile};
 use floe_plan::expr::{BoundExpr, Expr};
 use floe_plan::guard::{Guard, Isolation};
+use futures::StreamExt;
 use iceberg::spec::{DataContentType, DataFile, Struct};
 
 use super::delete::{Removal, isolation, remove};
-use super::rows::{PartitionSet, RowChange, RowMode, RowOptions, Wanted, find_rows};
+use super::rows::{FoundRows, PartitionSet, RowChange, RowMode, RowOptions, Wanted, find_rows};
 use super::write::WriteSession;
 use crate::base::TableBase;
 use crate::data::BatchStream;
@@ -31,7 +32,8 @@ pub enum Overwritten<'a> {
 /// [`delete`](super::delete::delete) does, but copy-on-write unless `options.mode` says otherwise. The data is matched to
 /// the table as by [`super::write::write_data_files`]. Nothing is committed.
 ///
-/// Fails as these do; then what was written is deleted, and nothing else. Must run within a tokio runtime.
+/// Fails as these do, and with `Validation` when the data has no rows and rows would be taken away, unless
+/// `options.allow_empty` says that this is meant; then what was written is deleted, and nothing else. Must run within a tokio runtime.
 pub async fn overwrite(
     base: &TableBase,
     branch: &str,
@@ -113,7 +115,10 @@ async fn replace(
     };
     let set = partitions.iter().map(|p| Arc::new(PartitionSet::new(spec.spec_id(), p.clone()))).next();
     let wanted = set.as_ref().map_or_else(|| wanted(what), Wanted::In);
-    let found = find_rows(base, branch, wanted, options.case_sensitive).await?;
+    let mut found = find_rows(base, branch, wanted, options.case_sensitive).await?;
+    if new.rows == 0 && !options.allow_empty {
+        refuse_rows(&mut found).await?;
+    }
     let snapshot_id = found.snapshot_id;
     let mode = options.mode.unwrap_or(RowMode::CopyOnWrite);
     let mut removal = remove(base, (!options.dry_run).then_some(session), found, mode, options).await?;
@@ -124,6 +129,18 @@ async fn replace(
     let spec_id = spec.spec_id();
     removal.added.splice(0..0, new.files.into_iter().map(|file| TableFile { spec_id, file }));
     Ok((removal, partitions, snapshot_id))
+}
+
+/// Fails if any row was found: no data would take its place.
+async fn refuse_rows(found: &mut FoundRows) -> Result<()> {
+    match found.files.next().await {
+        None => Ok(()),
+        Some(file) => {
+            file?;
+            Err(Error::validation("the new data has no rows: the overwrite would only take rows away")
+                .with_hint("an input may have come empty by mistake; if it is meant, allow it (allow_empty, --allow-empty)"))
+        }
+    }
 }
 
 /// The data that takes the place of rows.

@@ -65,6 +65,8 @@ pub struct RowOptions {
     pub case_sensitive: bool,
     /// Only count: nothing is written.
     pub dry_run: bool,
+    /// An overwrite may take rows away though its data has none; without, it is refused.
+    pub allow_empty: bool,
     /// Bytes that buffered rows and encoded row groups may take together.
     pub memory_bytes: u64,
     /// Threads that encode; all cores if not set.
@@ -84,6 +86,7 @@ impl Default for RowOptions {
             isolation: None,
             case_sensitive: true,
             dry_run: false,
+            allow_empty: false,
             memory_bytes,
             parallelism,
             operation_id,

@@ -4,11 +4,13 @@ mod options;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use floe_core::{Environment, Result};
 use floe_plan::expr::Expr;
 use floe_plan::merge::{Action, KeyColumn, RowExpr, Rule, Rules};
-use floe_plan::schema_match::{ColumnMapping, Source, apply, match_schema};
-use futures::StreamExt;
+use floe_plan::schema_match::{ColumnMapping, Source, match_given};
+use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::Schema;
 
 pub use options::{UpsertOptions, WhenMatched, WhenNotMatched, WhenNotMatchedBySource};
@@ -16,7 +18,7 @@ pub use options::{UpsertOptions, WhenMatched, WhenNotMatched, WhenNotMatchedBySo
 use super::merge::{HeldSource, MergeChange, MergeJob, merge_rows};
 use super::rows::RowMode;
 use crate::base::TableBase;
-use crate::data::BatchStream;
+use crate::data::{BatchStream, fitted};
 
 /// The properties that choose how rows are removed: the first that is set counts.
 const MODES: [&str; 2] = ["write.merge.mode", "write.update.mode"];
@@ -25,7 +27,8 @@ const MODES: [&str; 2] = ["write.merge.mode", "write.update.mode"];
 /// added, as [`UpsertOptions`] say.
 ///
 /// Columns are matched by name; see [`floe_plan::schema_match`]. A column that the source lacks keeps its value in rows
-/// that are updated. Keys are compared with NULL equal to NULL, NaN equal to NaN and `-0.0` equal to `0.0`. If several
+/// that are updated; in rows that are added, it has its write default, else NULL, and a required column without default
+/// is an error as soon as a row would be added. Keys are compared with NULL equal to NULL, NaN equal to NaN and `-0.0` equal to `0.0`. If several
 /// rows of the table have one key, each of them is updated.
 ///
 /// Of the table, only files and row groups are read that may hold one of the keys, and of these the key columns first.
@@ -68,13 +71,14 @@ async fn run(
 ) -> Result<MergeChange> {
     let schema = base.metadata().current_schema();
     let keys = KeyColumn::resolve(schema, &options.join_columns)?;
-    let mapping = match_schema(&source.schema, schema)?;
+    // What a required column that the source lacks becomes in a new row is told when there is one.
+    let mapping = match_given(&source.schema, schema)?;
     check_keys(&mapping, &keys, schema)?;
     let job = MergeJob {
         branch: options.branch.clone(),
         rules: rules(&mapping, &keys, options),
         keys,
-        schema: mapping.target.clone(),
+        schema: Arc::new(schema_to_arrow_schema(schema)?),
         on: None,
         matching: Expr::True,
         others: Expr::True,
@@ -83,7 +87,7 @@ async fn run(
         mode: mode(base, options)?,
     };
     let target = mapping.target.clone();
-    let rows = source.stream.map(move |batch| apply(&mapping, &batch?)).boxed();
+    let rows = fitted(source.stream, mapping);
     // On the heap: a merge holds much across its pauses.
     Box::pin(merge_rows(base, BatchStream::new(target, rows), held, job, &options.rows, env)).await
 }

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use floe_core::ErrorKind;
+use futures::StreamExt;
 use iceberg::spec::{Transform, UnboundPartitionSpec};
 use proptest::prelude::*;
 

@@ -15,6 +15,7 @@ use super::super::evaluate::{arrow, distinct, is_nan};
 use super::super::row_expr::{RowExpr, RowPair};
 use super::scope::position;
 use super::types::Typed;
+use crate::convert::ConvertOptions;
 use crate::schema_match::{ColumnMapping, FieldMapping, Source, apply, infer, match_schema};
 
 /// The key under which a field of an Arrow schema carries its Iceberg field id.
@@ -38,7 +39,7 @@ impl Columns {
             let of_table = known.and_then(|known| {
                 let optional = NestedField { required: false, ..known.as_ref().clone() };
                 let alone = Schema::builder().with_fields([Arc::new(optional)]).build().ok()?;
-                match_schema(&one, &alone).ok()
+                match_schema(&one, &alone).ok().filter(ColumnMapping::is_by_type)
             });
             let mapping = match of_table {
                 Some(mapping) => mapping,
@@ -114,7 +115,7 @@ impl Columns {
             Arc::new(plain)
         });
         let target = Arc::new(ArrowSchema::new(target.collect::<Vec<_>>()));
-        Ok(ColumnMapping { target, fields, source_columns })
+        Ok(ColumnMapping { target, fields, source_columns, options: ConvertOptions::default() })
     }
 }
 

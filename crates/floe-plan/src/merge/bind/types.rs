@@ -12,6 +12,7 @@ use iceberg::spec::PrimitiveType;
 use super::super::evaluate::{adjusted, can_assign, cast, is_integer, is_number, type_name};
 use super::super::row_expr::RowExpr;
 use super::literal;
+use crate::convert::{ConvertOptions, convert};
 
 /// The zone of instants in Arrow.
 const UTC: &str = "+00:00";
@@ -178,6 +179,17 @@ pub(super) fn assign(value: Typed, column: &str, to: &DataType) -> Result<RowExp
         && let Some(literal) = literal::text_as(&value.expr, to)
     {
         return literal.map_err(|e| e.context(format!("column '{column}'")));
+    }
+    if let Some(array) = value.as_literal()
+        && is_number(&value.ty)
+        && is_number(to)
+    {
+        // What is written out is meant: it is not cut.
+        let array = convert(array, to, &ConvertOptions::default()).map_err(|unfit| {
+            Error::validation(format!("column '{column}': a literal does not fit {}: {unfit}", type_name(to)))
+                .with_hint(format!("CAST(… AS {}) rounds and cuts", type_name(to).to_uppercase()))
+        })?;
+        return Ok(RowExpr::Literal(array));
     }
     let bytes = matches!((value.as_literal(), to), (Some(array), DataType::FixedSizeBinary(length))
         if array.data_type() == &DataType::LargeBinary && array.as_binary::<i64>().value(0).len() == *length as usize);

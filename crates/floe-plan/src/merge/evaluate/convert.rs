@@ -7,10 +7,11 @@ use arrow_array::types::{Float32Type, Float64Type};
 use arrow_array::{Array, ArrayRef, FixedSizeBinaryArray, new_null_array};
 use arrow_cast::display::FormatOptions;
 use arrow_cast::{CastOptions, cast_with_options};
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::DataType;
 use floe_core::{Error, Result};
 
 use super::text;
+pub(in super::super) use crate::convert::type_name as name;
 use crate::rows::promote;
 
 /// How timestamps are written as text.
@@ -138,30 +139,4 @@ pub(in super::super) fn is_integer(ty: &DataType) -> bool {
 
 pub(in super::super) fn is_number(ty: &DataType) -> bool {
     is_integer(ty) || matches!(ty, DataType::Float32 | DataType::Float64 | DataType::Decimal128(..))
-}
-
-/// What Iceberg calls the type.
-pub(in super::super) fn name(ty: &DataType) -> String {
-    match ty {
-        DataType::Null => "NULL".into(),
-        DataType::Boolean => "boolean".into(),
-        DataType::Int32 => "int".into(),
-        DataType::Int64 => "long".into(),
-        DataType::Float32 => "float".into(),
-        DataType::Float64 => "double".into(),
-        DataType::Decimal128(precision, scale) => format!("decimal({precision}, {scale})"),
-        DataType::Date32 => "date".into(),
-        DataType::Time64(_) => "time".into(),
-        DataType::Timestamp(TimeUnit::Nanosecond, None) => "timestamp_ns".into(),
-        DataType::Timestamp(TimeUnit::Nanosecond, Some(_)) => "timestamptz_ns".into(),
-        DataType::Timestamp(_, None) => "timestamp".into(),
-        DataType::Timestamp(_, Some(_)) => "timestamptz".into(),
-        DataType::Utf8 => "string".into(),
-        DataType::LargeBinary | DataType::Binary => "binary".into(),
-        DataType::FixedSizeBinary(length) => format!("fixed[{length}]"),
-        DataType::Struct(_) => "a struct".into(),
-        DataType::List(_) => "a list".into(),
-        DataType::Map(..) => "a map".into(),
-        other => other.to_string(),
-    }
 }
