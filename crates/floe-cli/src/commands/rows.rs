@@ -10,6 +10,7 @@ use floe::{IcebergTableManager, LoadedTable, Result};
 use iceberg::arrow::schema_to_arrow_schema;
 
 use crate::args::{InputArgs, SourceArgs};
+use crate::exit::internal;
 use crate::input::{
     Absent, ReadOptions, Source, Target, adapter, discover, stream, unify, untouched, with_others,
 };
@@ -131,7 +132,8 @@ fn input(sources: Vec<Source>, target: Target, options: ReadOptions, progress: &
             return Ok(first);
         }
         progress.restart();
-        let sources = again.iter().filter_map(Source::again).collect();
+        let sources: Option<Vec<Source>> = again.iter().map(Source::again).collect();
+        let sources = sources.ok_or_else(|| internal("an input cannot be read again"))?;
         rows(sources, target.clone(), options.clone(), &progress)
     }))
 }
