@@ -109,7 +109,7 @@ impl Rows {
             };
             let known: Option<u64> = sources.iter().map(Source::rows).sum();
             let (progress, unchanged) = (ui.progress(what, known), untouched(&sources));
-            let data = input(sources, target, options.clone(), &progress)?.with_rows(known);
+            let data = readable(sources, target, options.clone(), &progress)?.with_rows(known);
             let data = match unchanged {
                 Some(unchanged) => data.with_files(unchanged),
                 None => data,
@@ -121,7 +121,12 @@ impl Rows {
 }
 
 /// The rows of all inputs, which can be read again if each input can.
-fn input(sources: Vec<Source>, target: Target, options: ReadOptions, progress: &Progress) -> Result<Input> {
+fn readable(
+    sources: Vec<Source>,
+    target: Target,
+    options: ReadOptions,
+    progress: &Progress,
+) -> Result<Input> {
     let again: Option<Vec<Source>> = sources.iter().map(Source::again).collect();
     let opened = rows(sources, target.clone(), options.clone(), progress)?;
     let Some(again) = again else { return Ok(opened.into()) };
