@@ -128,7 +128,7 @@ async fn the_call_wins_over_the_table_and_that_over_the_manager() {
     assert!(run(&never, ChangeOptions::default()).await.is_err());
     assert_eq!(run(&never, reruns(1)).await.unwrap(), 1);
     assert!(run(&[("commit.rerun.total-timeout-ms", "0")], ChangeOptions::default()).await.is_err());
-    let lake = lake(&[("commit.rerun.max-attempts", "often")]).await;
+    let lake = Lake::new(&[("commit.rerun.max-attempts", "often")]).await;
     let error = Act::Delete("id = 1").run(&lake.manager, &lake.table, ChangeOptions::default()).await;
     let error = error.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Validation, "{error}");
