@@ -25,6 +25,7 @@ pub use pointed::{PointedFiles, Written};
 pub use references::references;
 pub use text::MetadataText;
 
+use crate::guard::Guard;
 use crate::schema::{check_change, check_schema};
 use crate::{Error, ErrorKind, Result};
 
@@ -69,7 +70,7 @@ async fn read_text(file_io: &FileIO, location: &str) -> Result<Bytes> {
 /// Fails with `Unsupported`, naming it, for what floe cannot leave aside: another format version, a type of a column,
 /// snapshots without a manifest list. With `Corrupted`, naming the place, for what is no valid table metadata.
 pub fn parse(json: &[u8], location: &str) -> Result<TableMetadata> {
-    lenient::parse(json, location)
+    Guard::new("the reader of table metadata", location).call(|| lenient::parse(json, location))
 }
 
 async fn write_text(file_io: &FileIO, location: &str, json: &Bytes) -> Result<()> {
