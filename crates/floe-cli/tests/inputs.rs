@@ -421,3 +421,55 @@ fn big_endian_numbers_are_refused_by_name() {
     let error = floe.run(&["append", "t.t", "b.arrows", "--json"]).fails("schema_mismatch", 2);
     assert!(error["message"].as_str().unwrap().contains("'id' is missing"), "{error}");
 }
+
+/// A Parquet file with a timestamp as INT96 and a UUID in a struct; `nanos` are those after midnight.
+fn int96(nanos: u32) -> Vec<u8> {
+    use parquet::column::writer::ColumnWriter;
+    use parquet::data_type::{FixedLenByteArray, Int96};
+
+    let message = "message m { optional group s {
+        optional int96 t; optional fixed_len_byte_array(16) u (UUID); } }";
+    let schema = Arc::new(parquet::schema::parser::parse_message_type(message).unwrap());
+    let mut bytes = Vec::new();
+    let mut writer =
+        parquet::file::writer::SerializedFileWriter::new(&mut bytes, schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    while let Some(mut column) = group.next_column().unwrap() {
+        match column.untyped() {
+            ColumnWriter::Int96ColumnWriter(column) => {
+                // The Julian day numbers of 0001-01-01 and 9999-12-31.
+                let days = [1_721_426, 5_373_484].map(|day| {
+                    let mut value = Int96::new();
+                    value.set_data(nanos, 0, day);
+                    value
+                });
+                column.write_batch(&days, Some(&[2, 2]), None).unwrap();
+            }
+            ColumnWriter::FixedLenByteArrayColumnWriter(column) => {
+                let uuid = FixedLenByteArray::from(vec![0xab; 16]);
+                column.write_batch(&[uuid.clone(), uuid], Some(&[2, 2]), None).unwrap();
+            }
+            _ => panic!("another column"),
+        }
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+#[test]
+fn int96_and_uuids_within_structs_are_read_as_what_they_are() {
+    let floe = Floe::new();
+    floe.file("a.parquet", int96(5_000));
+    floe.line("create n.t --from a.parquet").ok();
+    floe.line("append n.t a.parquet").ok();
+    let rows = floe.line("scan n.t --format json").ok().text();
+    for part in ["0001-01-01", "9999-12-31", "00:00:00.000005", "abababab-abab-abab-abab-abababababab"] {
+        assert!(rows.contains(part), "{part}: {rows}");
+    }
+    // A nanosecond more is not lost.
+    floe.file("b.parquet", int96(5_001));
+    let error = floe.line("append n.t b.parquet --json").fails("schema_mismatch", 2);
+    assert!(error["message"].as_str().unwrap().contains("finer than microseconds"), "{error}");
+}

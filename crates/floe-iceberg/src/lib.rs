@@ -9,6 +9,8 @@ mod cleanup;
 pub mod commit;
 pub mod data;
 pub mod execute;
+pub mod footer;
+mod input;
 mod manager;
 pub mod model;
 mod properties;
