@@ -263,7 +263,7 @@ async fn read_columns(
     });
     let batches: Vec<RecordBatch> = batches.try_collect().await?;
     let promise = Promise::of(rows);
-    batches.iter().for_each(|batch| promise.gave(batch.num_rows()));
+    promise.gave(batches.iter().map(RecordBatch::num_rows).sum());
     match promise.broken() {
         Some(why) => Err(unreadable(why)),
         None => Ok(batches),
