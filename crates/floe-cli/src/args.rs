@@ -20,8 +20,8 @@ pub(crate) use self::refs::{
 };
 pub(crate) use self::schema::{EvolveArgs, PropertiesArgs, TransactionArgs};
 pub(crate) use self::write::{
-    AppendArgs, CommitArgs, DeleteArgs, IsolationLevel, Matched, Mode, NotMatched, OverwriteArgs, RowArgs,
-    SourceArgs, Strategy, UpsertArgs,
+    AppendArgs, CommitArgs, DeleteArgs, IsolationLevel, Matched, Mode, NotMatched, OverwriteArgs, RerunArgs,
+    RowArgs, SourceArgs, Strategy, UpsertArgs,
 };
 use crate::partition::PartitionTerm;
 use crate::values::{KeyValue, TableName};
@@ -83,7 +83,7 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) catalog: Option<String>,
 
-    /// Memory that a write may take, such as 512MB; rows beyond it go to temporary files [default: 256MiB]
+    /// Memory that a command may take for rows, such as 512MB; rows beyond it go to temporary files [default: 256MiB]
     #[arg(long, global = true, value_name = "SIZE", value_parser = crate::values::bytes)]
     pub(crate) memory: Option<u64>,
 

@@ -35,7 +35,7 @@ fn every_command_reads_a_fifo_once() {
     let rows = b"id,name\n1,a\n2,b\n";
     for (number, words) in [
         vec!["append", "t.t", "IN"],
-        vec!["overwrite", "t.t", "IN"],
+        vec!["overwrite", "t.t", "IN", "--all"],
         vec!["upsert", "t.t", "IN", "--on", "id"],
         vec!["merge", "t.t", "IN", "--on", "id", "--when", "not matched then insert *"],
         vec!["create", "t.new", "--from", "IN"],
@@ -103,7 +103,7 @@ fn standard_input_by_its_path_is_standard_input() {
     assert!(twice.fails("validation", 2)["message"].as_str().unwrap().contains("once"));
     floe.file(
         "plan.json",
-        r#"{"operations": [{"write": {"files": ["-"], "config": {"mode": "overwrite"}}}, {"tag": {"name": "x"}}]}"#,
+        r#"{"operations": [{"write": {"files": ["-"], "config": {"mode": "overwrite", "overwrite_all": true}}}, {"tag": {"name": "x"}}]}"#,
     );
     floe.with_input(&["transaction", "t.t", "plan.json", "--json"], b"id,name\n7,z\n").json();
     floe.file(
@@ -121,10 +121,10 @@ fn an_overwrite_with_nothing_takes_nothing_away_unless_told() {
     floe.file("none.csv", "id,name\n");
     floe.line("append t.t a.csv").ok();
     for words in [
-        vec!["overwrite", "t.t", "none.csv", "--json"],
+        vec!["overwrite", "t.t", "none.csv", "--all", "--json"],
         vec!["overwrite", "t.t", "none.csv", "--filter", "id = 1", "--json"],
         vec!["overwrite", "t.t", "none.csv", "--dynamic", "--json"],
-        vec!["overwrite", "t.t", "none.csv", "--dry-run", "--json"],
+        vec!["overwrite", "t.t", "none.csv", "--all", "--dry-run", "--json"],
     ] {
         let error = floe.run(&words).fails("validation", 2);
         assert!(error["hint"].as_str().unwrap().contains("--allow-empty"), "{error}");
@@ -134,9 +134,9 @@ fn an_overwrite_with_nothing_takes_nothing_away_unless_told() {
     floe.run(&["overwrite", "t.t", "none.csv", "--filter", "id = 9", "--json"]).json();
     floe.run(&["overwrite", "t.t", "none.csv", "--filter", "id = 1", "--allow-empty", "--json"]).json();
     assert_eq!(floe.rows("t.t"), 1);
-    floe.run(&["overwrite", "t.t", "none.csv", "--allow-empty", "--json"]).json();
+    floe.run(&["overwrite", "t.t", "none.csv", "--all", "--allow-empty", "--json"]).json();
     assert_eq!(floe.rows("t.t"), 0);
-    floe.run(&["overwrite", "t.t", "none.csv", "--json"]).json();
+    floe.run(&["overwrite", "t.t", "none.csv", "--all", "--json"]).json();
 }
 
 #[test]

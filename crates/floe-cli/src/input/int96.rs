@@ -26,11 +26,12 @@ pub(super) struct LastDigits {
 }
 
 impl LastDigits {
-    /// `None` if the file has no such columns.
+    /// For batches of so many rows behind the first `offset` ones. `None` if the file has no such columns.
     pub(super) fn of(
         file: File,
         footer: Arc<ParquetMetaData>,
         batch_rows: usize,
+        offset: usize,
     ) -> Result<Option<Self>, ParquetError> {
         let schema = footer.file_metadata().schema_descr_ptr();
         let columns = schema.columns().iter().enumerate();
@@ -47,6 +48,7 @@ impl LastDigits {
         let nanos = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
             .with_projection(mask)
             .with_batch_size(batch_rows)
+            .with_offset(offset)
             .build()?;
         Ok(Some(Self { columns, nanos }))
     }

@@ -1,17 +1,23 @@
 //! Parquet files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
+use floe::data::decoding::{BATCH_BYTES, Decoding, view_metadata};
+use floe::data::footer::{TRAILER, is_plausible};
 use floe::footer::{OldCalendar, arrow_metadata, completed, encrypted, mended};
+use floe::plan::rows::size::{batch_bytes, plain, split};
 use floe::{Error, ErrorKind, Result};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
 use parquet::basic::LogicalType;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaDataReader;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::schema::types::SchemaDescriptor;
 
 use super::BATCH_ROWS;
@@ -21,11 +27,11 @@ use crate::schema_from::{EXTENSION, UUID};
 
 /// The schema in the footer.
 pub(super) fn schema(file: &Seekable, label: &str) -> Result<SchemaRef> {
-    let builder = builder(file, label)?;
+    let metadata = metadata(file, label)?;
     let mut next = 0;
-    let fields = builder.schema().fields().iter();
+    let fields = metadata.schema().fields().iter();
     let fields: Vec<FieldRef> =
-        fields.map(|field| named(field, builder.parquet_schema(), &mut next)).collect();
+        fields.map(|field| named(field, metadata.parquet_schema(), &mut next)).collect();
     Ok(Arc::new(Schema::new(fields)))
 }
 
@@ -52,59 +58,155 @@ fn named(field: &FieldRef, parquet: &SchemaDescriptor, next: &mut usize) -> Fiel
 
 /// The number of rows that the footer states.
 pub(super) fn rows(file: &Seekable, label: &str) -> Result<u64> {
-    Ok(rows_of(&builder(file, label)?))
+    Ok(rows_of(metadata(file, label)?.metadata()))
 }
 
 pub(super) fn read(file: Seekable, label: String) -> Result<Batches> {
-    let builder = builder(&file, &label)?;
-    let (promised, calendar) = (rows_of(&builder), OldCalendar::of(builder.metadata(), builder.schema()));
-    let failed = |e: ParquetError| unreadable(&label, &e.into());
-    let footer = builder.metadata().clone();
-    let mut digits = LastDigits::of(file.open()?, footer, BATCH_ROWS).map_err(failed)?;
-    let mut reader = builder.with_batch_size(BATCH_ROWS).build().map_err(failed)?;
-    let (mut rows, mut ended) = (0, false);
-    Ok(Box::new(std::iter::from_fn(move || {
-        // A spooled file lives as long as its reader.
-        let _keep = &file;
-        if ended {
+    let metadata = metadata(&file, &label)?;
+    let footer = metadata.metadata();
+    let groups: Vec<usize> = (0..footer.num_row_groups()).collect();
+    let leaves = 0..footer.file_metadata().schema_descr().num_columns();
+    let rows = Rows {
+        decoding: Decoding::plan(footer, &groups, leaves, BATCH_ROWS, BATCH_BYTES),
+        calendar: OldCalendar::of(footer, metadata.schema()),
+        file,
+        label,
+        metadata,
+        open: None,
+        given: 0,
+        ready: VecDeque::new(),
+        ended: false,
+    };
+    Ok(Box::new(rows))
+}
+
+/// Batches of bounded bytes; see [`Decoding`].
+struct Rows {
+    /// A spooled file lives as long as its reader.
+    file: Seekable,
+    label: String,
+    metadata: ArrowReaderMetadata,
+    calendar: OldCalendar,
+    decoding: Decoding,
+    open: Option<Open>,
+    /// Rows that came so far: those to leave out when the decoding begins again.
+    given: usize,
+    ready: VecDeque<RecordBatch>,
+    ended: bool,
+}
+
+/// Readers of the same rows.
+struct Open {
+    rows: ParquetRecordBatchReader,
+    digits: Option<LastDigits>,
+}
+
+impl Iterator for Rows {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
             return None;
         }
-        let Some(batch) = reader.next() else {
-            ended = true;
-            // Rows that are missing must not look like an end.
-            return (rows != promised).then(|| Err(broken_promise(&label, rows, promised)));
-        };
-        ended = batch.is_err();
-        Some(batch.map_err(|e| unreadable(&label, &e)).and_then(|batch| {
-            rows += batch.num_rows() as u64;
-            calendar.check(&batch).map_err(|e| e.context(&label))?;
-            if let Some(digits) = &mut digits {
-                digits.check(&batch, &label)?;
+        let batch = self.batch();
+        self.ended = !matches!(batch, Ok(Some(_)));
+        batch.transpose()
+    }
+}
+
+impl Rows {
+    fn batch(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(batch) = self.ready.pop_front() {
+                super::refuse_oversized(&batch, &self.label)?;
+                return plain(&batch).map(Some).map_err(|e| unreadable(&self.label, &e));
             }
-            Ok(batch)
-        }))
-    })))
+            if self.open.is_none() {
+                self.open = Some(self.build()?);
+            }
+            let Some(open) = &mut self.open else { continue };
+            match open.rows.next() {
+                Some(Ok(batch)) => {
+                    self.calendar.check(&batch).map_err(|e| e.context(&self.label))?;
+                    if let Some(digits) = &mut open.digits {
+                        digits.check(&batch, &self.label)?;
+                    }
+                    let (rows, taken) = (batch.num_rows(), batch_bytes(&batch));
+                    self.given += rows;
+                    if let Some(fewer) = self.decoding.after_large(rows, taken, BATCH_BYTES) {
+                        self.again(fewer);
+                    }
+                    self.ready.extend(split(batch, BATCH_BYTES));
+                }
+                Some(Err(error)) => {
+                    let wrapped = ParquetError::General(error.to_string());
+                    match self.decoding.after_error(&wrapped) {
+                        Some(fewer) => self.again(fewer),
+                        None => return Err(unreadable(&self.label, &error)),
+                    }
+                }
+                None => {
+                    // Rows that are missing must not look like an end.
+                    let (rows, promised) = (self.given as u64, rows_of(self.metadata.metadata()));
+                    return if rows == promised {
+                        Ok(None)
+                    } else {
+                        Err(broken_promise(&self.label, rows, promised))
+                    };
+                }
+            }
+        }
+    }
+
+    fn again(&mut self, decoding: Decoding) {
+        self.decoding = decoding;
+        self.open = None;
+    }
+
+    /// Readers of the rows behind those that came.
+    fn build(&self) -> Result<Open> {
+        let failed = |e: ParquetError| unreadable(&self.label, &e.into());
+        let metadata = match self.decoding.views {
+            true => view_metadata(&self.metadata, options()).map_err(failed)?,
+            false => self.metadata.clone(),
+        };
+        let rows = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.open()?, metadata)
+            .with_batch_size(self.decoding.rows)
+            .with_offset(self.given)
+            .build()
+            .map_err(failed)?;
+        let footer = self.metadata.metadata().clone();
+        let digits = LastDigits::of(self.file.open()?, footer, self.decoding.rows, self.given);
+        Ok(Open { rows, digits: digits.map_err(failed)? })
+    }
 }
 
 /// The rows of all row groups.
-fn rows_of(builder: &ParquetRecordBatchReaderBuilder<File>) -> u64 {
-    u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0)
+fn rows_of(metadata: &ParquetMetaData) -> u64 {
+    u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0)
 }
 
-fn builder(file: &Seekable, label: &str) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+fn metadata(file: &Seekable, label: &str) -> Result<ArrowReaderMetadata> {
     let mut file = file.open()?;
     let (end, tail) = check_magic(&mut file, label)?;
-    // The Arrow schema that some writers embed asks for dictionaries and views; plain types are wanted here.
-    let metadata = ParquetMetaDataReader::new()
+    let no_footer = |why: &str| {
+        Error::validation(format!("{label}: the footer of this Parquet file cannot be read: {why}"))
+            .with_hint("the file is damaged, or was not written to its end")
+    };
+    if !is_plausible(&tail[..tail.len().saturating_sub(TRAILER)]) {
+        return Err(no_footer("it states what cannot be"));
+    }
+    ParquetMetaDataReader::new()
         .parse_and_finish(&file)
         .or_else(|error| completed(&tail).ok_or(error))
         .and_then(|metadata| mended(metadata, end))
-        .and_then(|metadata| arrow_metadata(Arc::new(metadata), None));
-    let metadata = metadata.map_err(|e| {
-        Error::validation(format!("{label}: the footer of this Parquet file cannot be read: {e}"))
-            .with_hint("the file is damaged, or was not written to its end")
-    })?;
-    Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata))
+        .and_then(|metadata| arrow_metadata(Arc::new(metadata), None))
+        .map_err(|e| no_footer(&e.to_string()))
+}
+
+/// The Arrow schema that some writers embed asks for dictionaries and views; plain types are wanted here.
+fn options() -> ArrowReaderOptions {
+    ArrowReaderOptions::new().with_skip_arrow_metadata(true)
 }
 
 /// Checks that this is a Parquet file that can be read without keys. Gives the place where its footer begins, and

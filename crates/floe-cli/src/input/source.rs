@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
+use floe::guard::Guard;
 use floe::{Error, Result};
 use iceberg::arrow::schema_to_arrow_schema;
 
 use super::discover::unreadable;
 use super::head::{self, Text};
+use super::state::FileState;
 use super::{ReadOptions, csv, ipc, json, parquet, sniff};
 use crate::args::InputFormat;
 
@@ -54,6 +56,8 @@ pub(crate) struct Source {
     label: String,
     bytes: u64,
     repeatable: bool,
+    /// Set for a file that the user named.
+    state: Option<FileState>,
     body: Body,
 }
 
@@ -78,7 +82,10 @@ impl Source {
     pub(super) fn file(label: String, file: Seekable, options: &ReadOptions) -> Result<Self> {
         let mut opened = file.open()?;
         let in_file = |e: io::Error| Error::from(e).context(&label);
-        let bytes = opened.metadata().map_or(0, |m| m.len());
+        let metadata = opened.metadata().ok();
+        let bytes = metadata.as_ref().map_or(0, |m| m.len());
+        let named = matches!(file, Seekable::Path(_));
+        let state = metadata.filter(|m| named && m.is_file()).map(|m| FileState::of(&m));
         let format = if let Some(format) = options.format.or_else(|| sniff::by_extension(label.as_ref())) {
             format
         } else {
@@ -98,7 +105,7 @@ impl Source {
                 }
             }
         };
-        Ok(Self { label, bytes, repeatable: true, body })
+        Ok(Self { label, bytes, repeatable: true, state, body })
     }
 
     /// A stream: standard input, a pipe, a FIFO. It is read once: its start is kept until the rows are read. Formats that
@@ -121,7 +128,7 @@ impl Source {
             InputFormat::Arrow => Body::ArrowStream(text),
         };
         let repeatable = matches!(body, Body::Parquet(_) | Body::Arrow(_));
-        Ok(Self { label, bytes: 0, repeatable, body })
+        Ok(Self { label, bytes: 0, repeatable, state: None, body })
     }
 
     /// Path, or `standard input`.
@@ -139,10 +146,31 @@ impl Source {
         self.repeatable
     }
 
+    /// The same rows, from their beginning; `None` where they cannot be read again.
+    pub(crate) fn again(&self) -> Option<Self> {
+        let file = |text: &Text| match text {
+            Text::File(file) => Some(Text::File(file.clone())),
+            Text::Stream { .. } => None,
+        };
+        let body = match &self.body {
+            Body::Parquet(file) => Body::Parquet(file.clone()),
+            Body::Arrow(file) => Body::Arrow(file.clone()),
+            Body::ArrowStream(text) => Body::ArrowStream(file(text)?),
+            Body::Csv(text) => Body::Csv(file(text)?),
+            Body::Json(text) => Body::Json(file(text)?),
+        };
+        Some(Self { label: self.label.clone(), state: self.state.clone(), body, ..*self })
+    }
+
+    /// Which file it is, and since when it is unchanged; `None` for what is no file that the user named.
+    pub(crate) fn state(&self) -> Option<&FileState> {
+        self.state.as_ref()
+    }
+
     /// How many rows there are, where the format says so up front.
     pub(crate) fn rows(&self) -> Option<u64> {
         match &self.body {
-            Body::Parquet(file) => parquet::rows(file, &self.label).ok(),
+            Body::Parquet(file) => self.guard().call(|| parquet::rows(file, &self.label)).ok(),
             _ => None,
         }
     }
@@ -150,36 +178,49 @@ impl Source {
     /// The schema for a new table: as stored, with types that Iceberg has, or inferred from the first rows.
     pub(crate) fn infer_schema(&self, options: &ReadOptions) -> Result<SchemaRef> {
         let normal = |schema: SchemaRef| super::normal_schema(&schema, &self.label);
-        match &self.body {
+        self.guard().call(|| match &self.body {
             Body::Parquet(file) => normal(parquet::schema(file, &self.label)?),
             Body::Arrow(file) => normal(ipc::file_schema(file, &self.label)?),
             Body::ArrowStream(text) => normal(ipc::stream_schema(text, &self.label)?),
             Body::Csv(text) => csv::infer(text, &self.label, options),
             Body::Json(text) => json::infer(text, &self.label, options),
-        }
+        })
     }
 
     /// The schema that the batches will have: as stored, and for CSV and JSON the types of the target. Fails with
     /// `SchemaMismatch` for a column of CSV or JSON that the target does not have.
     pub(crate) fn schema_for(&self, target: &Target, options: &ReadOptions) -> Result<SchemaRef> {
-        match &self.body {
+        self.guard().call(|| match &self.body {
             Body::Parquet(file) => parquet::schema(file, &self.label),
             Body::Arrow(file) => ipc::file_schema(file, &self.label),
             Body::ArrowStream(text) => ipc::stream_schema(text, &self.label),
             Body::Csv(text) => csv::schema_for(text, &self.label, &target.arrow, options),
             Body::Json(text) => json::schema_for(text, &self.label, target),
-        }
+        })
     }
 
     /// The rows, as batches of `schema`, which [`Source::schema_for`] gave for this target.
     pub(crate) fn read(self, schema: SchemaRef, target: &Target, options: &ReadOptions) -> Result<Batches> {
-        match self.body {
+        let guard = self.guard();
+        let batches = guard.call(|| match self.body {
             Body::Parquet(file) => parquet::read(file, self.label),
             Body::Arrow(file) => ipc::read_file(file, self.label),
             Body::ArrowStream(text) => ipc::read_stream(text, self.label),
             Body::Csv(text) => csv::read(text, self.label, schema, options),
             Body::Json(text) => json::read(text, self.label, schema, target, options),
-        }
+        })?;
+        Ok(Box::new(guard.iter(batches)))
+    }
+
+    /// The guard around whatever reads it.
+    pub(super) fn guard(&self) -> Guard {
+        let reader = match &self.body {
+            Body::Parquet(_) => "the Parquet reader",
+            Body::Arrow(_) | Body::ArrowStream(_) => "the Arrow reader",
+            Body::Csv(_) => "the CSV reader",
+            Body::Json(_) => "the JSON reader",
+        };
+        Guard::new(reader, self.label.as_str())
     }
 }
 
@@ -213,3 +254,6 @@ pub(super) fn spool(reader: &mut dyn Read, label: &str) -> Result<Seekable> {
     io::copy(reader, &mut file).map_err(|e| Error::from(e).context(label))?;
     Ok(Seekable::Spooled(Arc::new(file)))
 }
+
+#[cfg(test)]
+mod fuzz;

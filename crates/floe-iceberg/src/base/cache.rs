@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use floe_core::guard::Guard;
 use floe_core::{Error, ErrorKind, LoadedTable, Result};
 use iceberg::io::FileIO;
 use iceberg::spec::ManifestFile;
@@ -42,7 +43,9 @@ impl ManifestCache {
     pub async fn manifest_list(&self, file_io: &FileIO, location: &str) -> Result<Arc<Vec<ManifestFile>>> {
         let read = async {
             let bytes = read(file_io, location, "manifest list").await?;
-            let list = manifest_list::decode(&bytes).map_err(|broken| unreadable_list(location, &broken))?;
+            let list = Guard::new("the reader of manifest lists", location).call(|| {
+                manifest_list::decode(&bytes).map_err(|broken| unreadable_list(location, &broken))
+            })?;
             Ok(Kept::List(Arc::new(list)))
         };
         match self.entries.try_get_with_by_ref(location, read).await.map_err(|e: Arc<Error>| (*e).clone())? {
@@ -79,11 +82,11 @@ impl ManifestCache {
             let name = location.clone();
             let known = Known { table: table.metadata.clone(), listed: file.clone() };
             // Decoding takes milliseconds: not on a thread that serves IO.
-            let manifest = tokio::task::spawn_blocking(move || Manifest::decode(&name, &bytes, Some(&known)))
-                .await
-                .map_err(|e| {
-                    Error::new(ErrorKind::Internal, "decoding a manifest failed").with_source(e)
-                })??;
+            let guard = Guard::new(super::READER, name.as_str());
+            let decode = move || guard.call(|| Manifest::decode(&name, &bytes, Some(&known)));
+            let manifest = tokio::task::spawn_blocking(decode).await.map_err(|e| {
+                Error::new(ErrorKind::Internal, "decoding a manifest failed").with_source(e)
+            })??;
             Ok(Kept::Manifest(Arc::new(manifest)))
         };
         match self

@@ -17,6 +17,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use floe_core::guard::Guard;
 use floe_core::{Error, ErrorKind, LoadedTable, Result};
 use futures::{StreamExt, TryStreamExt};
 use iceberg::spec::{DataFile, ManifestFile, ManifestStatus, Snapshot, TableMetadata};
@@ -25,6 +26,9 @@ pub use cache::{DEFAULT_CACHE_BYTES, ManifestCache};
 pub use files::{ColumnBounds, TableFile};
 pub use manifest::{Entry, Manifest};
 pub use selector::{Resolved, SnapshotSelector};
+
+/// What a panic while manifests are decoded is laid to.
+pub(crate) const READER: &str = "the manifest reader";
 
 /// How many manifests are read at a time.
 pub(crate) const MANIFESTS_AT_A_TIME: usize = 8;
@@ -112,8 +116,8 @@ impl TableBase {
     pub async fn live_files(&self, file: &ManifestFile) -> Result<Vec<LiveFile>> {
         let manifest = self.manifest(file).await?;
         let live = manifest.entries(file).filter(|entry| entry.as_ref().map_or(true, Entry::is_live));
-        live.map(|entry| LiveFile::new(&entry?))
-            .collect::<Result<_>>()
+        Guard::new(READER, file.manifest_path.as_str())
+            .call(|| live.map(|entry| LiveFile::new(&entry?)).collect::<Result<_>>())
             .map_err(|e| e.with_table(&self.table.ident))
     }
 
@@ -129,7 +133,10 @@ impl TableBase {
                 let schema = resolved.schema.clone();
                 async move {
                     let manifest = self.manifest(&file).await?;
-                    files::list(&manifest, &file, &schema).map_err(|e| e.with_table(&self.table.ident))
+                    let guard = Guard::new(READER, file.manifest_path.as_str());
+                    guard
+                        .call(|| files::list(&manifest, &file, &schema))
+                        .map_err(|e| e.with_table(&self.table.ident))
                 }
             })
             .buffered(MANIFESTS_AT_A_TIME)

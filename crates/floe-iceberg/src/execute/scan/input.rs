@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use floe_core::guard::Guard;
 use floe_core::{Error, ErrorKind, Result};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
@@ -14,6 +15,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
 use super::metrics::{ScanMetrics, add};
+use crate::data::footer::{TRAILER, footer_length, is_plausible};
 use crate::footer::{completed, encrypted, mended};
 
 /// How much of the end of a file is read to get its footer: enough for most, so that one request does.
@@ -55,7 +57,8 @@ impl ParquetInput {
         let input = file_io.new_input(path).map_err(|e| read_error(path, Error::from(e)))?;
         let file = input.reader().await.map_err(|e| read_error(path, Error::from(e)))?;
         let mut source = Source { size, file: file.into(), tail: None, metrics };
-        let recorded = source.read_footer(pages).await;
+        let guard = Guard::new("the Parquet reader", path);
+        let recorded = source.guarded_footer(&guard, pages).await;
         let metadata = match recorded {
             Ok(metadata) => metadata,
             Err(error) => {
@@ -64,7 +67,7 @@ impl ParquetInput {
                 match real {
                     Ok(real) if real != size => {
                         source = Source { size: real, tail: None, ..source };
-                        source.read_footer(pages).await.map_err(|e| source.error(path, e))?
+                        source.guarded_footer(&guard, pages).await.map_err(|e| source.error(path, e))?
                     }
                     _ => return Err(source.error(path, error)),
                 }
@@ -98,10 +101,20 @@ impl ParquetInput {
 }
 
 impl Source {
+    async fn guarded_footer(
+        &mut self,
+        guard: &Guard,
+        pages: bool,
+    ) -> parquet::errors::Result<ParquetMetaData> {
+        let footer = guard.future(async { Ok(self.read_footer(pages).await) }).await;
+        footer.unwrap_or_else(|panic| Err(ParquetError::External(Box::new(panic))))
+    }
+
     async fn read_footer(&mut self, pages: bool) -> parquet::errors::Result<ParquetMetaData> {
         let start = self.size.saturating_sub(TAIL);
         let tail = self.fetch(start..self.size).await?;
         self.tail = Some((start, tail));
+        self.look_at_footer().await?;
         let policy = if pages { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
         let size = self.size;
         let metadata = ParquetMetaDataReader::new()
@@ -130,6 +143,23 @@ impl Source {
                     .with_source(error)
             }
             None => parquet_error(path, error),
+        }
+    }
+
+    /// Reads the rest of a footer that is longer than the tail, and refuses one that cannot be; see [`crate::data::footer`].
+    async fn look_at_footer(&mut self) -> parquet::errors::Result<()> {
+        let Some((start, tail)) = self.tail.as_ref() else { return Ok(()) };
+        let end = tail.len().saturating_sub(TRAILER);
+        let Some(length) = footer_length(&tail[end..]) else { return Ok(()) };
+        let Some(from) = (start + end as u64).checked_sub(length) else { return Ok(()) };
+        if from < *start {
+            let longer = self.fetch(from..self.size).await?;
+            self.tail = Some((from, longer));
+        }
+        let footer = self.get(from..from + length).await?;
+        match is_plausible(&footer) {
+            true => Ok(()),
+            false => Err(ParquetError::General("its footer is damaged".to_owned())),
         }
     }
 

@@ -40,6 +40,7 @@ pub(super) struct Context {
     pub(super) filter_arrow: ArrowSchemaRef,
     pub(super) name_mapping: Option<NameMapping>,
     pub(super) batch_size: usize,
+    pub(super) batch_bytes: u64,
     pub(super) deletes: Arc<Deletes>,
     /// Batches tell where each row is: see [`super::rows`].
     pub(super) rows: bool,
@@ -53,6 +54,16 @@ pub(super) enum Unit {
     Read(Box<ReadUnit>),
 }
 
+impl Unit {
+    /// Bytes that are read for it, about.
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Self::Count(_) => 0,
+            Self::Read(unit) => unit.bytes,
+        }
+    }
+}
+
 /// Row groups of a file, with all it takes to read them.
 pub(super) struct ReadUnit {
     /// The number of the task in the plan.
@@ -60,6 +71,8 @@ pub(super) struct ReadUnit {
     pub(super) input: ParquetInput,
     pub(super) metadata: ArrowReaderMetadata,
     pub(super) row_groups: Vec<usize>,
+    /// Bytes of them that are read, about.
+    pub(super) bytes: u64,
     /// The position of the first row of each row group in the file.
     pub(super) positions: Vec<Range<u64>>,
     /// Only rows at these positions; all of them if not set.
@@ -119,6 +132,7 @@ pub(super) async fn open(context: Arc<Context>, number: u32, task: ScanTask) -> 
             task: number,
             input: input.clone(),
             metadata: metadata.clone(),
+            bytes: stored_bytes(&footer, &row_groups, &projection.leaves),
             positions: row_groups.iter().map(|index| positions[*index].clone()).collect(),
             within: None,
             row_groups,
@@ -185,4 +199,13 @@ fn group(footer: &ParquetMetaData, row_groups: &[usize]) -> Vec<Vec<usize>> {
         }
     }
     units
+}
+
+/// Bytes of the columns as they are stored.
+fn stored_bytes(footer: &ParquetMetaData, row_groups: &[usize], leaves: &[usize]) -> u64 {
+    let columns = row_groups.iter().flat_map(|group| {
+        let columns = footer.row_group(*group).columns();
+        leaves.iter().filter_map(|leaf| columns.get(*leaf))
+    });
+    columns.map(|column| u64::try_from(column.compressed_size()).unwrap_or(0)).fold(0, u64::saturating_add)
 }

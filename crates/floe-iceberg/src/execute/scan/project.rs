@@ -10,7 +10,7 @@ use arrow_array::{
 };
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, SchemaRef, TimeUnit};
 use floe_core::{Error, ErrorKind, Result};
-use iceberg::spec::{Datum, Literal, NestedField, NestedFieldRef, PrimitiveType, Type};
+use iceberg::spec::{Datum, Literal, NestedField, NestedFieldRef, PrimitiveLiteral, PrimitiveType, Type};
 
 use super::ids::field_id;
 use crate::footer::{check_calendar, of_old_calendar};
@@ -80,6 +80,11 @@ impl Projection {
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
+    }
+
+    /// Bytes of text and binary that each row has for columns that are not in the file.
+    pub(super) fn constant_bytes(&self) -> u64 {
+        self.columns.iter().map(Column::constant_bytes).fold(0, u64::saturating_add)
     }
 
     /// The batch of one row of a file that holds none of the columns.
@@ -196,6 +201,27 @@ fn absent(field: &NestedField, target: &FieldRef, constants: &Constants) -> Resu
         })?;
     }
     Ok(Column::Constant(literal, target.data_type().clone()))
+}
+
+impl Column {
+    fn constant_bytes(&self) -> u64 {
+        match self {
+            Self::Constant(Some(literal), _) => literal_bytes(literal),
+            Self::Read(_, Step::Struct(_, columns)) => {
+                columns.iter().map(Self::constant_bytes).fold(0, u64::saturating_add)
+            }
+            // Those below a list or a map are as many as its values.
+            Self::Constant(None, _) | Self::Read(..) => 0,
+        }
+    }
+}
+
+fn literal_bytes(literal: &Literal) -> u64 {
+    match literal {
+        Literal::Primitive(PrimitiveLiteral::String(text)) => text.len() as u64,
+        Literal::Primitive(PrimitiveLiteral::Binary(bytes)) => bytes.len() as u64,
+        _ => 0,
+    }
 }
 
 impl Step {

@@ -43,6 +43,11 @@ impl Promise {
         self.promised = self.promised.saturating_sub(rows);
     }
 
+    /// The same promise, when the decoding begins again behind the rows that came.
+    pub(super) fn again(&self, given: usize) -> Self {
+        Self { given: AtomicU64::new(given as u64), ..Self::of(self.promised) }
+    }
+
     /// The predicates, counting.
     pub(super) fn watch(
         self: &mut Arc<Self>,

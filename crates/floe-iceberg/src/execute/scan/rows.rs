@@ -148,6 +148,7 @@ impl WholeFile {
             input: self.input.clone(),
             metadata: self.metadata.clone(),
             row_groups: vec![group],
+            bytes: 0,
             projection: self.projection.clone(),
             filter: RowsFilter::None,
             deleted: self.deleted.with_positions(&positions, drop),
