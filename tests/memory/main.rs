@@ -3,6 +3,8 @@
 //! The tests run one after the other: the counter knows no owner.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod wide;
+
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 

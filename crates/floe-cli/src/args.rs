@@ -83,7 +83,7 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) catalog: Option<String>,
 
-    /// Memory that a write may take, such as 512MB; rows beyond it go to temporary files [default: 256MiB]
+    /// Memory that a command may take for rows, such as 512MB; rows beyond it go to temporary files [default: 256MiB]
     #[arg(long, global = true, value_name = "SIZE", value_parser = crate::values::bytes)]
     pub(crate) memory: Option<u64>,
 

@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
+use floe::guard::Guard;
 use tokio::sync::Notify;
 
 use crate::args::Cli;
@@ -56,8 +57,9 @@ fn main() -> ExitCode {
     let code = runtime.block_on(async {
         let interrupt = Arc::new(Interrupt::default());
         tokio::spawn(watch_for_interrupt(interrupt.clone(), ui.clone()));
+        let guard = Guard::command();
         let done = tokio::select! {
-            done = commands::run(cli, &ui) => Some(done),
+            done = guard.future(commands::run(cli, &ui)) => Some(done),
             // The command is dropped, and its temporary files with it.
             () = interrupt.came.notified() => None,
         };

@@ -240,3 +240,53 @@ fn errors_for_people_have_a_hint() {
     assert!(lines[1].starts_with("hint: "), "{lines:?}");
     assert_eq!(run.text(), "");
 }
+
+/// A stream of one message: a schema without columns (Arrow format, "Schema message").
+fn arrow_schema(big_endian: bool) -> Vec<u8> {
+    let message = [
+        // Where the message is.
+        &[16_u16, 0][..],
+        // Where its fields are, and the message: version 5, a schema, which lies behind.
+        &[10, 12, 8, 10, 4, 0],
+        &[12, 0, 16, 0, 4, 1],
+        // Where the fields of the schema are, and the schema: the columns lie behind, the order of bytes.
+        &[8, 12, 8, 4],
+        &[8, 0, 8, 0, u16::from(big_endian), 0],
+        // No columns.
+        &[0, 0, 0, 0],
+    ]
+    .concat();
+    let mut stream = vec![0xff, 0xff, 0xff, 0xff, 56, 0, 0, 0];
+    stream.extend(message.iter().flat_map(|word| word.to_le_bytes()));
+    stream.extend([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+    stream
+}
+
+#[test]
+fn big_endian_arrow_data_is_refused_by_name() {
+    refused("a.arrow", &arrow_schema(true), "unsupported", 9, "big-endian");
+    // But for that it is a valid one, which lacks a required column.
+    refused("a.arrow", &arrow_schema(false), "schema_mismatch", 2, "id");
+}
+
+/// Files that make libraries panic, of the corpus of the fuzzers.
+#[test]
+fn what_makes_a_library_panic_gives_one_error() {
+    let floe = Floe::with_table();
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/corpus");
+    floe.run(&["create", "t.p", "--from", &format!("{corpus}/parquet/valid-40-plain.parquet")]).ok();
+    let mut panics = 0;
+    for format in ["parquet", "arrow"] {
+        for file in std::fs::read_dir(format!("{corpus}/{format}")).unwrap() {
+            let path = file.unwrap().path();
+            if !path.file_name().unwrap().to_string_lossy().starts_with("panic") {
+                continue;
+            }
+            let before = floe.files();
+            let error = floe.run(&["append", "t.p", path.to_str().unwrap(), "--json"]).fails("corrupted", 9);
+            panics += u32::from(error["message"].as_str().unwrap().contains("cannot read this"));
+            assert_eq!(floe.files(), before, "nothing is written");
+        }
+    }
+    assert!(panics > 0);
+}

@@ -35,7 +35,7 @@ fn every_command_reads_a_fifo_once() {
     let rows = b"id,name\n1,a\n2,b\n";
     for (number, words) in [
         vec!["append", "t.t", "IN"],
-        vec!["overwrite", "t.t", "IN"],
+        vec!["overwrite", "t.t", "IN", "--all"],
         vec!["upsert", "t.t", "IN", "--on", "id"],
         vec!["merge", "t.t", "IN", "--on", "id", "--when", "not matched then insert *"],
         vec!["create", "t.new", "--from", "IN"],
@@ -103,7 +103,7 @@ fn standard_input_by_its_path_is_standard_input() {
     assert!(twice.fails("validation", 2)["message"].as_str().unwrap().contains("once"));
     floe.file(
         "plan.json",
-        r#"{"operations": [{"write": {"files": ["-"], "config": {"mode": "overwrite"}}}, {"tag": {"name": "x"}}]}"#,
+        r#"{"operations": [{"write": {"files": ["-"], "config": {"mode": "overwrite", "overwrite_all": true}}}, {"tag": {"name": "x"}}]}"#,
     );
     floe.with_input(&["transaction", "t.t", "plan.json", "--json"], b"id,name\n7,z\n").json();
     floe.file(
@@ -121,10 +121,10 @@ fn an_overwrite_with_nothing_takes_nothing_away_unless_told() {
     floe.file("none.csv", "id,name\n");
     floe.line("append t.t a.csv").ok();
     for words in [
-        vec!["overwrite", "t.t", "none.csv", "--json"],
+        vec!["overwrite", "t.t", "none.csv", "--all", "--json"],
         vec!["overwrite", "t.t", "none.csv", "--filter", "id = 1", "--json"],
         vec!["overwrite", "t.t", "none.csv", "--dynamic", "--json"],
-        vec!["overwrite", "t.t", "none.csv", "--dry-run", "--json"],
+        vec!["overwrite", "t.t", "none.csv", "--all", "--dry-run", "--json"],
     ] {
         let error = floe.run(&words).fails("validation", 2);
         assert!(error["hint"].as_str().unwrap().contains("--allow-empty"), "{error}");
@@ -134,9 +134,9 @@ fn an_overwrite_with_nothing_takes_nothing_away_unless_told() {
     floe.run(&["overwrite", "t.t", "none.csv", "--filter", "id = 9", "--json"]).json();
     floe.run(&["overwrite", "t.t", "none.csv", "--filter", "id = 1", "--allow-empty", "--json"]).json();
     assert_eq!(floe.rows("t.t"), 1);
-    floe.run(&["overwrite", "t.t", "none.csv", "--allow-empty", "--json"]).json();
+    floe.run(&["overwrite", "t.t", "none.csv", "--all", "--allow-empty", "--json"]).json();
     assert_eq!(floe.rows("t.t"), 0);
-    floe.run(&["overwrite", "t.t", "none.csv", "--json"]).json();
+    floe.run(&["overwrite", "t.t", "none.csv", "--all", "--json"]).json();
 }
 
 #[test]
@@ -414,4 +414,56 @@ fn big_endian_numbers_are_refused_by_name() {
     floe.file("b.arrows", schema_message(false));
     let error = floe.run(&["append", "t.t", "b.arrows", "--json"]).fails("schema_mismatch", 2);
     assert!(error["message"].as_str().unwrap().contains("'id' is missing"), "{error}");
+}
+
+/// A Parquet file with a timestamp as INT96 and a UUID in a struct; `nanos` are those after midnight.
+fn int96(nanos: u32) -> Vec<u8> {
+    use parquet::column::writer::ColumnWriter;
+    use parquet::data_type::{FixedLenByteArray, Int96};
+
+    let message = "message m { optional group s {
+        optional int96 t; optional fixed_len_byte_array(16) u (UUID); } }";
+    let schema = Arc::new(parquet::schema::parser::parse_message_type(message).unwrap());
+    let mut bytes = Vec::new();
+    let mut writer =
+        parquet::file::writer::SerializedFileWriter::new(&mut bytes, schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    while let Some(mut column) = group.next_column().unwrap() {
+        match column.untyped() {
+            ColumnWriter::Int96ColumnWriter(column) => {
+                // The Julian day numbers of 0001-01-01 and 9999-12-31.
+                let days = [1_721_426, 5_373_484].map(|day| {
+                    let mut value = Int96::new();
+                    value.set_data(nanos, 0, day);
+                    value
+                });
+                column.write_batch(&days, Some(&[2, 2]), None).unwrap();
+            }
+            ColumnWriter::FixedLenByteArrayColumnWriter(column) => {
+                let uuid = FixedLenByteArray::from(vec![0xab; 16]);
+                column.write_batch(&[uuid.clone(), uuid], Some(&[2, 2]), None).unwrap();
+            }
+            _ => panic!("another column"),
+        }
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+#[test]
+fn int96_and_uuids_within_structs_are_read_as_what_they_are() {
+    let floe = Floe::new();
+    floe.file("a.parquet", int96(5_000));
+    floe.line("create n.t --from a.parquet").ok();
+    floe.line("append n.t a.parquet").ok();
+    let rows = floe.line("scan n.t --format json").ok().text();
+    for part in ["0001-01-01", "9999-12-31", "00:00:00.000005", "abababab-abab-abab-abab-abababababab"] {
+        assert!(rows.contains(part), "{part}: {rows}");
+    }
+    // A nanosecond more is not lost.
+    floe.file("b.parquet", int96(5_001));
+    let error = floe.line("append n.t b.parquet --json").fails("schema_mismatch", 2);
+    assert!(error["message"].as_str().unwrap().contains("finer than microseconds"), "{error}");
 }

@@ -410,7 +410,12 @@ fn locations_that_others_read_otherwise_are_refused_before_anything_is_made() {
         assert_eq!(run.code, 2, "{location}: {}", run.stderr);
         assert!(run.stderr.contains(location), "it is refused by name: {}", run.stderr);
     }
+    for name in ["new.a#b", "new.\"a/b\"", "new.\"v.1\".t", "new.\"..\".t"] {
+        let run = floe.run(&["create", name, "--schema", "schema.json", "--json"]);
+        assert_eq!(run.code, 2, "{name}: {}", run.stderr);
+    }
     assert!(floe.files().is_empty());
+    assert!(!floe.warehouse().exists(), "no namespace is left either");
     // A warehouse is where new tables go.
     let toml = "[catalogs.odd]\ntype = 'local'\nuri = 'catalog.db'\nwarehouse = 's3://bucket//lake'\n";
     floe.file("floe.toml", toml);

@@ -212,11 +212,11 @@ fn the_first_rows_of_a_table_are_taken_back() {
         let floe = Floe::new();
         floe.file("schema.json", SCHEMA);
         let create = [&["create", "t.t", "--schema", "schema.json", "--json"][..], &properties].concat();
-        if floe.run(&create).code != 0 {
-            continue;
-        }
+        floe.run(&create).json();
         floe.file("new.csv", "id,name\n2,x\n");
-        for line in ["append t.t new.csv", "overwrite t.t new.csv --all", "upsert t.t new.csv --on id"] {
+        let lines = ["append t.t new.csv", "overwrite t.t new.csv --all", "upsert t.t new.csv --on id"];
+        // Row changes in version 3 are not there yet.
+        for line in &lines[..if properties.is_empty() { 3 } else { 2 }] {
             let undo = undo_of(&floe, &words(line));
             assert_eq!(floe.rows("t.t"), 1);
             paste(&floe, &undo);
@@ -337,6 +337,8 @@ fn changes_of_the_schema_are_taken_back_where_they_can_be() {
         &["--doc", "name="],
         &["--rename", "at.x=t", "--rename", "at.y=x", "--add", "more:int"],
         &["--rename", "name=a b"],
+        &["--rename", "at.x=a", "--rename", "at.y=x", "--rename", "at.a=y"],
+        &["--rename", "id=a", "--rename", "name=id", "--rename", "at=name", "--rename", "a=at"],
     ] {
         taken_back(&floe, &[&["evolve", "t.t"], words].concat());
     }
@@ -344,7 +346,6 @@ fn changes_of_the_schema_are_taken_back_where_they_can_be() {
         (&["--widen", "id:long"][..], "widened"),
         (&["--optional", "id"], "may hold NULL"),
         (&["--delete", "name", "--allow-incompatible"], "deleted"),
-        (&["--rename", "at.x=a", "--rename", "at.y=x", "--rename", "at.a=y"], "no inverse"),
     ] {
         not_taken_back(&floe, &[&["evolve", "t.t"], words].concat(), why);
     }

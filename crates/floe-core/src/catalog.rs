@@ -101,7 +101,7 @@ pub trait CatalogClient: Send + Sync + fmt::Debug {
     /// Forgets a table; its files stay. `NoSuchTable`.
     async fn drop_table(&self, table: &TableIdent) -> Result<()>;
 
-    /// Forgets a table and has the server delete its files. `NoSuchTable`; `Unsupported` by default, see
+    /// Forgets a table and has the server delete its files: unlike a drop, nothing brings it back. `NoSuchTable`; `Unsupported` by default, see
     /// [`CatalogCapabilities::purge_table`].
     async fn purge_table(&self, table: &TableIdent) -> Result<()> {
         Err(Error::new(ErrorKind::Unsupported, "this catalog does not delete the files of a table")

@@ -11,6 +11,7 @@ pub mod config;
 mod credentials;
 pub mod env;
 mod error;
+pub mod guard;
 pub mod json_id;
 pub mod location;
 pub mod metadata_file;

@@ -3,6 +3,7 @@
 //! For catalogs that keep a pointer to a metadata file and swap it (Iceberg spec, "File System Operations"
 //! and "Metastore Tables"): SQL, Glue, memory. A REST catalog does this on its own side.
 
+mod build;
 mod cache;
 mod lenient;
 mod pointed;
@@ -17,12 +18,14 @@ use iceberg::spec::{FormatVersion, TableMetadata};
 use iceberg::{TableCreation, TableIdent, TableRequirement, TableUpdate};
 use uuid::Uuid;
 
+pub use build::updated;
 pub use cache::MetadataCache;
 pub use lenient::{UNKNOWN_OPERATION, transform};
 pub use pointed::{PointedFiles, Written};
 pub use references::references;
 pub use text::MetadataText;
 
+use crate::guard::Guard;
 use crate::schema::{check_change, check_schema};
 use crate::{Error, ErrorKind, Result};
 
@@ -67,7 +70,7 @@ async fn read_text(file_io: &FileIO, location: &str) -> Result<Bytes> {
 /// Fails with `Unsupported`, naming it, for what floe cannot leave aside: another format version, a type of a column,
 /// snapshots without a manifest list. With `Corrupted`, naming the place, for what is no valid table metadata.
 pub fn parse(json: &[u8], location: &str) -> Result<TableMetadata> {
-    lenient::parse(json, location)
+    Guard::new("the reader of table metadata", location).call(|| lenient::parse(json, location))
 }
 
 async fn write_text(file_io: &FileIO, location: &str, json: &Bytes) -> Result<()> {
@@ -128,11 +131,6 @@ pub fn apply(
             Error::new(ErrorKind::CommitConflict, e.message().to_owned()).with_table(table).with_source(e)
         })?;
     }
-    let refused = |e: iceberg::Error| {
-        Error::validation(format!("the update does not fit the table: {}", e.message()))
-            .with_table(table)
-            .with_source(e)
-    };
     let mut version = head.format_version();
     for update in updates {
         if let TableUpdate::UpgradeFormatVersion { format_version } = update {
@@ -154,11 +152,7 @@ pub fn apply(
         let why = "another commit has taken the sequence number of the snapshot";
         return Err(Error::new(ErrorKind::CommitConflict, why).with_table(table));
     }
-    let mut builder = head.clone().into_builder(Some(head_location.to_owned()));
-    for update in updates {
-        builder = update.clone().apply(builder).map_err(refused)?;
-    }
-    Ok(builder.build().map_err(refused)?.metadata)
+    updated(head, Some(head_location), updates).map_err(|e| e.with_table(table))
 }
 
 /// The version in a metadata file's name: `00012-<uuid>.metadata.json` of most writers, `v12.metadata.json`

@@ -90,9 +90,10 @@ pub fn type_fault(of: &PrimitiveType, version: FormatVersion) -> Option<(String,
         PrimitiveType::Decimal { precision, scale } if scale > precision => {
             Some((format!("cannot be {of}: the scale must not be above the precision"), None))
         }
-        PrimitiveType::Fixed(length) if !(1..=i32::MAX as u64).contains(length) => {
-            Some((format!("cannot be {of}: the length must be 1 to {}", i32::MAX), Some("use binary")))
-        }
+        PrimitiveType::Fixed(length) if !(1..=i32::MAX as u64).contains(length) => Some((
+            format!("cannot be fixed[{length}]: the length must be 1 to {}", i32::MAX),
+            Some("use binary"),
+        )),
         PrimitiveType::TimestampNs | PrimitiveType::TimestamptzNs if version < FormatVersion::V3 => {
             Some((format!("cannot be {of}: that needs format version 3"), Some("use microseconds")))
         }
@@ -270,7 +271,9 @@ mod tests {
                 }
             }
             for good in [decimal(38, 38), decimal(1, 0), fixed(1), fixed((1 << 31) - 1)] {
-                places(&good).iter().for_each(|schema| check_schema(schema, version).unwrap());
+                for schema in places(&good) {
+                    check_schema(&schema, version).unwrap();
+                }
             }
             for schema in ns.iter().flat_map(places) {
                 assert_eq!(check_schema(&schema, version).is_ok(), version == FormatVersion::V3);

@@ -1,5 +1,8 @@
 //! Streams of record batches, and the rows that operations take.
 
+pub mod decoding;
+pub mod footer;
+
 use std::fmt;
 
 use arrow_array::RecordBatch;

@@ -9,6 +9,7 @@ mod cleanup;
 pub mod commit;
 pub mod data;
 pub mod execute;
+pub mod footer;
 mod input;
 mod manager;
 pub mod model;

@@ -6,6 +6,7 @@
 pub mod catalog;
 pub mod contract;
 pub mod env;
+pub mod fuzz;
 #[cfg(feature = "gcs-xml")]
 pub mod gcs_xml;
 #[cfg(feature = "http")]

@@ -40,11 +40,12 @@ use floe_storage_s3 as _;
 
 pub use floe_core::{
     Action, CommitTurn, Error, ErrorKind, FloeConfig, LoadedTable, PluginDescriptor, PluginKind, Properties,
-    Registry, Result, catalog, config, env, json_id, metadata_file, names, plugin, secret, span, storage,
+    Registry, Result, catalog, config, env, guard, json_id, metadata_file, names, plugin, secret, span,
+    storage,
 };
 pub use floe_iceberg::{
     DroppedTable, IcebergTableManager, NamespaceListing, Scan, SkippedNamespace, StepOutcome, Transaction,
-    TransactionOutcome, base, commit, data, execute, model, refs, settled,
+    TransactionOutcome, base, commit, data, execute, footer, model, refs, settled,
 };
 pub use floe_plan as plan;
 pub use iceberg;

@@ -64,7 +64,7 @@ impl RestCatalog {
             let call = self.creation(namespace, creation, true).await?;
             self.connection.write(call, About::NewTable).await
         };
-        Ok(staged.await.map_err(|e| e.with_table(&table))?.json::<TableReply>()?.metadata()?)
+        staged.await.map_err(|e| e.with_table(&table))?.json::<TableReply>()?.metadata()
     }
 
     /// The call that makes a table.

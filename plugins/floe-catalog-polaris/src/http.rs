@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::DateTime;
+use floe_core::guard::Guard;
 use floe_core::{Environment, Error, ErrorKind, PluginConfig, Result};
 use reqwest::Method;
 use reqwest::header::{
@@ -123,7 +124,8 @@ impl Reply {
                 "the server answers with a web page, and so is no Iceberg REST catalog at this address";
             return Err(Error::new(ErrorKind::Corrupted, what).with_hint(crate::error::CHECK_URI));
         }
-        serde_json::from_slice(&self.body).map_err(|e| {
+        let parse = || Ok(serde_json::from_slice(&self.body));
+        Guard::new("the reader of table metadata", "a reply of the catalog's server").call(parse)?.map_err(|e| {
             Error::new(
                 ErrorKind::Corrupted,
                 format!(

@@ -7,7 +7,7 @@ mod support;
 use std::io::Write;
 use std::sync::Arc;
 
-use floe_core::{Error, ErrorKind};
+use floe_core::{CatalogClient, Error, ErrorKind};
 use floe_testkit::http::{Answer, HttpServer, Reply};
 use support::fake::{fake, plain};
 use support::open;

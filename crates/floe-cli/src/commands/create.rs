@@ -99,6 +99,10 @@ pub(super) async fn create(
     config: &TableConfig,
     if_not_exists: bool,
 ) -> Result<Created> {
+    // What the catalog would refuse later is refused before a namespace is made for it.
+    if config.location.is_none() && !manager.catalog().capabilities().server_side_metadata {
+        names::check_folder(&name.ident())?;
+    }
     let made = manager.ensure_namespace(&name.namespace_ident()).await;
     let namespaces = made.map_err(|e| e.with_table(name))?;
     if if_not_exists {

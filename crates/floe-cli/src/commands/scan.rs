@@ -31,6 +31,7 @@ pub(super) async fn run(command: &str, args: ScanArgs, location: &Location, ui: 
         at: selector,
         limit: args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
         preserve_order: true,
+        memory_bytes: manager.config().write_memory_bytes,
         ..ScanRequest::default()
     };
     let scan = manager.scan(&ident, &request).await?;

@@ -10,6 +10,7 @@ mod csv;
 mod discover;
 mod head;
 mod infer;
+mod int96;
 mod ipc;
 mod json;
 mod normalise;
@@ -27,7 +28,10 @@ pub(crate) use state::untouched;
 pub(crate) use stream::stream;
 pub(crate) use unify::{adapter, unify, with_others};
 
+use arrow_array::RecordBatch;
 use floe::plan::convert::{ConvertOptions, Epoch};
+use floe::plan::rows::size::oversized;
+use floe::{Error, ErrorKind, Result};
 
 use crate::args::{EpochUnit, InputArgs, InputFormat};
 
@@ -68,5 +72,17 @@ impl From<&InputArgs> for ReadOptions {
     }
 }
 
-/// Rows in a batch that a reader makes: enough for fast kernels, small enough for wide rows.
+/// Rows in a batch that a reader makes, at most: enough for fast kernels. Wide rows make batches of fewer.
 const BATCH_ROWS: usize = 16_384;
+
+/// Fails with `Unsupported` for a row that has more in one column than Arrow can hold.
+fn refuse_oversized(batch: &RecordBatch, label: &str) -> Result<()> {
+    match oversized(batch) {
+        Some(column) => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("{label}: column '{column}' has more than 2 GiB in one row"),
+        )
+        .with_hint("leave the row out, or cut the value")),
+        None => Ok(()),
+    }
+}

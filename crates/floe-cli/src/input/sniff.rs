@@ -47,7 +47,8 @@ pub(super) fn is_tsv(label: &str) -> bool {
 
 /// The format of a file by its first bytes (decompressed).
 pub(super) fn by_content(start: &[u8], label: &str) -> Result<InputFormat> {
-    if start.starts_with(b"PAR1") {
+    // Encrypted files are Parquet too, and refused as such.
+    if start.starts_with(b"PAR1") || start.starts_with(b"PARE") {
         return Ok(InputFormat::Parquet);
     }
     // An Arrow stream starts with the continuation marker of its first message.
@@ -97,6 +98,7 @@ mod tests {
     fn content_tells_the_format() {
         for (start, format) in [
             (b"PAR1xx".as_slice(), InputFormat::Parquet),
+            (b"PARExx".as_slice(), InputFormat::Parquet),
             (b"ARROW1\0\0", InputFormat::Arrow),
             (b"\xff\xff\xff\xff\x10", InputFormat::Arrow),
             (b"  {\"a\":1}", InputFormat::Json),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
+use floe::guard::Guard;
 use floe::{Error, Result};
 use iceberg::arrow::schema_to_arrow_schema;
 
@@ -169,7 +170,7 @@ impl Source {
     /// How many rows there are, where the format says so up front.
     pub(crate) fn rows(&self) -> Option<u64> {
         match &self.body {
-            Body::Parquet(file) => parquet::rows(file, &self.label).ok(),
+            Body::Parquet(file) => self.guard().call(|| parquet::rows(file, &self.label)).ok(),
             _ => None,
         }
     }
@@ -177,36 +178,49 @@ impl Source {
     /// The schema for a new table: as stored, with types that Iceberg has, or inferred from the first rows.
     pub(crate) fn infer_schema(&self, options: &ReadOptions) -> Result<SchemaRef> {
         let normal = |schema: SchemaRef| super::normal_schema(&schema, &self.label);
-        match &self.body {
+        self.guard().call(|| match &self.body {
             Body::Parquet(file) => normal(parquet::schema(file, &self.label)?),
             Body::Arrow(file) => normal(ipc::file_schema(file, &self.label)?),
             Body::ArrowStream(text) => normal(ipc::stream_schema(text, &self.label)?),
             Body::Csv(text) => csv::infer(text, &self.label, options),
             Body::Json(text) => json::infer(text, &self.label, options),
-        }
+        })
     }
 
     /// The schema that the batches will have: as stored, and for CSV and JSON the types of the target. Fails with
     /// `SchemaMismatch` for a column of CSV or JSON that the target does not have.
     pub(crate) fn schema_for(&self, target: &Target, options: &ReadOptions) -> Result<SchemaRef> {
-        match &self.body {
+        self.guard().call(|| match &self.body {
             Body::Parquet(file) => parquet::schema(file, &self.label),
             Body::Arrow(file) => ipc::file_schema(file, &self.label),
             Body::ArrowStream(text) => ipc::stream_schema(text, &self.label),
             Body::Csv(text) => csv::schema_for(text, &self.label, &target.arrow, options),
             Body::Json(text) => json::schema_for(text, &self.label, target),
-        }
+        })
     }
 
     /// The rows, as batches of `schema`, which [`Source::schema_for`] gave for this target.
     pub(crate) fn read(self, schema: SchemaRef, target: &Target, options: &ReadOptions) -> Result<Batches> {
-        match self.body {
+        let guard = self.guard();
+        let batches = guard.call(|| match self.body {
             Body::Parquet(file) => parquet::read(file, self.label),
             Body::Arrow(file) => ipc::read_file(file, self.label),
             Body::ArrowStream(text) => ipc::read_stream(text, self.label),
             Body::Csv(text) => csv::read(text, self.label, schema, options),
             Body::Json(text) => json::read(text, self.label, schema, target, options),
-        }
+        })?;
+        Ok(Box::new(guard.iter(batches)))
+    }
+
+    /// The guard around whatever reads it.
+    pub(super) fn guard(&self) -> Guard {
+        let reader = match &self.body {
+            Body::Parquet(_) => "the Parquet reader",
+            Body::Arrow(_) | Body::ArrowStream(_) => "the Arrow reader",
+            Body::Csv(_) => "the CSV reader",
+            Body::Json(_) => "the JSON reader",
+        };
+        Guard::new(reader, self.label.as_str())
     }
 }
 
@@ -240,3 +254,6 @@ pub(super) fn spool(reader: &mut dyn Read, label: &str) -> Result<Seekable> {
     io::copy(reader, &mut file).map_err(|e| Error::from(e).context(label))?;
     Ok(Seekable::Spooled(Arc::new(file)))
 }
+
+#[cfg(test)]
+mod fuzz;

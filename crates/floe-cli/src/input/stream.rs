@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use floe::data::BatchStream;
+use floe::guard::Guard;
 use floe::{Error, ErrorKind, Result};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
@@ -30,8 +31,8 @@ pub(crate) fn stream(
 ) -> BatchStream {
     let target = Arc::new(target);
     let opened = stream::iter(inputs).map(move |(source, own, adapt)| {
-        let (options, target) = (options.clone(), target.clone());
-        async move { spawn(move || source.read(own, &target, &options), adapt) }
+        let (options, target, guard) = (options.clone(), target.clone(), source.guard());
+        async move { spawn(guard, move || source.read(own, &target, &options), adapt) }
     });
     let batches = opened.buffered(OPEN_INPUTS).flatten();
     // Ends after the first error.
@@ -43,6 +44,7 @@ pub(crate) fn stream(
 }
 
 fn spawn(
+    guard: Guard,
     open: impl FnOnce() -> Result<Batches> + Send + 'static,
     adapt: Adapt,
 ) -> BoxStream<'static, Result<RecordBatch>> {
@@ -54,7 +56,7 @@ fn spawn(
         };
         for batch in batches {
             // Nobody listens any more: the write failed or was cancelled.
-            if sender.blocking_send(batch.and_then(&adapt)).is_err() {
+            if sender.blocking_send(batch.and_then(|batch| guard.call(|| adapt(batch)))).is_err() {
                 break;
             }
         }

@@ -86,20 +86,12 @@ fn inverse(table: &TableName, before: &TableMetadata, now: &TableMetadata) -> Re
     }
     let unfit = |_| "the change of the schema has no inverse".to_owned();
     let mut line = Line::new("evolve").name(table);
-    // Deepest first: the paths of the others stay as they are.
     let path = |schema: &Schema, id: &i32| schema.name_by_field_id(*id).unwrap_or_default().to_owned();
-    let mut renames: Vec<(String, String)> = old
-        .iter()
-        .filter(|(id, was)| new[*id].name != was.name)
-        .map(|(id, was)| (path(now.current_schema(), id), was.name.clone()))
-        .collect();
-    renames.sort_by_key(|(path, _)| std::cmp::Reverse(path.matches('.').count()));
-    let mut changes = Vec::new();
-    for (column, new_name) in renames {
-        line = line.option("rename", format!("{column}={new_name}"));
-        changes.push(SchemaChange::RenameColumn { column, new_name });
+    let wanted: BTreeMap<i32, String> = old.iter().map(|(id, was)| (*id, was.name.clone())).collect();
+    let (renames, renamed) = renames(now, wanted).map_err(unfit)?;
+    for (column, name) in renames {
+        line = line.option("rename", format!("{column}={name}"));
     }
-    let renamed = if changes.is_empty() { now.clone() } else { evolved(now, changes).map_err(unfit)? };
     let renamed = renamed.current_schema();
     let added: BTreeSet<i32> = new.keys().filter(|id| !old.contains_key(id)).copied().collect();
     let below: BTreeSet<i32> = added.iter().flat_map(|id| children(&new[id].field_type)).collect();
@@ -125,6 +117,35 @@ fn inverse(table: &TableName, before: &TableMetadata, now: &TableMetadata) -> Re
     let (wanted, there) = (sorted(before), sorted(&back));
     let rest = property_changes(&wanted, &there, wanted.keys().chain(there.keys()));
     Ok(Undo::by(line).then(properties(Line::new("properties").name(table), rest)))
+}
+
+/// The renames, one after the other, that give columns these names again; and the table after them. A name that another
+/// column has yet waits for it, and where they wait for each other, one goes by a name of its own in between.
+fn renames(
+    now: &TableMetadata,
+    mut wanted: BTreeMap<i32, String>,
+) -> Result<(Vec<(String, String)>, TableMetadata)> {
+    let (mut table, mut made) = (now.clone(), Vec::new());
+    loop {
+        let schema = table.current_schema().clone();
+        wanted.retain(|id, name| schema.field_by_id(*id).is_some_and(|field| field.name != *name));
+        let Some((first, name)) = wanted.first_key_value() else { return Ok((made, table)) };
+        let attempt = |id: &i32, new_name: &str| {
+            let column = schema.name_by_field_id(*id).unwrap_or_default().to_owned();
+            let change = SchemaChange::RenameColumn { column: column.clone(), new_name: new_name.to_owned() };
+            evolved(&table, vec![change]).map(|table| ((column, new_name.to_owned()), table))
+        };
+        let direct = wanted.iter().find_map(|(id, name)| attempt(id, name).ok());
+        let (step, next) = match direct {
+            Some(done) => done,
+            None if made.len() > 4 * wanted.len() + 4 => {
+                return Err(Error::validation("the names go in circles"));
+            }
+            None => attempt(first, &format!("{name}_{}", made.len()))?,
+        };
+        made.push(step);
+        table = next;
+    }
 }
 
 /// Every field, also nested ones, by its id.

@@ -11,7 +11,7 @@ mod spec;
 
 use std::collections::HashMap;
 
-use iceberg::spec::{FormatVersion, MAIN_BRANCH, SnapshotReference, SortOrder, TableMetadata};
+use iceberg::spec::{FormatVersion, MAIN_BRANCH, SnapshotReference, SortOrder, TableMetadata, Transform};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -70,6 +70,13 @@ fn as_it_is(json: &[u8]) -> Option<TableMetadata> {
             !text.contains("\"source-ids\"") && !text.contains("-default\"")
         }
     };
+    // A parameter of 0 divides by nothing.
+    let odd = |transform: &Transform| matches!(transform, Transform::Bucket(0) | Transform::Truncate(0));
+    let specs = metadata.partition_specs_iter().flat_map(|spec| spec.fields());
+    let orders = metadata.sort_orders_iter().flat_map(|order| &order.fields);
+    if specs.map(|f| f.transform).chain(orders.map(|f| f.transform)).any(|transform| odd(&transform)) {
+        return None;
+    }
     let schema = metadata.current_schema();
     let spec = metadata.default_partition_spec().as_ref().clone().into_unbound();
     let order = metadata.default_sort_order().fields.clone();

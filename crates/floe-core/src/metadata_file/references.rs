@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use iceberg::spec::{
-    FormatVersion, MAIN_BRANCH, Operation, Snapshot, SnapshotReference, Summary, TableMetadata,
-};
+use iceberg::spec::{FormatVersion, MAIN_BRANCH, SnapshotReference, TableMetadata};
 use serde::Deserialize;
 
+use super::build::marker;
 use crate::{Error, ErrorKind, Result};
 
 /// Every tag and branch of a table, by name.
@@ -31,8 +30,9 @@ pub fn references(metadata: &TableMetadata) -> Result<BTreeMap<String, SnapshotR
 }
 
 fn upgraded(metadata: &TableMetadata) -> Result<TableMetadata> {
-    let builder = metadata.clone().into_builder(None).upgrade_format_version(FormatVersion::V2)?;
-    Ok(builder.build()?.metadata)
+    // The builder refuses metadata of a clock ahead of ours.
+    let builder = metadata.clone().into_builder(None).add_snapshot(marker(metadata))?;
+    Ok(builder.upgrade_format_version(FormatVersion::V2)?.build()?.metadata)
 }
 
 /// `metadata` with `refs`. Nothing else differs, but that its log of snapshots lacks those that have expired. The main
@@ -44,14 +44,8 @@ pub(super) fn with_references(
     metadata: TableMetadata,
     refs: &HashMap<String, SnapshotReference>,
 ) -> iceberg::Result<TableMetadata> {
-    let id = (1..).find(|id| metadata.snapshot_by_id(*id).is_none()).unwrap_or(i64::MAX);
-    let marker = Snapshot::builder()
-        .with_snapshot_id(id)
-        .with_sequence_number(0)
-        .with_timestamp_ms(metadata.last_updated_ms())
-        .with_manifest_list("")
-        .with_summary(Summary { operation: Operation::Append, additional_properties: HashMap::new() })
-        .build();
+    let marker = marker(&metadata);
+    let id = marker.snapshot_id();
     let mut builder = metadata.into_builder(None).add_snapshot(marker)?;
     for (name, reference) in refs.iter().filter(|(name, _)| *name != MAIN_BRANCH) {
         builder = builder.set_ref(name, reference.clone())?;

@@ -66,7 +66,9 @@ impl MetadataText {
 
     pub(super) fn merged(&self, previous: &TableMetadata, next: &TableMetadata) -> Result<Self> {
         let text = std::str::from_utf8(&self.json).map_err(unwritable)?;
-        let (before, mut after) = (model(previous)?, model(next)?);
+        // Format version 1 has references since Java writes them there: only where they say something.
+        let refs = text_has(text, "refs") || !is_implied(&references(next)?);
+        let (before, mut after) = (model(previous, refs)?, model(next, refs)?);
         let was = current_schema(&before);
         // A schema that is new keeps what the model drops of the one that it came from.
         let mut new_schemas = Vec::new();
@@ -133,14 +135,12 @@ fn unwritable(e: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::new(ErrorKind::Internal, "the table metadata cannot be written as JSON").with_source(e)
 }
 
-/// `metadata` as the crate writes it, with the references of format version 1, and with sets in an order of their own.
-fn model(metadata: &TableMetadata) -> Result<Value> {
+/// `metadata` as the crate writes it, with the references of format version 1 if they are wanted, and with sets in an
+/// order of their own.
+fn model(metadata: &TableMetadata, refs: bool) -> Result<Value> {
     let mut value = serde_json::to_value(metadata).map_err(unwritable)?;
-    if metadata.format_version() == FormatVersion::V1 {
-        let refs = references(metadata)?;
-        if !is_implied(&refs) {
-            value["refs"] = serde_json::to_value(refs).map_err(unwritable)?;
-        }
+    if metadata.format_version() == FormatVersion::V1 && refs {
+        value["refs"] = serde_json::to_value(references(metadata)?).map_err(unwritable)?;
     }
     let schemas = value.get_mut("schemas").and_then(Value::as_array_mut).into_iter().flatten();
     schemas.for_each(sort_identifiers);
@@ -192,19 +192,22 @@ fn with_new_schemas(text: &str, new: &[(Value, String)]) -> Option<String> {
     }
     let fields = raw::object(text)?;
     let field = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.get());
-    let mut schemas: Vec<String> = match field("schemas").and_then(raw::array) {
-        Some(schemas) => schemas.into_iter().map(|schema| schema.get().to_owned()).collect(),
+    let mut schemas: Vec<String> = if let Some(schemas) = field("schemas").and_then(raw::array) {
+        schemas.into_iter().map(|schema| schema.get().to_owned()).collect()
+    } else {
         // An old table of format version 1 has its only schema at the top, maybe without an id.
-        None => {
-            let schema = field("schema")?;
-            let numbered = serde_json::from_str::<Value>(schema).ok()?.get("schema-id").is_some();
-            vec![if numbered { schema.to_owned() } else { with_field(schema, "schema-id", "0")? }]
-        }
+        let schema = field("schema")?;
+        let numbered = serde_json::from_str::<Value>(schema).ok()?.get("schema-id").is_some();
+        vec![if numbered { schema.to_owned() } else { with_field(schema, "schema-id", "0")? }]
     };
     let mut new: Vec<_> = new.iter().collect();
     new.sort_by_key(|(id, _)| id.as_i64());
     schemas.extend(new.into_iter().map(|(_, schema)| schema.clone()));
     with_field(text, "schemas", &format!("[{}]", schemas.join(",")))
+}
+
+fn text_has(text: &str, name: &str) -> bool {
+    raw::object(text).is_some_and(|fields| fields.iter().any(|(field, _)| field == name))
 }
 
 /// The object with one field set.

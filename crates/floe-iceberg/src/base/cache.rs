@@ -3,12 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use floe_core::{Error, ErrorKind, Result};
+use floe_core::guard::Guard;
+use floe_core::{Error, ErrorKind, LoadedTable, Result};
 use iceberg::io::FileIO;
 use iceberg::spec::ManifestFile;
 use moka::future::Cache;
 
 use super::avro::Broken;
+use super::header::Known;
 use super::{Manifest, manifest_list};
 
 /// How many bytes a [`ManifestCache`] holds by default: 64 MiB, about 80,000 files.
@@ -41,13 +43,15 @@ impl ManifestCache {
     pub async fn manifest_list(&self, file_io: &FileIO, location: &str) -> Result<Arc<Vec<ManifestFile>>> {
         let read = async {
             let bytes = read(file_io, location, "manifest list").await?;
-            let list = manifest_list::decode(&bytes).map_err(|broken| corrupted_list(location, &broken))?;
+            let list = Guard::new("the reader of manifest lists", location).call(|| {
+                manifest_list::decode(&bytes).map_err(|broken| unreadable_list(location, &broken))
+            })?;
             Ok(Kept::List(Arc::new(list)))
         };
         match self.entries.try_get_with_by_ref(location, read).await.map_err(|e: Arc<Error>| (*e).clone())? {
             Kept::List(list) => Ok(list),
             Kept::Manifest(_) => {
-                Err(corrupted_list(location, &Broken("it is a manifest, not a manifest list".into())))
+                Err(unreadable_list(location, &Broken::new("it is a manifest, not a manifest list")))
             }
         }
     }
@@ -57,33 +61,32 @@ impl ManifestCache {
         self.entries.insert(location.to_owned(), Kept::List(list)).await;
     }
 
-    /// A manifest. Fails with `Corrupted` or `FileNotFound`, naming the file; `Unsupported` when it is encrypted.
-    pub async fn manifest(&self, file_io: &FileIO, file: &ManifestFile) -> Result<Arc<Manifest>> {
+    /// A manifest. Fails with `Corrupted` or `FileNotFound`, naming the file; `Unsupported` when it is encrypted,
+    /// or may be sound and has what floe does not read.
+    /// What the file leaves out is taken from the table and from `file`.
+    pub async fn manifest(&self, table: &LoadedTable, file: &ManifestFile) -> Result<Arc<Manifest>> {
         let location = &file.manifest_path;
-        if file.key_metadata.is_some() {
+        if file.key_metadata.as_ref().is_some_and(|key| !key.is_empty()) {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 format!("the manifest {location} is encrypted, which floe does not read"),
             ));
         }
         let decode = async {
-            let bytes = read(file_io, location, "manifest").await?;
+            let bytes = read(&table.file_io, location, "manifest").await?;
             if (bytes.len() as u64) < u64::try_from(file.manifest_length).unwrap_or(0) {
-                return Err(Error::new(
-                    ErrorKind::Corrupted,
-                    format!(
-                        "the manifest {location} has {} bytes, and the manifest list says {}",
-                        bytes.len(),
-                        file.manifest_length
-                    ),
-                ));
+                let (has, says) = (bytes.len(), file.manifest_length);
+                let why = format!("it has {has} bytes, and the manifest list says {says}");
+                return Err(Broken::new(why).error(&format!("the manifest {location}")));
             }
             let name = location.clone();
+            let known = Known { table: table.metadata.clone(), listed: file.clone() };
             // Decoding takes milliseconds: not on a thread that serves IO.
-            let manifest =
-                tokio::task::spawn_blocking(move || Manifest::decode(&name, &bytes)).await.map_err(
-                    |e| Error::new(ErrorKind::Internal, "decoding a manifest failed").with_source(e),
-                )??;
+            let guard = Guard::new(super::READER, name.as_str());
+            let decode = move || guard.call(|| Manifest::decode(&name, &bytes, Some(&known)));
+            let manifest = tokio::task::spawn_blocking(decode).await.map_err(|e| {
+                Error::new(ErrorKind::Internal, "decoding a manifest failed").with_source(e)
+            })??;
             Ok(Kept::Manifest(Arc::new(manifest)))
         };
         match self
@@ -93,10 +96,10 @@ impl ManifestCache {
             .map_err(|e: Arc<Error>| (*e).clone())?
         {
             Kept::Manifest(manifest) => Ok(manifest),
-            Kept::List(_) => Err(Error::new(
-                ErrorKind::Corrupted,
-                format!("the manifest {location} is a manifest list, not a manifest"),
-            )),
+            Kept::List(_) => {
+                let why = Broken::new("it is a manifest list, not a manifest");
+                Err(why.error(&format!("the manifest {location}")))
+            }
         }
     }
 }
@@ -140,7 +143,6 @@ async fn read(file_io: &FileIO, location: &str, what: &str) -> Result<bytes::Byt
     })
 }
 
-fn corrupted_list(location: &str, broken: &Broken) -> Error {
-    Error::new(ErrorKind::Corrupted, format!("the manifest list {location} cannot be read: {}", broken.0))
-        .with_hint("roll the table back to a snapshot that does not use this file")
+fn unreadable_list(location: &str, broken: &Broken) -> Error {
+    broken.error(&format!("the manifest list {location}"))
 }

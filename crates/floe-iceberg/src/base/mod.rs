@@ -4,15 +4,20 @@ mod avro;
 pub(crate) mod bound;
 mod cache;
 mod files;
+#[cfg(test)]
+mod foreign_tests;
 mod header;
+mod layout;
 mod manifest;
 mod manifest_list;
+mod pairs;
 mod selector;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
+use floe_core::guard::Guard;
 use floe_core::{Error, ErrorKind, LoadedTable, Result};
 use futures::{StreamExt, TryStreamExt};
 use iceberg::spec::{DataFile, ManifestFile, ManifestStatus, Snapshot, TableMetadata};
@@ -21,6 +26,9 @@ pub use cache::{DEFAULT_CACHE_BYTES, ManifestCache};
 pub use files::{ColumnBounds, TableFile};
 pub use manifest::{Entry, Manifest};
 pub use selector::{Resolved, SnapshotSelector};
+
+/// What a panic while manifests are decoded is laid to.
+pub(crate) const READER: &str = "the manifest reader";
 
 /// How many manifests are read at a time.
 pub(crate) const MANIFESTS_AT_A_TIME: usize = 8;
@@ -95,7 +103,7 @@ impl TableBase {
         if file.key_metadata.as_ref().is_some_and(|key| !key.is_empty()) {
             return Err(self.encrypted(&format!("the manifest {}", file.manifest_path)));
         }
-        self.cache.manifest(&self.table.file_io, file).await.map_err(|e| e.with_table(&self.table.ident))
+        self.cache.manifest(&self.table, file).await.map_err(|e| e.with_table(&self.table.ident))
     }
 
     fn encrypted(&self, what: &str) -> Error {
@@ -108,8 +116,8 @@ impl TableBase {
     pub async fn live_files(&self, file: &ManifestFile) -> Result<Vec<LiveFile>> {
         let manifest = self.manifest(file).await?;
         let live = manifest.entries(file).filter(|entry| entry.as_ref().map_or(true, Entry::is_live));
-        live.map(|entry| LiveFile::new(&entry?))
-            .collect::<Result<_>>()
+        Guard::new(READER, file.manifest_path.as_str())
+            .call(|| live.map(|entry| LiveFile::new(&entry?)).collect::<Result<_>>())
             .map_err(|e| e.with_table(&self.table.ident))
     }
 
@@ -125,7 +133,10 @@ impl TableBase {
                 let schema = resolved.schema.clone();
                 async move {
                     let manifest = self.manifest(&file).await?;
-                    files::list(&manifest, &file, &schema).map_err(|e| e.with_table(&self.table.ident))
+                    let guard = Guard::new(READER, file.manifest_path.as_str());
+                    guard
+                        .call(|| files::list(&manifest, &file, &schema))
+                        .map_err(|e| e.with_table(&self.table.ident))
                 }
             })
             .buffered(MANIFESTS_AT_A_TIME)

@@ -101,7 +101,7 @@ pub(super) fn optional<T>(out: &mut Vec<u8>, value: Option<T>, write: impl FnOnc
 }
 
 /// An `int` or `long`: zig-zag, seven bits to a byte, the lowest first.
-pub(super) fn long(out: &mut Vec<u8>, value: i64) {
+pub(crate) fn long(out: &mut Vec<u8>, value: i64) {
     let mut rest = ((value << 1) ^ (value >> 63)) as u64;
     while rest >= 0x80 {
         out.push((rest as u8) | 0x80);
@@ -110,7 +110,7 @@ pub(super) fn long(out: &mut Vec<u8>, value: i64) {
     out.push(rest as u8);
 }
 
-pub(super) fn bytes(out: &mut Vec<u8>, value: &[u8]) {
+pub(crate) fn bytes(out: &mut Vec<u8>, value: &[u8]) {
     long(out, value.len() as i64);
     out.extend_from_slice(value);
 }

@@ -15,6 +15,7 @@ use iceberg::spec::{
 };
 use uuid::Uuid;
 
+use super::counts;
 use super::history::{self, History};
 use super::list::{self, ListHead};
 use super::manifest::Compression;
@@ -211,6 +212,7 @@ impl Draft {
         let number = self.lists.len() + 1;
         let location = paths::manifest_list(metadata, self.snapshot_id, number, self.id);
         self.lists.push(List { location: location.clone(), manifests: Arc::default() });
+        let manifests = counts::counted(base, manifests).await?;
         let written = list::write(&base.table, &location, head, manifests).await?;
         if let Some(list) = self.lists.last_mut() {
             list.manifests = Arc::new(written.manifests);

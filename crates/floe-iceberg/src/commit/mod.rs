@@ -6,6 +6,7 @@
 //! unknown, in which case the table's history tells, and nothing is deleted.
 
 mod avro;
+mod counts;
 mod draft;
 mod history;
 mod list;
@@ -22,6 +23,11 @@ mod request;
 mod sweep;
 mod targets;
 mod updates;
+
+#[cfg(test)]
+pub(crate) mod test_avro {
+    pub(crate) use super::avro::{bytes, long};
+}
 
 use std::time::Duration;
 

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use floe_core::{Error, Result};
+use floe_core::Result;
+use floe_core::metadata_file::updated;
 use iceberg::TableUpdate;
 use iceberg::spec::TableMetadata;
 
@@ -19,14 +20,7 @@ pub(crate) fn prepared<'m>(
     if updates.is_empty() {
         return Ok(Cow::Borrowed(metadata));
     }
-    let refused = |e: iceberg::Error| {
-        Error::validation(format!("an update does not fit the table: {}", e.message())).with_source(e)
-    };
-    let mut builder = metadata.clone().into_builder(None);
-    for update in updates {
-        builder = update.clone().apply(builder).map_err(refused)?;
-    }
-    Ok(Cow::Owned(builder.build().map_err(refused)?.metadata))
+    updated(metadata, None, updates).map(Cow::Owned)
 }
 
 /// `base` with the metadata that it has after `updates`, as if they were committed.

@@ -3,6 +3,8 @@
 pub mod delete;
 pub(crate) mod join;
 pub mod merge;
+#[cfg(test)]
+mod old_files;
 pub mod overwrite;
 pub mod rewrite;
 pub mod rows;

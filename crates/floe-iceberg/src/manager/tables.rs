@@ -9,10 +9,6 @@ use super::IcebergTableManager;
 use super::traced::{operation_span, traced};
 use crate::model::TableConfig;
 
-/// Properties that say where files of a table go.
-const PATHS: &[&str] =
-    &["write.data.path", "write.metadata.path", "write.object-storage.path", "write.folder-storage.path"];
-
 impl IcebergTableManager {
     /// Makes a table (FR-001). The whole configuration is checked first (FR-015).
     ///
@@ -36,10 +32,6 @@ impl IcebergTableManager {
             let namespace = config.namespace_ident()?;
             if if_not_exists && self.catalog.table_exists(&ident).await? {
                 return Ok((self.catalog.load_table(&ident).await?, false));
-            }
-            let paths = PATHS.iter().filter_map(|key| config.properties.get(*key));
-            for place in config.location.iter().chain(paths) {
-                location::check_new(place)?;
             }
             self.check_storage().await?;
             match self.catalog.create_table(&namespace, creation).await {
@@ -90,6 +82,12 @@ impl IcebergTableManager {
     pub async fn ensure_namespace(&self, namespace: &NamespaceIdent) -> Result<Vec<NamespaceIdent>> {
         traced(operation_span!("ensure_namespace"), async {
             let (mut path, mut made): (Vec<String>, Vec<NamespaceIdent>) = Default::default();
+            // The whole is asked for first: a catalog that cannot have it says so before a part of it is made.
+            match self.catalog.namespace_exists(namespace).await {
+                Ok(true) => return Ok(made),
+                Err(e) if e.kind() != ErrorKind::PermissionDenied => return Err(e),
+                _ => {}
+            }
             for part in namespace.as_ref() {
                 path.push(part.clone());
                 let ident = NamespaceIdent::from_vec(path.clone())?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use floe_core::{Result, names};
+use floe_core::{Result, location, names};
 use iceberg::spec::FormatVersion;
 use iceberg::{NamespaceIdent, TableCreation, TableIdent};
 use schemars::JsonSchema;
@@ -94,6 +94,12 @@ impl TableConfig {
         faults.check(self.location.as_ref().is_none_or(|l| !l.trim().is_empty()), || {
             "location is empty".into()
         });
+        let paths = PATHS.iter().filter_map(|key| self.properties.get(*key));
+        for place in self.location.iter().chain(paths) {
+            if let Err(e) = location::check_new(place) {
+                faults.check(false, || e.message().to_owned());
+            }
+        }
         faults.check(self.format_version().is_some(), || "format-version must be 1, 2 or 3".into());
         for key in self.properties.keys().filter(|k| k.as_str() != FORMAT_VERSION) {
             let reserved = iceberg::spec::TableProperties::RESERVED_PROPERTIES.contains(&key.as_str());
@@ -138,6 +144,9 @@ impl TableConfig {
 }
 
 const FORMAT_VERSION: &str = "format-version";
+/// Properties that say where files of a table go.
+const PATHS: &[&str] =
+    &["write.data.path", "write.metadata.path", "write.object-storage.path", "write.folder-storage.path"];
 
 #[cfg(test)]
 mod tests {

@@ -174,11 +174,13 @@ pub fn fast_forward(table: &TableMetadata, branch: &str, to: &str) -> Result<Vec
     move_to(table, branch, target)
 }
 
-/// The snapshots of a branch or tag, newest first, as far as they have not expired.
+/// The snapshots of a branch or tag, newest first, as far as they have not expired. It ends, whatever the parents say.
 pub fn history<'t>(table: &'t TableMetadata, name: &str) -> impl Iterator<Item = &'t SnapshotRef> + use<'t> {
     std::iter::successors(table.snapshot_for_ref(name), move |snapshot| {
         snapshot.parent_snapshot_id().and_then(|parent| table.snapshot_by_id(parent))
     })
+    // Parents that go in a circle are no history, but must not hang who looks at them.
+    .take(table.snapshots().len())
 }
 
 fn create(

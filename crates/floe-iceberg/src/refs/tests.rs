@@ -177,3 +177,15 @@ async fn a_staged_snapshot_is_published_once_with_or_without_commits_in_between(
     assert_eq!(publish_now(&world, "none").await.unwrap_err().kind(), ErrorKind::SnapshotNotFound);
     assert_eq!(world.names().await, ["a1", "b1", "c1", "d1"]);
 }
+
+#[tokio::test]
+async fn a_history_that_goes_in_a_circle_ends() {
+    let (world, first, second) = two_snapshots().await;
+    let mut json = serde_json::to_value(&*world.table().metadata).unwrap();
+    for snapshot in json["snapshots"].as_array_mut().unwrap() {
+        snapshot["parent-snapshot-id"] = second.into();
+    }
+    let table: TableMetadata = serde_json::from_value(json).unwrap();
+    assert_eq!(history(&table, "main").count(), 2);
+    assert_eq!(rollback_to_snapshot(&table, "main", first).unwrap_err().kind(), ErrorKind::Rollback);
+}

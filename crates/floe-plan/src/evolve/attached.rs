@@ -98,7 +98,9 @@ mod tests {
             match update {
                 TableUpdate::SetProperties { updates } => properties.extend(updates),
                 TableUpdate::RemoveProperties { removals } => {
-                    removals.iter().for_each(|key| drop(properties.remove(key).unwrap()));
+                    for key in removals {
+                        properties.remove(&key).unwrap();
+                    }
                 }
                 _ => panic!("properties only"),
             }

@@ -73,8 +73,9 @@ impl FilePruner {
 
     /// What the filter means for a file of this partition, which must be of the spec.
     pub fn judge<M: FileMetrics + ?Sized>(&mut self, partition: &Struct, metrics: &M) -> Verdict {
+        // A file without rows is opened: old writers counted none in files that have some, and nothing must be hidden.
         if metrics.record_count() == 0 {
-            return Verdict::NoneByMetrics;
+            return Verdict::Some;
         }
         if self.last.as_ref().is_none_or(|(known, _)| known != partition) {
             self.last = Some((partition.clone(), Residual::new(&self.partition, partition)));

@@ -16,8 +16,8 @@ pub use self::kept::{fields_that_nobody_knows_stay, references_stay_in_every_for
 use floe_core::{CatalogClient, CommitOutcome, Error, ErrorKind, LoadedTable, StorageClient};
 use futures::{StreamExt, TryStreamExt, stream};
 use iceberg::spec::{
-    NestedField, Operation, PrimitiveType, Schema, Snapshot, SnapshotReference, SnapshotRetention, Summary,
-    Type,
+    FormatVersion, NestedField, Operation, PrimitiveType, Schema, Snapshot, SnapshotReference,
+    SnapshotRetention, Summary, Type,
 };
 use iceberg::{Namespace, NamespaceIdent, TableCreation, TableIdent, TableRequirement, TableUpdate};
 
@@ -624,7 +624,10 @@ fn append(head: &LoadedTable, snapshot_id: i64) -> Vec<TableUpdate> {
     let snapshot = Snapshot::builder()
         .with_snapshot_id(snapshot_id)
         .with_parent_snapshot_id(metadata.current_snapshot_id())
-        .with_sequence_number(metadata.last_sequence_number() + 1)
+        .with_sequence_number(match metadata.format_version() {
+            FormatVersion::V1 => 0,
+            _ => metadata.last_sequence_number() + 1,
+        })
         .with_timestamp_ms(metadata.last_updated_ms() + 1)
         .with_schema_id(metadata.current_schema_id())
         .with_manifest_list(format!("{}/metadata/snap-{snapshot_id}.avro", metadata.location()))

@@ -58,7 +58,7 @@ pub(super) struct Records<R> {
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 18;
 /// Bytes of text in a batch, at most; a batch of long rows has fewer of them.
-const BATCH_BYTES: usize = 16 << 20;
+const BATCH_BYTES: usize = floe::data::decoding::BATCH_BYTES as usize;
 /// Bytes that a row may have.
 const MAX_ROW: usize = 1 << 28;
 

@@ -110,7 +110,7 @@ struct Lines {
 }
 
 /// Bytes of text in a batch, at most; a batch of long lines has fewer rows.
-const CHUNK_BYTES: usize = 8 * 1024 * 1024;
+const CHUNK_BYTES: usize = floe::data::decoding::BATCH_BYTES as usize;
 /// Bytes of a line, at most.
 const MAX_LINE: u64 = 1 << 30;
 

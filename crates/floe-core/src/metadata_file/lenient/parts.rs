@@ -20,7 +20,9 @@ pub(super) fn soften(value: &mut Value) {
         soften_snapshot(snapshot, version);
     }
     if let Some(refs) = metadata.get_mut("refs").and_then(Value::as_object_mut) {
-        refs.values_mut().for_each(|reference| lower_case(reference, "type"));
+        for reference in refs.values_mut() {
+            lower_case(reference, "type");
+        }
     }
     for schema in list(metadata, "schemas") {
         soften_types(schema);
@@ -30,7 +32,9 @@ pub(super) fn soften(value: &mut Value) {
     }
     for order in list(metadata, "sort-orders") {
         for field in order.get_mut("fields").and_then(Value::as_array_mut).into_iter().flatten() {
-            ["direction", "null-order"].into_iter().for_each(|name| lower_case(field, name));
+            for name in ["direction", "null-order"] {
+                lower_case(field, name);
+            }
             super::spec::soften_field(field);
         }
     }

@@ -25,7 +25,9 @@ pub(super) fn soften(value: &mut Value) {
     for spec in specs.filter(|spec| spec["spec-id"] == default) {
         let fields = spec.get_mut("fields").and_then(Value::as_array_mut);
         let mut bound = Bound { columns: &columns, names: &names, used: HashSet::new() };
-        fields.into_iter().flatten().for_each(|field| bound.soften(field));
+        for field in fields.into_iter().flatten() {
+            bound.soften(field);
+        }
     }
 }
 
@@ -60,8 +62,8 @@ pub fn transform(name: &str) -> Transform {
     let known = match lower.split_once('[') {
         None => !lower.starts_with("bucket") && !lower.starts_with("truncate"),
         Some((name, rest)) => {
-            let number = rest.strip_suffix(']').and_then(|number| number.parse::<u32>().ok());
-            matches!(name, "bucket" | "truncate") && number.is_some_and(|n| n > 0 && n <= i32::MAX as u32)
+            let number = rest.strip_suffix(']').and_then(|number| number.parse::<i32>().ok());
+            matches!(name, "bucket" | "truncate") && number.is_some_and(|n| n > 0)
         }
     };
     match lower.parse::<Transform>() {

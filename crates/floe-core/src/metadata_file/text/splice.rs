@@ -98,10 +98,7 @@ impl Change<'_> {
                 None => Some(()),
             },
             "properties" => writer.raw(name, &self.properties(old)?),
-            "refs" => match self.references(old)? {
-                Some(refs) => writer.raw(name, &refs),
-                None => Some(()),
-            },
+            "refs" => self.references(old, writer),
             "metadata-log" => {
                 let new = next.metadata_log();
                 let kept = previous.metadata_log();
@@ -139,8 +136,8 @@ impl Change<'_> {
         Some(merge::merged(old, &value(before), &value(after)))
     }
 
-    /// The references after the updates. `None` inside when they need not be written.
-    fn references(&self, old: Option<&str>) -> Option<Option<String>> {
+    /// Writes the references after the updates, where they need to be written.
+    fn references(&self, old: Option<&str>, writer: &mut Writer) -> Option<()> {
         let plain = |id: i64| SnapshotReference::new(id, plain_branch());
         let mut refs: Vec<(String, String)> = match old.filter(|old| *old != "null") {
             Some(old) => raw::object(old)?.into_iter().map(|(k, v)| (k, v.get().to_owned())).collect(),
@@ -188,13 +185,13 @@ impl Change<'_> {
             && refs.iter().all(|(name, _)| name == MAIN_BRANCH)
             && main.is_none_or(|main| main.keys().all(|key| key == "snapshot-id" || key == "type"));
         if implied {
-            return Some(None);
+            return Some(());
         }
-        let mut writer = ObjectWriter::new();
+        let mut object = ObjectWriter::new();
         for (name, value) in &refs {
-            writer.field(name, value);
+            object.field(name, value);
         }
-        Some(Some(writer.finish()))
+        writer.raw("refs", &object.finish())
     }
 }
 

@@ -51,7 +51,7 @@ async fn run(
     };
     let isolation = isolation(base, options)?;
     let matching = filter.bind(base.metadata().current_schema(), options.case_sensitive)?;
-    let found = find_rows(base, branch, Wanted::Matching(filter), options.case_sensitive).await?;
+    let found = find_rows(base, branch, Wanted::Matching(filter), options).await?;
     let snapshot_id = found.snapshot_id;
     let session = match options.dry_run {
         true => None,

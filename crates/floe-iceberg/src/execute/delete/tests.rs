@@ -379,7 +379,7 @@ async fn a_row_group_that_is_rewritten_in_pieces_keeps_its_rows_and_is_read_once
     let deleted = by_id(1020, 2050);
     let filter = Expr::parse(&deleted.text).unwrap();
     let base = table.fixture.base();
-    let found = find_rows(&base, "main", Wanted::Matching(&filter), true).await.unwrap();
+    let found = find_rows(&base, "main", Wanted::Matching(&filter), &RowOptions::default()).await.unwrap();
     let metrics = found.metrics.clone();
     let options = RowOptions::default();
     let session = WriteSession::new(&base.table, &options.write_options(), &table.env, None).unwrap();

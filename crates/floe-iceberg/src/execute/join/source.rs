@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow_array::{Array, RecordBatch};
+use arrow_array::RecordBatch;
 use floe_core::Result;
+use floe_plan::rows::size::{batch_bytes, split};
 use futures::StreamExt;
 
 use super::spill::{Divide, Divider, Part};
 use super::{KeyCodec, KeyTable, blocking};
 use crate::data::BatchStream;
+use crate::data::decoding::BATCH_BYTES;
 
 /// Bytes that a row takes in a [`KeyTable`], with a key of two numbers.
 const ROW_BYTES: u64 = 48;
@@ -60,7 +62,7 @@ impl Source {
             }
             rows += batch.num_rows() as u64;
             bytes += memory_of(&batch);
-            batches.push(batch);
+            batches.extend(split(batch, BATCH_BYTES));
             // Later rows are put into files in pieces of some size.
             let most = if divider.is_some() { options.memory_bytes / 4 } else { options.memory_bytes };
             if bytes > most {
@@ -165,12 +167,8 @@ fn passes(parts: Vec<Part>, most: u64) -> Vec<Arc<Vec<Part>>> {
 }
 
 /// What the rows of a batch take in memory, with their keys.
-pub(crate) fn memory_of(batch: &RecordBatch) -> u64 {
-    let columns = batch.columns().iter().map(|column| {
-        let data = column.to_data();
-        data.get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size()) as u64
-    });
-    columns.sum::<u64>() + batch.num_rows() as u64 * ROW_BYTES
+pub(super) fn memory_of(batch: &RecordBatch) -> u64 {
+    batch_bytes(batch) + batch.num_rows() as u64 * ROW_BYTES
 }
 
 #[cfg(test)]

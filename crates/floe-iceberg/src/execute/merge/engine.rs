@@ -55,7 +55,7 @@ pub(crate) async fn merge_rows(
         Some(isolation) => isolation,
         None => Isolation::from_properties(RowOperation::Merge, base.metadata().properties())?,
     };
-    let target = Target::new(base, &job.branch)?;
+    let target = Target::new(base, &job.branch, options.memory_bytes / 2)?;
     if target.snapshot_id().is_some()
         && (!job.rules.matched.is_empty() || !job.rules.not_matched_by_source.is_empty())
     {

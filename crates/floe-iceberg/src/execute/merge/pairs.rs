@@ -7,12 +7,16 @@ use arrow_select::take::take_record_batch;
 use floe_core::Result;
 use floe_plan::eval::keep;
 use floe_plan::merge::{Applied, Fate, RowExpr, RowPair, Rule, apply};
+use floe_plan::rows::size::row_bytes;
 
 use super::engine::MergeJob;
 use crate::execute::join::{KeyTable, arrow_error};
 
 /// How many pairs are looked at together, at most.
 const PAIRS_AT_A_TIME: usize = 64 * 1024;
+/// Bytes of the rows that are joined at a time, about: those of a table that are read may be narrow, and those of the source
+/// that they match wide.
+const JOINED_BYTES: u64 = 4 << 20;
 
 /// Rows of a batch of the table that match.
 #[derive(Debug, Default)]
@@ -29,46 +33,68 @@ pub(super) struct Matches {
 }
 
 /// Pairs, as numbers of rows of a batch of the table and of rows of the source.
+#[derive(Default)]
 struct Pairs {
     rows: Vec<u32>,
     found: Vec<u32>,
+    bytes: u64,
 }
 
-/// Matches the rows of a batch. `keys` gives the first row of the source with the key of a row, `matched` is noted for each
-/// row of the source that matches.
+/// What is joined: rows of the source that are in memory.
+pub(super) struct Side<'a> {
+    pub(super) batches: &'a [RecordBatch],
+    pub(super) table: &'a KeyTable,
+    /// The bytes of each row.
+    pub(super) sizes: &'a [u64],
+}
+
+/// Matches the rows of a batch from the row `from` on, until they and what they match take some room. Gives the row to go on
+/// with. `keys` gives the first row of the source with the key of a row, `matched` is noted for each row of the source that
+/// matches.
 pub(super) fn join(
     job: &MergeJob,
     batch: &RecordBatch,
-    source: &[RecordBatch],
-    table: &KeyTable,
+    from: usize,
+    side: &Side<'_>,
     keys: impl Fn(usize) -> Option<u32>,
     matched: &mut [bool],
-) -> Result<Matches> {
+) -> Result<(Matches, usize)> {
+    let Side { batches: source, table, sizes } = *side;
     let mut matches = Matches::default();
-    let mut pairs = Pairs { rows: Vec::new(), found: Vec::new() };
+    let mut pairs = Pairs::default();
+    let mut joined = 0_u64;
+    // Only a row with several partners is taken more than once.
+    let own = if table.duplicates() > 0 { row_bytes(batch) } else { Vec::new() };
     // Without a further condition, and with nothing to be done to the rows, one row of the source stands for all with its key.
     let first_only = job.on.is_none() && job.rules.matched.is_empty();
-    for row in 0..batch.num_rows() {
+    for row in from..batch.num_rows() {
+        if joined >= JOINED_BYTES {
+            matches.take(job, batch, source, table, &mut pairs, matched)?;
+            return Ok((matches, row));
+        }
         let Some(first) = keys(row) else { continue };
+        let size = |number: u32| sizes[number as usize] + own.get(row).copied().unwrap_or(0);
         if first_only || !table.is_shared(first) {
-            pairs.push(row, first);
+            joined += pairs.push(row, first, size(first));
         } else {
             for number in table.same_key(first) {
-                pairs.push(row, number);
-                if pairs.rows.len() >= PAIRS_AT_A_TIME {
+                joined += pairs.push(row, number, size(number));
+                if pairs.rows.len() >= PAIRS_AT_A_TIME || pairs.bytes >= JOINED_BYTES {
                     matches.take(job, batch, source, table, &mut pairs, matched)?;
                 }
             }
         }
     }
     matches.take(job, batch, source, table, &mut pairs, matched)?;
-    Ok(matches)
+    Ok((matches, batch.num_rows()))
 }
 
 impl Pairs {
-    fn push(&mut self, row: usize, number: u32) {
+    fn push(&mut self, row: usize, number: u32, bytes: u64) -> u64 {
         self.rows.push(row as u32);
         self.found.push(number);
+        self.bytes += bytes;
+        bytes
     }
 }
 
@@ -120,6 +146,7 @@ impl Matches {
             self.settle(row, fate);
         }
         pairs.found.clear();
+        pairs.bytes = 0;
         Ok(())
     }
 

@@ -12,18 +12,19 @@ use floe_plan::change::TableFile;
 use floe_plan::expr::BoundExpr;
 use floe_plan::guard::Isolation;
 use floe_plan::merge::{Fate, RowPair, Rule, apply, key_filter};
+use floe_plan::rows::size::row_bytes;
 use futures::{FutureExt, StreamExt};
 use iceberg::spec::{DataFile, Schema};
 use tokio::sync::mpsc;
 
 use super::MergeCounts;
 use super::engine::MergeJob;
-use super::pairs::{self, Matches};
+use super::pairs::{self, Matches, Side};
 use super::target::{Reading, Target};
 use crate::base::{LiveFile, TableBase};
 use crate::data::BatchStream;
 use crate::execute::delete::{Removal, remove};
-use crate::execute::join::{KeyCodec, KeyTable, Source, arrow_error, memory_of};
+use crate::execute::join::{KeyCodec, KeyTable, Source, arrow_error};
 use crate::execute::rows::RowOptions;
 use crate::execute::scan::ScanTask;
 use crate::execute::scan::rows::places;
@@ -31,9 +32,6 @@ use crate::execute::write::WriteSession;
 
 /// Batches of new rows that may wait to be written.
 const BATCHES_AHEAD: usize = 2;
-/// Bytes of the source that are joined to rows of the table at a time, about: the rows of the table that are read may be
-/// narrow, and those of the source that they match wide.
-const JOINED_BYTES: u64 = 4 << 20;
 
 /// A merge on its way.
 pub(super) struct Merge<'a> {
@@ -167,15 +165,10 @@ impl Merge<'_> {
         let Reading { tasks, batches: mut rows } =
             self.target.probe(columns, prune, &self.codec, table).await?;
         let mut matched = vec![false; table.len()];
-        let bytes: u64 = batches.iter().map(memory_of).sum();
-        let width = bytes / table.len().max(1) as u64;
-        let most = usize::try_from(JOINED_BYTES / width.max(1)).unwrap_or(usize::MAX).max(1);
+        let sizes: Vec<u64> = batches.iter().flat_map(row_bytes).collect();
+        let side = Side { batches, table, sizes: &sizes };
         while let Some(batch) = rows.stream.next().await {
-            let batch = batch?;
-            for start in (0..batch.num_rows()).step_by(most) {
-                let some = batch.slice(start, most.min(batch.num_rows() - start));
-                self.matched(&some, &tasks, batches, table, &mut matched).await?;
-            }
+            self.matched(&batch?, &tasks, &side, &mut matched).await?;
         }
         if !self.job.rules.not_matched.is_empty() && self.ambiguous == 0 {
             self.not_matched(batches, table, &matched).await?;
@@ -202,14 +195,28 @@ impl Merge<'_> {
         &mut self,
         batch: &RecordBatch,
         tasks: &[(ScanTask, LiveFile)],
-        source: &[RecordBatch],
-        table: &KeyTable,
+        side: &Side<'_>,
         matched: &mut [bool],
     ) -> Result<()> {
         let keys = self.codec.encode(&self.codec.arrays(batch)?)?;
-        let find = |row: usize| table.find(keys.row(row).as_ref());
-        let Matches { rows, fates, written, ambiguous, .. } =
-            pairs::join(&self.job, batch, source, table, find, matched)?;
+        let find = |row: usize| side.table.find(keys.row(row).as_ref());
+        let mut from = 0;
+        while from < batch.num_rows() {
+            let (matches, next) = pairs::join(&self.job, batch, from, side, find, matched)?;
+            from = next;
+            self.take(batch, tasks, matches).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes over what became of some rows of a batch.
+    async fn take(
+        &mut self,
+        batch: &RecordBatch,
+        tasks: &[(ScanTask, LiveFile)],
+        matches: Matches,
+    ) -> Result<()> {
+        let Matches { rows, fates, written, ambiguous, .. } = matches;
         self.ambiguous += ambiguous;
         if rows.is_empty() || self.ambiguous > 0 {
             return Ok(());

@@ -52,13 +52,13 @@ pub(super) struct Reading {
 }
 
 impl<'a> Target<'a> {
-    pub(super) fn new(base: &'a TableBase, branch: &str) -> Result<Self> {
+    pub(super) fn new(base: &'a TableBase, branch: &str, memory_bytes: u64) -> Result<Self> {
         let at = match branch {
             MAIN_BRANCH => SnapshotSelector::Current,
             branch => SnapshotSelector::Ref(branch.to_owned()),
         };
         let snapshot_id = base.resolve(&at)?.snapshot.map(|snapshot| snapshot.snapshot_id());
-        let request = ScanRequest { at, batch_size: BATCH_SIZE, ..ScanRequest::default() };
+        let request = ScanRequest { at, batch_size: BATCH_SIZE, memory_bytes, ..ScanRequest::default() };
         let files = BTreeMap::new();
         Ok(Self { base, request, metrics: Arc::default(), snapshot_id, last: None, readings: 0, files })
     }

@@ -55,7 +55,7 @@ async fn run(
 ) -> Result<RowChange> {
     // Says what is wrong with the branch or the filter before anything is written.
     if let Overwritten::All | Overwritten::Matching(_) = what {
-        find_rows(base, branch, wanted(what), options.case_sensitive).await?;
+        find_rows(base, branch, wanted(what), options).await?;
     }
     let isolation = isolation(base, options)?;
     let matching = match what {
@@ -115,7 +115,7 @@ async fn replace(
     };
     let set = partitions.iter().map(|p| Arc::new(PartitionSet::new(spec.spec_id(), p.clone()))).next();
     let wanted = set.as_ref().map_or_else(|| wanted(what), Wanted::In);
-    let mut found = find_rows(base, branch, wanted, options.case_sensitive).await?;
+    let mut found = find_rows(base, branch, wanted, options).await?;
     if new.rows == 0 && !options.allow_empty {
         refuse_rows(&mut found).await?;
     }

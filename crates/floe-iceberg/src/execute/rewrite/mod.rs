@@ -67,7 +67,7 @@ pub(crate) async fn rewrite(
     let mut new = session.replacement(spec, &partition_type, old.partition().clone(), shares);
     let Rows::At(dropped) = &found.rows else { return Ok(Rewritten::default()) };
     let footer = file.footer();
-    let copyable = new.same_schema(footer.file_metadata().schema_descr());
+    let copyable = file.is_copyable() && new.same_schema(footer.file_metadata().schema_descr());
     let file = Arc::new(file);
     let mut done = Rewritten::default();
     let mut steps = Vec::new();
@@ -77,7 +77,8 @@ pub(crate) async fn rewrite(
             continue;
         }
         let untouched = dropped_here == 0 && !file.may_be_deleted_in(group);
-        if untouched && copyable && chunks(&footer, group, old.file_size_in_bytes()).is_some() {
+        if untouched && copyable && has_pages(&footer, group) && chunks(&footer, group, file.size()).is_some()
+        {
             steps.push(Step::Copy(group));
             done.row_groups_copied += 1;
         } else {
@@ -158,6 +159,13 @@ pub(crate) fn spec_of<'m>(
     Ok((spec, partition_type))
 }
 
+/// Whether it is known where the pages of a row group are. All row groups of a file have that, or none: the one that is
+/// copied stands beside others that are encoded now.
+fn has_pages(footer: &ParquetMetaData, group: usize) -> bool {
+    let pages = footer.offset_index().and_then(|all| all.get(group));
+    pages.is_some_and(|pages| pages.len() == footer.row_group(group).num_columns())
+}
+
 /// Where the column chunks of a row group are; `None` if the footer says something that cannot be.
 fn chunks(footer: &ParquetMetaData, group: usize, file_size: u64) -> Option<Vec<Range<u64>>> {
     let columns = footer.row_group(group).columns().iter();
@@ -171,17 +179,14 @@ fn chunk(column: &ColumnChunkMetaData, file_size: u64) -> Option<Range<u64>> {
         None => data,
     };
     let end = start.checked_add(u64::try_from(column.compressed_size()).ok()?)?;
-    // Whoever reads these has to know which writer they come from, and that is not copied.
-    let doubtful =
-        column.statistics().is_some_and(parquet::file::statistics::Statistics::is_min_max_deprecated);
     let elsewhere = column.file_path().is_some_and(|path| !path.is_empty());
-    (start >= 4 && data < end && end <= file_size && !elsewhere && !doubtful).then_some(start..end)
+    (start >= 4 && data < end && end <= file_size && !elsewhere).then_some(start..end)
 }
 
 async fn copy(file: &WholeFile, old: &DataFile, group: usize, new: &mut Replacement) -> Result<()> {
     let footer = file.footer();
     let row_group = footer.row_group(group);
-    let Some(ranges) = chunks(&footer, group, old.file_size_in_bytes()) else { return Ok(()) };
+    let Some(ranges) = chunks(&footer, group, file.size()) else { return Ok(()) };
     let target = new.copy(old, row_group).await?;
     for (index, range) in ranges.into_iter().enumerate() {
         let bytes = file.bytes(range.clone()).await?;

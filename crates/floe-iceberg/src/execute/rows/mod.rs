@@ -84,7 +84,7 @@ pub struct FoundRows {
     pub(crate) reader: RowReader,
 }
 
-/// Searches the head of a branch. Nothing is read but metadata before `files` is polled, in a tokio runtime. Memory is
+/// Searches the head of a branch; of the options, case and memory count. Nothing is read but metadata before `files` is polled, in a tokio runtime. Memory is
 /// bounded by a few batches for each core and a bit for each row of the file at hand.
 ///
 /// Fails with `SnapshotNotFound` for a branch that is not there, `Validation` for a filter that does not fit the schema,
@@ -93,7 +93,7 @@ pub async fn find_rows(
     base: &TableBase,
     branch: &str,
     wanted: Wanted<'_>,
-    case_sensitive: bool,
+    options: &RowOptions,
 ) -> Result<FoundRows> {
     let at = match branch {
         MAIN_BRANCH => SnapshotSelector::Current,
@@ -105,9 +105,10 @@ pub async fn find_rows(
             Wanted::Matching(filter) => Some((*filter).clone()),
             Wanted::All | Wanted::In(_) => None,
         },
-        case_sensitive,
+        case_sensitive: options.case_sensitive,
         columns: Some(Vec::new()),
         batch_size: BATCH_SIZE,
+        memory_bytes: options.memory_bytes / 2,
         ..ScanRequest::default()
     };
     let members = match &wanted {

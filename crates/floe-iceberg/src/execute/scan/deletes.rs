@@ -9,21 +9,23 @@ use arrow_array::types::Int64Type;
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::Fields;
 use floe_core::{Error, ErrorKind, Result};
-use futures::TryStreamExt;
+use futures::StreamExt;
+use futures::stream::BoxStream;
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::{MappedField, NameMapping, NestedField, PrimitiveType, Schema, SchemaRef, Type};
-use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
-use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use tokio::sync::OnceCell;
 
 use super::columns;
+use super::decode::Rows;
 use super::equality::{EqualityDeletes, EqualitySet};
 use super::execute::compute_error;
-use super::ids::{contains_id, with_ids};
-use super::input::{ParquetInput, parquet_error};
-use super::open::{Context, arrow_metadata};
+use super::filter::RowsFilter;
+use super::ids::contains_id;
+use super::input::ParquetInput;
+use super::open::{Context, arrow_metadata, columns as file_columns};
 use super::project::{Constants, Projection};
+use super::promise::Promise;
 use super::request::{DeleteFile, ScanTask};
 use crate::base::bound::{DELETE_FILE_PATH, DELETE_POSITION};
 
@@ -113,9 +115,10 @@ impl Deletes {
             }
             let mut set = EqualitySet::new(ids.to_vec(), columns.clone())?;
             for file in &files {
-                for batch in read_columns(context, file, &columns, ids, context.name_mapping.as_ref()).await?
-                {
-                    set.insert(&batch)?;
+                let mapping = context.name_mapping.as_ref();
+                let mut batches = read_columns(context, file, &columns, ids, mapping).await?;
+                while let Some(batch) = batches.next().await {
+                    set.insert(&batch?)?;
                 }
             }
             Ok(Arc::new(set))
@@ -195,7 +198,9 @@ async fn read_positions(context: &Context, delete: &DeleteFile) -> Result<Arc<Po
     let names = NameMapping::new(vec![named(DELETE_FILE_PATH, "file_path"), named(DELETE_POSITION, "pos")]);
     let ids = [DELETE_FILE_PATH, DELETE_POSITION];
     let mut positions = Positions::new();
-    for batch in read_columns(context, delete, &Arc::new(schema), &ids, Some(&names)).await? {
+    let mut batches = read_columns(context, delete, &Arc::new(schema), &ids, Some(&names)).await?;
+    while let Some(batch) = batches.next().await {
+        let batch = batch?;
         let paths = batch.column(0).as_string::<i32>();
         let rows = batch.column(1).as_primitive::<Int64Type>();
         // The file is sorted by path.
@@ -232,12 +237,12 @@ async fn read_columns(
     schema: &SchemaRef,
     ids: &[i32],
     mapping: Option<&NameMapping>,
-) -> Result<Vec<RecordBatch>> {
+) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let path = &delete.path;
     let input =
         ParquetInput::open(&context.file_io, path, delete.file_size, false, context.metrics.clone()).await?;
-    let metadata = arrow_metadata(&input, path, false)?;
-    let fields = with_ids(metadata.schema().fields(), mapping);
+    let metadata = arrow_metadata(&input, false)?;
+    let fields = file_columns(&metadata, mapping);
     if let Some(id) = ids.iter().find(|id| !contains_id(&fields, **id)) {
         return Err(Error::new(
             ErrorKind::Corrupted,
@@ -249,17 +254,29 @@ async fn read_columns(
     let arrow = Arc::new(schema_to_arrow_schema(schema)?);
     let projection = Projection::new(&fields, schema.as_struct().fields(), arrow, &Constants::new())
         .map_err(unreadable)?;
-    let mask = ProjectionMask::leaves(metadata.parquet_schema(), projection.leaves.iter().copied());
-    let batches = ParquetRecordBatchStreamBuilder::new_with_metadata(input, metadata)
-        .with_batch_size(context.batch_size)
-        .with_projection(mask)
-        .build()
-        .map_err(|e| parquet_error(path, e))?;
-    let batches = batches.map_err(|e| parquet_error(path, e)).and_then(|batch| {
-        let batch = projection.apply(&batch).map_err(|e| unreadable(compute_error(&e)));
-        futures::future::ready(batch)
+    let rows = u64::try_from(metadata.metadata().file_metadata().num_rows()).unwrap_or(0);
+    let rows = Rows {
+        row_groups: (0..metadata.metadata().num_row_groups()).collect(),
+        input,
+        metadata,
+        numbers: false,
+        leaves: projection.leaves.clone(),
+        selection: None,
+        deleted: DeletedRows::default(),
+        filter: RowsFilter::None,
+        batch_rows: context.batch_size,
+        batch_bytes: context.batch_bytes,
+        promise: Promise::of(rows),
+        metrics: context.metrics.clone(),
+    };
+    let path = path.clone();
+    let batches = rows.decode().map(move |batch| {
+        projection.apply(&batch?).map_err(|e| {
+            let why = compute_error(&e);
+            Error::new(why.kind(), format!("the delete file {path} cannot be read: {}", why.message()))
+        })
     });
-    batches.try_collect().await
+    Ok(batches.boxed())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow_row::{RowConverter, SortField};
@@ -11,11 +12,12 @@ use floe_plan::eval::column_by_field_id;
 use iceberg::arrow::{schema_to_arrow_schema, type_to_arrow_type};
 use iceberg::spec::SchemaRef;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowPredicate, ArrowPredicateFn};
+use parquet::arrow::arrow_reader::ArrowPredicate;
 use parquet::schema::types::SchemaDescriptor;
 
+use super::decode::{count_deleted, predicate};
 use super::execute::compute_error;
-use super::metrics::{ScanMetrics, add};
+use super::metrics::ScanMetrics;
 use super::project::{Constants, Projection};
 
 /// The deleted values of some columns, encoded so that equal rows have equal bytes; NULL equals NULL.
@@ -96,15 +98,26 @@ impl EqualityDeletes {
         Ok(Some(!self.set.live(&row)?.value(0)))
     }
 
-    /// The deletes as the Parquet reader applies them while it decodes.
-    pub(super) fn predicate(&self, schema: &SchemaDescriptor) -> Box<dyn ArrowPredicate> {
+    /// The leaf columns of the file that are compared.
+    pub(super) fn leaves(&self) -> &[usize] {
+        &self.projection.leaves
+    }
+
+    /// The deletes as the Parquet reader applies them while it decodes, to at most `most` bytes of rows at a time. Rows that
+    /// they take away are counted in `deleted` too.
+    pub(super) fn predicate(
+        &self,
+        schema: &SchemaDescriptor,
+        most: u64,
+        deleted: Arc<AtomicU64>,
+    ) -> Box<dyn ArrowPredicate> {
         let mask = ProjectionMask::leaves(schema, self.projection.leaves.iter().copied());
         let deletes = self.clone();
-        Box::new(ArrowPredicateFn::new(mask, move |batch| {
-            let batch = deletes.projection.apply(&batch)?;
+        predicate(mask, most, move |batch| {
+            let batch = deletes.projection.apply(batch)?;
             let live = deletes.set.live(&batch).map_err(|e| ArrowError::ExternalError(Box::new(e)))?;
-            add(&deletes.metrics.rows_deleted, live.false_count() as u64);
+            count_deleted(&deletes.metrics, &deleted, live.false_count() as u64);
             Ok(live)
-        }))
+        })
     }
 }

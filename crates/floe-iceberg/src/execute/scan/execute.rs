@@ -1,37 +1,33 @@
 //! Running a plan: files are opened ahead, each piece is decoded by a task of its own, and batches come through bounded
 //! channels.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{ArrowError, Schema as ArrowSchema};
+use floe_core::guard::Guard;
 use floe_core::{Error, ErrorKind, Result};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt, future};
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::io::FileIO;
 use iceberg::spec::NameMapping;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowPredicate, RowFilter};
-use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::columns;
+use super::decode::Rows;
 use super::deletes::Deletes;
-use super::input::parquet_error;
 use super::metrics::{ScanMetrics, add};
 use super::open::{Context, ReadUnit, Unit, arrow_metadata, open};
+use super::project::Projection;
+use super::promise::Promise;
 use super::request::{ScanPlan, ScanTask};
 use super::rows;
 use crate::data::BatchStream;
 
 /// Batches that a task may be ahead of the reader.
 const BATCHES_AHEAD: usize = 2;
-/// Bytes that a batch may have, about, however few rows that are: several batches are held for each core.
-const BATCH_BYTES: u64 = 4 << 20;
 
 /// Runs a plan. Nothing is read before the stream is polled, in a tokio runtime; dropping the stream stops the work. What
 /// the scan did is counted in `metrics`, and is final when the stream has ended.
@@ -50,16 +46,19 @@ pub(super) fn run(context: Arc<Context>, plan: &ScanPlan) -> BatchStream {
     let schema = if context.rows { rows::with_places(&context.arrow) } else { context.arrow.clone() };
     let metrics = &context.metrics.clone();
     let workers = available_parallelism().map_or(2, usize::from) + 1;
-    let units = units(context.clone(), plan.tasks.clone(), workers);
+    let room = Room::new(plan.memory_bytes / 4 * 3);
+    // One after the other, so that what comes first never waits for what comes later.
+    let started = units(context.clone(), plan.tasks.clone(), workers).and_then(move |unit| {
+        let (context, room) = (context.clone(), room.clone());
+        async move {
+            let held = room.take(unit.bytes()).await;
+            Ok(start(context, unit, held))
+        }
+    });
     let batches: BoxStream<'static, Result<RecordBatch>> = if plan.preserve_order {
-        units
-            .map_ok(move |unit| start(context.clone(), unit))
-            .map(future::ready)
-            .buffered(workers)
-            .try_flatten()
-            .boxed()
+        started.map(future::ready).buffered(workers).try_flatten().boxed()
     } else {
-        units.map_ok(move |unit| start(context.clone(), unit)).try_flatten_unordered(workers).boxed()
+        started.try_flatten_unordered(workers).boxed()
     };
     let table = plan.table.clone();
     let end = End { batches, left: plan.limit, failed: false, metrics: metrics.clone() };
@@ -121,6 +120,7 @@ pub(super) fn context(file_io: &FileIO, plan: &ScanPlan, metrics: &Arc<ScanMetri
         filter_columns,
         name_mapping,
         batch_size: plan.batch_size,
+        batch_bytes: plan.batch_bytes(),
         deletes: Arc::new(Deletes::new(plan.delete_columns.clone())),
         rows: false,
         metrics: metrics.clone(),
@@ -139,7 +139,9 @@ fn units(
 ) -> impl Stream<Item = Result<Unit>> + Send + 'static {
     futures::stream::iter((0_u32..).zip(tasks))
         .map(move |(number, task)| {
-            let opened = tokio::spawn(open(context.clone(), number, task));
+            let guard = Guard::new("the Parquet reader", task.path.as_str());
+            let context = context.clone();
+            let opened = tokio::spawn(async move { guard.future(open(context, number, task)).await });
             async move {
                 let units = opened.await.map_err(|e| {
                     Error::new(ErrorKind::Internal, "opening a data file failed").with_source(e)
@@ -151,8 +153,33 @@ fn units(
         .try_flatten()
 }
 
-/// Starts a task that decodes the piece, and gives the stream of its batches.
-fn start(context: Arc<Context>, unit: Unit) -> BoxStream<'static, Result<RecordBatch>> {
+/// Room for the row groups that are in memory as they are stored.
+#[derive(Clone)]
+struct Room {
+    kibibytes: Arc<Semaphore>,
+    all: u32,
+}
+
+impl Room {
+    fn new(bytes: u64) -> Self {
+        let all = (bytes / 1024).clamp(1, 1 << 28) as u32;
+        Self { kibibytes: Arc::new(Semaphore::new(all as usize)), all }
+    }
+
+    /// Waits until there is room for so many bytes. More than there is at all is waited for until nothing else is there.
+    async fn take(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        let kibibytes = (bytes / 1024).min(u64::from(self.all)) as u32;
+        // Nobody closes it.
+        self.kibibytes.clone().acquire_many_owned(kibibytes).await.ok()
+    }
+}
+
+/// Starts a task that decodes the piece, and gives the stream of its batches. The piece is in memory as long as `held`.
+fn start(
+    context: Arc<Context>,
+    unit: Unit,
+    held: Option<OwnedSemaphorePermit>,
+) -> BoxStream<'static, Result<RecordBatch>> {
     let unit = match unit {
         Unit::Count(rows) => {
             let options = RecordBatchOptions::new().with_row_count(Some(rows as usize));
@@ -161,7 +188,13 @@ fn start(context: Arc<Context>, unit: Unit) -> BoxStream<'static, Result<RecordB
         }
         Unit::Read(unit) => unit,
     };
-    ahead(move || read(&context, *unit))
+    ahead(move || {
+        let batches = read(&context, *unit)?;
+        let decoded = batches.inspect(move |_| {
+            let _until_the_end = &held;
+        });
+        Ok(decoded.boxed())
+    })
 }
 
 /// The batches that `make` gives, decoded by a task of its own that is a few of them ahead. Must be called within a tokio
@@ -204,42 +237,52 @@ pub(super) fn ahead(
 
 /// The batches of a piece: decoded, without deleted rows, filtered, in the table's columns.
 pub(super) fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let ReadUnit { task, input, mut metadata, row_groups, positions, within, projection, filter, deleted } =
-        unit;
+    let ReadUnit {
+        task,
+        input,
+        mut metadata,
+        row_groups,
+        positions,
+        within,
+        projection,
+        filter,
+        deleted,
+        bytes: _,
+    } = unit;
     let path: Arc<str> = input.path().into();
     let places = context.rows.then(|| rows::with_places(&context.arrow));
     if places.is_some() {
-        metadata = arrow_metadata(&input, &path, true)?;
+        metadata = arrow_metadata(&input, true)?;
     }
     let filter = filter.settle();
     // The first piece counts for all of a row group.
     let begun =
         positions.iter().filter(|group| within.as_ref().is_none_or(|within| within.start <= group.start));
     add(&context.metrics.row_groups_read, begun.count() as u64);
-    let mask = ProjectionMask::leaves(metadata.parquet_schema(), projection.leaves.iter().copied());
-    let leaves: BTreeSet<usize> = projection.leaves.iter().chain(filter.leaves()).copied().collect();
-    let batch_rows = batch_rows(context.batch_size, metadata.metadata(), &row_groups, &leaves);
-    let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(input, metadata)
-        .with_row_groups(row_groups)
-        .with_batch_size(batch_rows)
-        .with_projection(mask);
-    if let Some((selection, deleted_rows)) = deleted.selection(&positions, within.as_ref()) {
+    let mut promise = Promise::within(&positions, within.as_ref());
+    let selection = deleted.selection(&positions, within.as_ref()).map(|(selection, deleted_rows)| {
         add(&context.metrics.rows_deleted, deleted_rows);
-        builder = builder.with_row_selection(selection);
-    }
-    let schema = builder.parquet_schema();
-    let predicates: Vec<Box<dyn ArrowPredicate>> = deleted
-        .equality
-        .iter()
-        .map(|deletes| deletes.predicate(schema))
-        .chain(filter.predicate(schema))
-        .collect();
-    if !predicates.is_empty() {
-        builder = builder.with_row_filter(RowFilter::new(predicates));
-    }
-    let batches = builder.build().map_err(|e| parquet_error(&path, e))?;
+        promise.without(deleted_rows);
+        selection
+    });
+    let rows = Rows {
+        input,
+        metadata,
+        numbers: places.is_some(),
+        row_groups,
+        leaves: projection.leaves.clone(),
+        selection,
+        deleted,
+        filter: filter.clone(),
+        batch_rows: rows_beside(&projection, context),
+        batch_bytes: context.batch_bytes,
+        promise,
+        metrics: context.metrics.clone(),
+    };
+    let guard = Guard::new("the reader of data files", path.clone());
+    let batches = rows.decode();
     let batches = batches.map(move |batch| {
-        let batch = batch.map_err(|e| parquet_error(&path, e))?;
+        let batch = batch?;
         let rows = match &places {
             Some(schema) => {
                 projection.apply(&batch).and_then(|rows| rows::add_places(schema, &rows, task, &batch))
@@ -249,30 +292,18 @@ pub(super) fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'stati
         let batch = rows.and_then(|batch| filter.apply(batch));
         batch.map_err(|e| {
             let why = compute_error(&e);
-            Error::new(why.kind(), format!("the data file {path} cannot be read: {}", why.message()))
+            let named =
+                Error::new(why.kind(), format!("the data file {path} cannot be read: {}", why.message()));
+            why.hint().into_iter().fold(named, Error::with_hint)
         })
     });
-    Ok(batches.boxed())
+    Ok(guard.stream(batches.boxed()).boxed())
 }
 
-/// How many rows are decoded at a time: as many as asked for, unless they are wide.
-fn batch_rows(
-    asked: usize,
-    footer: &ParquetMetaData,
-    row_groups: &[usize],
-    leaves: &BTreeSet<usize>,
-) -> usize {
-    // Values of a dictionary are repeated when they are decoded.
-    let decoded = |column: &ColumnChunkMetaData| {
-        column.uncompressed_size().max(column.unencoded_byte_array_data_bytes().unwrap_or(0)).max(0) as u64
-    };
-    let widest = row_groups.iter().map(|group| {
-        let group = footer.row_group(*group);
-        let columns = leaves.iter().filter_map(|leaf| group.columns().get(*leaf));
-        columns.map(decoded).sum::<u64>() / group.num_rows().max(1) as u64
-    });
-    let fitting = BATCH_BYTES / widest.max().unwrap_or(0).max(1);
-    asked.min(usize::try_from(fitting).unwrap_or(asked)).max(1)
+/// How many rows a batch may have for the columns that are not in the file, but one value for all rows.
+fn rows_beside(projection: &Projection, context: &Context) -> usize {
+    let fitting = context.batch_bytes / projection.constant_bytes().max(1);
+    usize::try_from(fitting).unwrap_or(usize::MAX).clamp(1, context.batch_size)
 }
 
 /// An error of a computation over rows. Its text is kept only where it cannot quote a value.

@@ -15,9 +15,10 @@ use floe_plan::expr::BoundExpr;
 use floe_plan::prune::{FileMetrics, FilePruner, ManifestPruner, Verdict};
 use iceberg::spec::{Datum, ManifestFile, PartitionSpec, PrimitiveType, Struct};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowPredicate, ArrowPredicateFn};
+use parquet::arrow::arrow_reader::ArrowPredicate;
 use parquet::schema::types::SchemaDescriptor;
 
+use super::decode::predicate;
 use super::metrics::add;
 use super::open::Context;
 use super::project::{Constants, Projection};
@@ -271,18 +272,17 @@ impl RowsFilter {
         matches!(self, Self::Nothing)
     }
 
-    /// The filter as the Parquet reader applies it while it decodes.
-    pub(super) fn predicate(&self, schema: &SchemaDescriptor) -> Option<Box<dyn ArrowPredicate>> {
+    /// The filter as the Parquet reader applies it while it decodes, to at most `most` bytes of rows at a time.
+    pub(super) fn predicate(&self, schema: &SchemaDescriptor, most: u64) -> Option<Box<dyn ArrowPredicate>> {
         let Self::First(First { test, columns, seen, .. }) = self else { return None };
         let (test, columns, seen) = (test.clone(), columns.clone(), seen.clone());
         let mask = ProjectionMask::leaves(schema, columns.leaves.iter().copied());
-        let predicate = ArrowPredicateFn::new(mask, move |batch| {
-            let batch = columns.apply(&batch)?;
+        Some(predicate(mask, most, move |batch| {
+            let batch = columns.apply(batch)?;
             let matching = test.matching(&batch).map_err(external)?;
             seen.saw(batch.num_rows(), matching.true_count());
             Ok(matching)
-        });
-        Some(Box::new(predicate))
+        }))
     }
 
     /// Filters a batch of the table's columns, unless that was done while it was decoded.

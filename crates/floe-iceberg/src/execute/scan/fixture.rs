@@ -71,6 +71,13 @@ impl Fixture {
         (path, size)
     }
 
+    /// Stores a file, wherever.
+    pub(crate) async fn store(&mut self, bytes: Vec<u8>) -> String {
+        let path = self.path("parquet");
+        self.file_io.new_output(&path).unwrap().write(bytes.into()).await.unwrap();
+        path
+    }
+
     /// A data file without metrics; `mend` adds to it.
     pub(crate) async fn data_file(
         &mut self,

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use floe_core::guard::Guard;
 use floe_core::{Error, ErrorKind, Result};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
@@ -14,6 +15,8 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
 use super::metrics::{ScanMetrics, add};
+use crate::data::footer::{TRAILER, footer_length, is_plausible};
+use crate::footer::{completed, encrypted, mended};
 
 /// How much of the end of a file is read to get its footer: enough for most, so that one request does.
 const TAIL: u64 = 64 * 1024;
@@ -43,7 +46,7 @@ struct Source {
 
 impl ParquetInput {
     /// Opens a file and reads its footer, in one request for most files. `pages` asks for the page indexes too, if
-    /// the file has them.
+    /// the file has them. The file may have another size than the one recorded: then the storage is asked.
     pub(super) async fn open(
         file_io: &FileIO,
         path: &str,
@@ -51,10 +54,25 @@ impl ParquetInput {
         pages: bool,
         metrics: Arc<ScanMetrics>,
     ) -> Result<Self> {
-        let file = async { file_io.new_input(path)?.reader().await }.await;
-        let file = file.map_err(|e| read_error(path, Error::from(e)))?;
+        let input = file_io.new_input(path).map_err(|e| read_error(path, Error::from(e)))?;
+        let file = input.reader().await.map_err(|e| read_error(path, Error::from(e)))?;
         let mut source = Source { size, file: file.into(), tail: None, metrics };
-        let metadata = source.read_footer(pages).await.map_err(|e| parquet_error(path, e))?;
+        let guard = Guard::new("the Parquet reader", path);
+        let recorded = source.guarded_footer(&guard, pages).await;
+        let metadata = match recorded {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                // A file that is gone, or that the storage does not give, is told by the first error.
+                let real = input.metadata().await.map(|metadata| metadata.size);
+                match real {
+                    Ok(real) if real != size => {
+                        source = Source { size: real, tail: None, ..source };
+                        source.guarded_footer(&guard, pages).await.map_err(|e| source.error(path, e))?
+                    }
+                    _ => return Err(source.error(path, error)),
+                }
+            }
+        };
         Ok(Self { path: path.into(), source, metadata: Arc::new(metadata) })
     }
 
@@ -66,6 +84,16 @@ impl ParquetInput {
         self.metadata.clone()
     }
 
+    /// The size of the file, as the storage has it.
+    pub(super) fn size(&self) -> u64 {
+        self.source.size
+    }
+
+    /// Says why the file could not be read; see [`parquet_error`].
+    pub(super) fn error(&self, error: ParquetError) -> Error {
+        self.source.error(&self.path, error)
+    }
+
     /// Bytes of the file.
     pub(super) async fn bytes(&self, range: Range<u64>) -> Result<Bytes> {
         self.source.get(range).await.map_err(|e| parquet_error(&self.path, e))
@@ -73,17 +101,66 @@ impl ParquetInput {
 }
 
 impl Source {
+    async fn guarded_footer(
+        &mut self,
+        guard: &Guard,
+        pages: bool,
+    ) -> parquet::errors::Result<ParquetMetaData> {
+        let footer = guard.future(async { Ok(self.read_footer(pages).await) }).await;
+        footer.unwrap_or_else(|panic| Err(ParquetError::External(Box::new(panic))))
+    }
+
     async fn read_footer(&mut self, pages: bool) -> parquet::errors::Result<ParquetMetaData> {
         let start = self.size.saturating_sub(TAIL);
         let tail = self.fetch(start..self.size).await?;
         self.tail = Some((start, tail));
+        self.look_at_footer().await?;
         let policy = if pages { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
         let size = self.size;
-        ParquetMetaDataReader::new()
+        let metadata = ParquetMetaDataReader::new()
             .with_page_index_policy(policy)
             .with_prefetch_hint(Some(TAIL as usize))
             .load_and_finish(&*self, size)
-            .await
+            .await;
+        let tail = self.tail.as_ref().map_or(&[][..], |(_, tail)| tail);
+        let metadata = metadata.or_else(|error| completed(tail).ok_or(error))?;
+        mended(metadata, self.footer_start())
+    }
+
+    /// Where the footer begins, and with that, where data ends at the latest.
+    fn footer_start(&self) -> u64 {
+        let tail = self.tail.as_ref().map_or(&[][..], |(_, tail)| tail);
+        let length = tail.len().checked_sub(8).and_then(|at| tail[at..].first_chunk::<4>());
+        let length = length.map_or(0, |length| u64::from(u32::from_le_bytes(*length)));
+        self.size.saturating_sub(8 + length)
+    }
+
+    /// Says why the file could not be read: that it is encrypted, if it is.
+    fn error(&self, path: &str, error: ParquetError) -> Error {
+        match self.tail.as_ref().and_then(|(_, tail)| encrypted(tail)) {
+            Some(why) => {
+                Error::new(ErrorKind::Unsupported, format!("the data file {path} cannot be read: {why}"))
+                    .with_source(error)
+            }
+            None => parquet_error(path, error),
+        }
+    }
+
+    /// Reads the rest of a footer that is longer than the tail, and refuses one that cannot be; see [`crate::data::footer`].
+    async fn look_at_footer(&mut self) -> parquet::errors::Result<()> {
+        let Some((start, tail)) = self.tail.as_ref() else { return Ok(()) };
+        let end = tail.len().saturating_sub(TRAILER);
+        let Some(length) = footer_length(&tail[end..]) else { return Ok(()) };
+        let Some(from) = (start + end as u64).checked_sub(length) else { return Ok(()) };
+        if from < *start {
+            let longer = self.fetch(from..self.size).await?;
+            self.tail = Some((from, longer));
+        }
+        let footer = self.get(from..from + length).await?;
+        match is_plausible(&footer) {
+            true => Ok(()),
+            false => Err(ParquetError::General("its footer is damaged".to_owned())),
+        }
     }
 
     async fn fetch(&self, range: Range<u64>) -> parquet::errors::Result<Bytes> {
@@ -94,7 +171,7 @@ impl Source {
         let bytes =
             self.file.read(range).await.map_err(|e| ParquetError::External(Box::new(Error::from(e))))?;
         if bytes.len() as u64 != length {
-            return Err(ParquetError::EOF("the file is shorter than its manifest says".to_owned()));
+            return Err(ParquetError::EOF("the file is shorter than it should be".to_owned()));
         }
         add(&self.metrics.bytes_read, length);
         Ok(bytes)
@@ -186,8 +263,11 @@ pub(super) fn parquet_error(path: &str, error: ParquetError) -> Error {
         }
         source = e.source();
     }
+    let text = error.to_string();
+    let missing = ["not supported", "not yet supported", "not implemented", "Disabled feature"];
     let kind = match &error {
         ParquetError::NYI(_) => ErrorKind::Unsupported,
+        _ if missing.iter().any(|words| text.contains(words)) => ErrorKind::Unsupported,
         _ => ErrorKind::Corrupted,
     };
     Error::new(kind, format!("the data file {path} cannot be read: {error}")).with_source(error)

@@ -4,6 +4,7 @@
 //! [`execute_scan`] runs a plan and gives a stream of record batches.
 
 mod columns;
+mod decode;
 mod delete_index;
 mod deletes;
 mod equality;
@@ -17,11 +18,14 @@ mod metrics;
 mod open;
 mod plan;
 mod project;
+mod promise;
 mod request;
 mod row_groups;
 pub(crate) mod rows;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod width_tests;
 
 pub use execute::execute_scan;
 pub use filter::PartitionSet;
@@ -29,6 +33,8 @@ pub(crate) use filter::{Probe, RowsWanted};
 pub use metrics::{ScanMetrics, ScanSummary};
 pub use plan::plan_scan;
 pub(crate) use plan::{PlannedFiles, delete_columns, plan_files};
-pub use request::{DEFAULT_BATCH_SIZE, DeleteFile, PlanStats, ScanPlan, ScanRequest, ScanTask};
+pub use request::{
+    DEFAULT_BATCH_SIZE, DEFAULT_MEMORY_BYTES, DeleteFile, PlanStats, ScanPlan, ScanRequest, ScanTask,
+};
 
 pub use crate::base::SnapshotSelector;

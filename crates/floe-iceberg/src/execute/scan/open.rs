@@ -3,25 +3,24 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema as ArrowSchema, SchemaRef as ArrowSchemaRef, TimeUnit};
-use floe_core::{Error, Result};
+use arrow_schema::{Fields, SchemaRef as ArrowSchemaRef};
+use floe_core::{Error, ErrorKind, Result};
 use floe_plan::expr::BoundExpr;
 use iceberg::io::FileIO;
 use iceberg::spec::{NameMapping, SchemaRef};
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::arrow::{RowNumber, is_virtual_column};
-use parquet::basic::Type as PhysicalType;
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::deletes::{DeletedRows, Deletes};
 use super::filter::{Probe, RowsFilter, Selectivity};
 use super::ids::with_ids;
-use super::input::{ParquetInput, parquet_error};
+use super::input::ParquetInput;
 use super::metrics::{ScanMetrics, add};
 use super::plan::constant_values;
 use super::project::{Constants, Projection};
 use super::request::ScanTask;
 use super::row_groups;
+use crate::footer::{self, Calendar};
 
 /// What every file of a scan needs.
 #[derive(Debug)]
@@ -41,6 +40,7 @@ pub(super) struct Context {
     pub(super) filter_arrow: ArrowSchemaRef,
     pub(super) name_mapping: Option<NameMapping>,
     pub(super) batch_size: usize,
+    pub(super) batch_bytes: u64,
     pub(super) deletes: Arc<Deletes>,
     /// Batches tell where each row is: see [`super::rows`].
     pub(super) rows: bool,
@@ -54,6 +54,16 @@ pub(super) enum Unit {
     Read(Box<ReadUnit>),
 }
 
+impl Unit {
+    /// Bytes that are read for it, about.
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Self::Count(_) => 0,
+            Self::Read(unit) => unit.bytes,
+        }
+    }
+}
+
 /// Row groups of a file, with all it takes to read them.
 pub(super) struct ReadUnit {
     /// The number of the task in the plan.
@@ -61,6 +71,8 @@ pub(super) struct ReadUnit {
     pub(super) input: ParquetInput,
     pub(super) metadata: ArrowReaderMetadata,
     pub(super) row_groups: Vec<usize>,
+    /// Bytes of them that are read, about.
+    pub(super) bytes: u64,
     /// The position of the first row of each row group in the file.
     pub(super) positions: Vec<Range<u64>>,
     /// Only rows at these positions; all of them if not set.
@@ -84,8 +96,9 @@ pub(super) async fn open(context: Arc<Context>, number: u32, task: ScanTask) -> 
     let input =
         ParquetInput::open(&context.file_io, &task.path, task.file_size, false, context.metrics.clone())
             .await?;
-    let metadata = arrow_metadata(&input, &task.path, false)?;
-    let fields = with_ids(metadata.schema().fields(), context.name_mapping.as_ref());
+    check_rows(&input, task.record_count)?;
+    let metadata = arrow_metadata(&input, false)?;
+    let fields = columns(&metadata, context.name_mapping.as_ref());
     let constants: Constants = constant_values(&task, &context.schema);
     let names_file = |e: Error| {
         Error::new(e.kind(), format!("the data file {} cannot be read: {}", task.path, e.message()))
@@ -119,6 +132,7 @@ pub(super) async fn open(context: Arc<Context>, number: u32, task: ScanTask) -> 
             task: number,
             input: input.clone(),
             metadata: metadata.clone(),
+            bytes: stored_bytes(&footer, &row_groups, &projection.leaves),
             positions: row_groups.iter().map(|index| positions[*index].clone()).collect(),
             within: None,
             row_groups,
@@ -130,45 +144,31 @@ pub(super) async fn open(context: Arc<Context>, number: u32, task: ScanTask) -> 
     Ok(units.collect())
 }
 
-/// The Arrow form of the file, taken from its Parquet types alone: what the writer noted besides may be of types that
-/// floe would have to convert. With `row_numbers`, a last column of that name gives the positions of the rows.
-pub(super) fn arrow_metadata(
-    input: &ParquetInput,
-    path: &str,
-    row_numbers: bool,
-) -> Result<ArrowReaderMetadata> {
-    let footer = input.metadata();
-    let options = || {
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        if !row_numbers {
-            return Ok(options);
-        }
-        let number = Field::new("row_number", DataType::Int64, false).with_extension_type(RowNumber);
-        options.with_virtual_columns(vec![Arc::new(number)]).map_err(|e| parquet_error(path, e))
-    };
-    let metadata =
-        ArrowReaderMetadata::try_new(footer.clone(), options()?).map_err(|e| parquet_error(path, e))?;
-    let columns = footer.file_metadata().schema_descr().columns();
-    if !columns.iter().any(|column| column.physical_type() == PhysicalType::INT96) {
-        return Ok(metadata);
+/// The Arrow form of the file. With `row_numbers`, a last column gives the positions of the rows.
+pub(super) fn arrow_metadata(input: &ParquetInput, row_numbers: bool) -> Result<ArrowReaderMetadata> {
+    let number = row_numbers.then_some("row_number");
+    footer::arrow_metadata(input.metadata(), number).map_err(|e| input.error(e))
+}
+
+/// The columns of the file with their ids; those that may hold dates of an old calendar are marked.
+pub(super) fn columns(metadata: &ArrowReaderMetadata, mapping: Option<&NameMapping>) -> Fields {
+    let file = metadata.metadata().file_metadata();
+    let fields = with_ids(metadata.schema().fields(), mapping);
+    Calendar::of(file).marked(fields, file.schema_descr())
+}
+
+/// Fails with `Corrupted` when the row groups of a file do not hold so many rows as its manifest says.
+pub(super) fn check_rows(input: &ParquetInput, recorded: u64) -> Result<()> {
+    let held = u64::try_from(input.metadata().file_metadata().num_rows()).unwrap_or(0);
+    if held == recorded {
+        return Ok(());
     }
-    // INT96 holds nanoseconds of a day, and days: microseconds reach the years that Iceberg allows.
-    let own = metadata.schema().fields().iter().filter(|field| !is_virtual_column(field));
-    let fields = own.map(|field| {
-        let int96 = columns
-            .iter()
-            .any(|c| c.physical_type() == PhysicalType::INT96 && c.path().parts() == [field.name().as_str()]);
-        if int96 {
-            let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
-            Arc::new(Field::clone(field).with_data_type(micros))
-        } else {
-            field.clone()
-        }
-    });
-    let schema =
-        ArrowSchema::new_with_metadata(fields.collect::<Vec<_>>(), metadata.schema().metadata().clone());
-    ArrowReaderMetadata::try_new(footer, options()?.with_schema(Arc::new(schema)))
-        .map_err(|e| parquet_error(path, e))
+    let path = input.path();
+    Err(Error::new(
+        ErrorKind::Corrupted,
+        format!("the data file {path} has {held} rows in its row groups, and its manifest says {recorded}"),
+    )
+    .with_hint("the file was written again after it was added, or was counted wrongly: add it anew with the engine that added it"))
 }
 
 /// The positions of the rows of each row group.
@@ -199,4 +199,13 @@ fn group(footer: &ParquetMetaData, row_groups: &[usize]) -> Vec<Vec<usize>> {
         }
     }
     units
+}
+
+/// Bytes of the columns as they are stored.
+fn stored_bytes(footer: &ParquetMetaData, row_groups: &[usize], leaves: &[usize]) -> u64 {
+    let columns = row_groups.iter().flat_map(|group| {
+        let columns = footer.row_group(*group).columns();
+        leaves.iter().filter_map(|leaf| columns.get(*leaf))
+    });
+    columns.map(|column| u64::try_from(column.compressed_size()).unwrap_or(0)).fold(0, u64::saturating_add)
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use floe_core::guard::Guard;
 use floe_core::{Error, ErrorKind, Result};
 use floe_plan::change::DroppedSources;
 use floe_plan::prune::Verdict;
@@ -16,7 +17,7 @@ use super::columns;
 use super::delete_index::{DeleteIndex, PlannedDelete};
 use super::filter::{FileFilter, ManifestFilter, RowsWanted};
 use super::request::{PlanStats, ScanPlan, ScanRequest, ScanTask};
-use crate::base::{Entry, LiveFile, MANIFESTS_AT_A_TIME, Manifest, TableBase, bound};
+use crate::base::{Entry, LiveFile, MANIFESTS_AT_A_TIME, Manifest, READER, TableBase, bound};
 
 /// Plans a scan: reads the manifests of the snapshot and leaves out the files that cannot hold a row that matches, first
 /// by whole manifests, then by partition, then by column metrics.
@@ -74,6 +75,7 @@ async fn plan(
         case_sensitive: request.case_sensitive,
         limit: request.limit,
         batch_size: request.batch_size,
+        memory_bytes: request.memory_bytes,
         preserve_order: request.preserve_order,
         name_mapping: base.metadata().properties().get(DEFAULT_SCHEMA_NAME_MAPPING).cloned(),
         delete_columns: None,
@@ -104,7 +106,8 @@ async fn plan(
                 let (file, filter) = (file.clone(), filter.for_files(manifest.partition_spec()));
                 // Looking at thousands of files takes a while: not on a thread that serves IO.
                 tokio::task::spawn_blocking(move || {
-                    plan_manifest(&manifest, &file, filter, &deletes, &schema, keep_files)
+                    Guard::new(READER, file.manifest_path.as_str())
+                        .call(|| plan_manifest(&manifest, &file, filter, &deletes, &schema, keep_files))
                 })
                 .await
                 .map_err(|e| Error::new(ErrorKind::Internal, "planning a manifest failed").with_source(e))?

@@ -10,9 +10,10 @@ use arrow_array::{
 };
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, SchemaRef, TimeUnit};
 use floe_core::{Error, ErrorKind, Result};
-use iceberg::spec::{Datum, Literal, NestedField, NestedFieldRef, PrimitiveType, Type};
+use iceberg::spec::{Datum, Literal, NestedField, NestedFieldRef, PrimitiveLiteral, PrimitiveType, Type};
 
 use super::ids::field_id;
+use crate::footer::{check_calendar, of_old_calendar};
 
 /// The values of columns that a file need not hold, by field id: those of its partition.
 pub(super) type Constants = HashMap<i32, Option<Datum>>;
@@ -40,6 +41,8 @@ enum Step {
     /// Of the same values, another name for the type.
     Retype(DataType),
     Timestamp(TimeUnit, DataType),
+    /// Values that may be of an old calendar are looked at first.
+    OldCalendar(Box<Step>),
     Struct(Fields, Vec<Column>),
     List(FieldRef, Box<Step>),
     Map(FieldRef, bool, Fields, Box<(Step, Step)>),
@@ -77,6 +80,11 @@ impl Projection {
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
+    }
+
+    /// Bytes of text and binary that each row has for columns that are not in the file.
+    pub(super) fn constant_bytes(&self) -> u64 {
+        self.columns.iter().map(Column::constant_bytes).fold(0, u64::saturating_add)
     }
 
     /// The batch of one row of a file that holds none of the columns.
@@ -195,6 +203,27 @@ fn absent(field: &NestedField, target: &FieldRef, constants: &Constants) -> Resu
     Ok(Column::Constant(literal, target.data_type().clone()))
 }
 
+impl Column {
+    fn constant_bytes(&self) -> u64 {
+        match self {
+            Self::Constant(Some(literal), _) => literal_bytes(literal),
+            Self::Read(_, Step::Struct(_, columns)) => {
+                columns.iter().map(Self::constant_bytes).fold(0, u64::saturating_add)
+            }
+            // Those below a list or a map are as many as its values.
+            Self::Constant(None, _) | Self::Read(..) => 0,
+        }
+    }
+}
+
+fn literal_bytes(literal: &Literal) -> u64 {
+    match literal {
+        Literal::Primitive(PrimitiveLiteral::String(text)) => text.len() as u64,
+        Literal::Primitive(PrimitiveLiteral::Binary(bytes)) => bytes.len() as u64,
+        _ => 0,
+    }
+}
+
 impl Step {
     fn new(read: &FieldRef, field: &NestedField, target: &FieldRef) -> Result<Self> {
         let misfit = || {
@@ -232,7 +261,10 @@ impl Step {
                 );
                 Ok(Self::Map(target.clone(), *sorted, pair.clone(), Box::new(steps)))
             }
-            (Type::Primitive(ty), read, target) => Self::primitive(ty, read, target).ok_or_else(misfit),
+            (Type::Primitive(ty), stored, target) => {
+                let step = Self::primitive(ty, stored, target).ok_or_else(misfit)?;
+                Ok(if of_old_calendar(read) { Self::OldCalendar(Box::new(step)) } else { step })
+            }
             _ => Err(misfit()),
         }
     }
@@ -297,6 +329,10 @@ impl Step {
             Self::Keep => Ok(array.clone()),
             Self::Cast(ty) => strict_cast(array, ty),
             Self::Retype(ty) => retype(array, ty),
+            Self::OldCalendar(step) => {
+                check_calendar(array)?;
+                step.apply(array)
+            }
             Self::Timestamp(unit, ty) => {
                 // By way of a type without a zone, so that values never shift.
                 let plain = match array.data_type() {

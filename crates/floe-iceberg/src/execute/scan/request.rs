@@ -8,9 +8,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::base::SnapshotSelector;
+use crate::data::decoding::BATCH_BYTES;
 
 /// How many rows a batch has by default.
 pub const DEFAULT_BATCH_SIZE: usize = 16 * 1024;
+
+/// How much memory a scan may take by default, in bytes.
+pub const DEFAULT_MEMORY_BYTES: u64 = 256 << 20;
 
 /// What to read of a table.
 ///
@@ -36,6 +40,9 @@ pub struct ScanRequest {
     pub case_sensitive: bool,
     /// How many rows a batch has at most.
     pub batch_size: usize,
+    /// How much memory the scan may take, about, in bytes. Batches have fewer rows where these are wide: a few batches for each
+    /// core are under way. One row group at least is read as a whole, and one row is a batch at least.
+    pub memory_bytes: u64,
     /// Rows come in the order of files and of rows in each file. Otherwise batches come as soon as they are there.
     pub preserve_order: bool,
 }
@@ -49,6 +56,7 @@ impl Default for ScanRequest {
             limit: None,
             case_sensitive: true,
             batch_size: DEFAULT_BATCH_SIZE,
+            memory_bytes: DEFAULT_MEMORY_BYTES,
             preserve_order: false,
         }
     }
@@ -75,6 +83,9 @@ pub struct ScanPlan {
     /// As in the request.
     pub batch_size: usize,
     /// As in the request.
+    #[serde(default = "default_memory_bytes")]
+    pub memory_bytes: u64,
+    /// As in the request.
     pub preserve_order: bool,
     /// The table's `schema.name-mapping.default`, for files without field ids.
     pub name_mapping: Option<String>,
@@ -84,6 +95,17 @@ pub struct ScanPlan {
     pub tasks: Vec<ScanTask>,
     /// What planning looked at, and what it could leave out.
     pub stats: PlanStats,
+}
+
+impl ScanPlan {
+    /// How many bytes a batch has at most, unless it is a single row.
+    pub fn batch_bytes(&self) -> u64 {
+        (self.memory_bytes / 32).clamp(64 << 10, BATCH_BYTES)
+    }
+}
+
+fn default_memory_bytes() -> u64 {
+    DEFAULT_MEMORY_BYTES
 }
 
 /// A data file to read.

@@ -1,4 +1,5 @@
-//! Which row groups of a file can hold a row that matches, by the statistics in its footer.
+//! Which row groups of a file can hold a row that matches, by the statistics in its footer, of which those that are not
+//! proven are left out already (see [`crate::footer`]).
 
 use std::collections::HashMap;
 

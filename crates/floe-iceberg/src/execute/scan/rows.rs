@@ -21,14 +21,14 @@ use super::columns;
 use super::deletes::DeletedRows;
 use super::execute::{ahead, context, read, run};
 use super::filter::{Probe, RowsFilter};
-use super::ids::with_ids;
-use super::input::{ParquetInput, parquet_error};
+use super::input::ParquetInput;
 use super::metrics::ScanMetrics;
-use super::open::{Context, ReadUnit, arrow_metadata, positions};
+use super::open::{Context, ReadUnit, arrow_metadata, check_rows, columns as file_columns, positions};
 use super::plan::constant_values;
 use super::project::{Constants, Projection};
 use super::request::{ScanPlan, ScanTask};
 use crate::data::BatchStream;
+use crate::footer::Calendar;
 
 /// Reads rows of the files of a plan with their places, and whole files again. Delete files are read once for both.
 #[derive(Debug, Clone)]
@@ -79,8 +79,9 @@ impl RowReader {
         let input =
             ParquetInput::open(&context.file_io, &task.path, task.file_size, true, context.metrics.clone())
                 .await?;
-        let metadata = arrow_metadata(&input, &task.path, false)?;
-        let fields = with_ids(metadata.schema().fields(), context.name_mapping.as_ref());
+        check_rows(&input, task.record_count)?;
+        let metadata = arrow_metadata(&input, false)?;
+        let fields = file_columns(&metadata, context.name_mapping.as_ref());
         let constants: Constants = constant_values(task, &context.schema);
         let names_file = |e: Error| {
             Error::new(e.kind(), format!("the data file {} cannot be read: {}", task.path, e.message()))
@@ -113,6 +114,16 @@ impl WholeFile {
         self.input.metadata()
     }
 
+    /// The size of the file, as the storage has it.
+    pub(crate) fn size(&self) -> u64 {
+        self.input.size()
+    }
+
+    /// Whether its row groups can be taken over as bytes: not where the footer says that values have another meaning.
+    pub(crate) fn is_copyable(&self) -> bool {
+        !Calendar::of(self.input.metadata().file_metadata()).is_old()
+    }
+
     /// The positions of the rows of each row group.
     pub(crate) fn positions(&self) -> &[Range<u64>] {
         &self.positions
@@ -137,6 +148,7 @@ impl WholeFile {
             input: self.input.clone(),
             metadata: self.metadata.clone(),
             row_groups: vec![group],
+            bytes: 0,
             projection: self.projection.clone(),
             filter: RowsFilter::None,
             deleted: self.deleted.with_positions(&positions, drop),
@@ -161,7 +173,7 @@ impl WholeFile {
         let input = self.input.clone();
         let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(input, self.metadata.clone());
         let filter = builder.get_row_group_column_bloom_filter(group, column).await;
-        filter.map_err(|e| parquet_error(self.input.path(), e))
+        filter.map_err(|e| self.input.error(e))
     }
 }
 

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use arrow_array::{Array, RecordBatch};
 use bytes::Bytes;
 use floe_core::{Environment, Error, LoadedTable, Result};
 use floe_plan::rows::cut::CutLimits;
@@ -190,16 +189,4 @@ impl Context {
 
 fn writing(path: &str, error: iceberg::Error) -> Error {
     Error::from(error).context(format!("writing data file {path}"))
-}
-
-/// Bytes that the rows of `array` take, without the rest of the buffers they are in.
-pub(super) fn array_bytes(array: &dyn Array) -> u64 {
-    let data = array.to_data();
-    data.get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size()) as u64
-}
-
-/// Bytes that the rows of `batch` take; at least one for each row.
-pub(super) fn batch_bytes(batch: &RecordBatch) -> u64 {
-    let bytes: u64 = batch.columns().iter().map(|column| array_bytes(column)).sum();
-    bytes.max(batch.num_rows() as u64)
 }

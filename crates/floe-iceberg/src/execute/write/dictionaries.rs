@@ -15,6 +15,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::TypePtr;
 
 use super::errors::parquet_error;
+use crate::data::decoding::{Decoded, decoded};
 
 /// A dictionary has to save one byte in so many.
 const SAVES_ONE_IN: u64 = 8;
@@ -87,21 +88,11 @@ fn factory(
 /// Whether the dictionary of a column chunk outgrew its `limit` in bytes without saving enough before compression. A chunk
 /// that has none, and could, tells that it would.
 fn is_better_plain(chunk: &ColumnChunkMetaData, limit: u64) -> bool {
-    let bytes = |bytes: i64| u64::try_from(bytes).unwrap_or(0);
-    let (width, more) = match chunk.column_type() {
-        PhysicalType::BOOLEAN => return false,
-        PhysicalType::INT32 | PhysicalType::FLOAT => (4, 0),
-        PhysicalType::INT64 | PhysicalType::DOUBLE => (8, 0),
-        PhysicalType::INT96 => (12, 0),
-        PhysicalType::FIXED_LEN_BYTE_ARRAY => (bytes(chunk.column_descr().type_length().into()), 0),
-        PhysicalType::BYTE_ARRAY => match chunk.unencoded_byte_array_data_bytes() {
-            Some(all) => (4, bytes(all)),
-            None => return false,
-        },
-    };
-    let nulls = chunk.statistics().and_then(|statistics| statistics.null_count_opt()).unwrap_or(0);
-    let plain = bytes(chunk.num_values()).saturating_sub(nulls) * width + more;
-    let saved = plain.saturating_sub(bytes(chunk.uncompressed_size()));
+    if chunk.column_type() == PhysicalType::BOOLEAN {
+        return false;
+    }
+    let Decoded::Exactly(plain) = decoded(chunk) else { return false };
+    let saved = plain.saturating_sub(u64::try_from(chunk.uncompressed_size()).unwrap_or(0));
     plain > limit && (chunk.dictionary_page_offset().is_none() || saved < plain / SAVES_ONE_IN)
 }
 

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::{ArrayRef, RecordBatch};
 use floe_core::{Error, Result};
+use floe_plan::rows::size::array_bytes;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::column::{ColumnEncoder, EncodedColumn};
-use super::context::{Context, array_bytes};
+use super::context::Context;
 use super::errors::panicked;
 
 /// What is in memory on its way into files: rows that wait to be encoded, and row groups that wait to be

@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use arrow_array::RecordBatch;
 use floe_core::Result;
 use floe_plan::rows::partition::Partitioner;
+use floe_plan::rows::size::batch_bytes;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use iceberg::spec::DataFile;
@@ -18,13 +19,15 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::column::encode_group;
-use super::context::{Context, batch_bytes};
+use super::context::Context;
 use super::errors::{join_error, stopped};
 use super::file::{Partition, data_file, small_file};
 use super::rolling::RollingWriter;
 use super::runs::{Merge, Part, Run, SpilledRun};
 use crate::data::BatchStream;
 
+/// Texts of a batch have offsets of 32 bits.
+const MOST_OF_A_CHUNK: u64 = 512 << 20;
 /// So many temporary files are merged into one.
 const MERGE_WIDTH: usize = 32;
 /// Files of partitions with many rows that may be open at once.
@@ -83,7 +86,7 @@ impl PartitionedWriter {
     }
 
     fn chunk_bytes(&self) -> u64 {
-        self.context.memory / 16
+        (self.context.memory / 16).min(MOST_OF_A_CHUNK)
     }
 
     async fn push(&mut self, batch: &RecordBatch) -> Result<()> {
@@ -95,6 +98,10 @@ impl PartitionedWriter {
         let step = (self.chunk_bytes() as f64 / 2.0 / bytes_per_row).max(1.0) as usize;
         for at in (0..rows).step_by(step) {
             let piece = batch.slice(at, step.min(rows - at));
+            // A chunk is sorted as one batch, and a wide row may be as much as one can hold.
+            if self.chunk.bytes + batch_bytes(&piece) > 2 * MOST_OF_A_CHUNK {
+                self.sort_chunk();
+            }
             self.chunk.ids.push(self.partitioner.assign(&piece)?);
             self.chunk.bytes += (piece.num_rows() as f64 * bytes_per_row) as u64;
             self.chunk.batches.push(piece);

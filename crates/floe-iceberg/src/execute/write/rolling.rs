@@ -5,11 +5,12 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use floe_core::{Error, ErrorKind, Result};
 use floe_plan::rows::cut::{Cut, CutLimits, FileProgress, next_cut};
+use floe_plan::rows::size::batch_bytes;
 use iceberg::spec::DataFile;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
-use super::context::{Context, batch_bytes};
+use super::context::Context;
 use super::errors::{join_error, stopped};
 use super::file::{CopiedGroup, EndedGroup, Partition, Piece, Sizes, write_file};
 use super::group::{Backlog, OpenGroup};

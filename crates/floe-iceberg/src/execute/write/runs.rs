@@ -14,9 +14,9 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use arrow_select::interleave::interleave_record_batch;
 use floe_core::{Error, Result};
+use floe_plan::rows::size::batch_bytes;
 use floe_plan::rows::sort::partition_order;
 
-use super::context::batch_bytes;
 use super::errors::arrow_error;
 
 /// A record batch of a temporary file holds about so many bytes: what merging keeps of each file.

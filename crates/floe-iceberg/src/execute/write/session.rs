@@ -10,7 +10,7 @@ use bytes::Bytes;
 use floe_core::{Environment, LoadedTable, Result};
 use floe_plan::rows::partition::Partitioner;
 use futures::StreamExt;
-use iceberg::spec::{DataFile, Datum, PartitionSpec, PrimitiveType, Struct, StructType};
+use iceberg::spec::{DataFile, Datum, PartitionSpec, PrimitiveLiteral, PrimitiveType, Struct, StructType};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::schema::types::SchemaDescriptor;
@@ -170,6 +170,9 @@ impl Replacement {
         let fields = self.context.encoding.metrics.iter().flat_map(|fields| fields.iter());
         let metrics = fields.map(|field| {
             let nulls = nulls.get(&field.id).copied().flatten();
+            // A count of the row group that is more than the manifest's of the whole file is wrong.
+            let of_file = old.null_value_counts().get(&field.id).copied();
+            let nulls = nulls.filter(|nulls| *nulls <= rows.min(of_file.unwrap_or(rows)));
             let none = nulls == Some(rows);
             let nans = match old.nan_value_counts().get(&field.id) {
                 _ if none => Some(0),
@@ -177,16 +180,40 @@ impl Replacement {
                 _ => None,
             };
             let bound = |bounds: &HashMap<i32, Datum>| promoted(bounds.get(&field.id)?, &field.field_type);
+            let (lower, upper) = believed(bound(old.lower_bounds()), bound(old.upper_bounds()));
             let metrics = FieldMetrics {
                 values: Some(rows),
                 nulls,
                 nans,
-                lower: Limit::new(bound(old.lower_bounds()), none),
-                upper: Limit::new(bound(old.upper_bounds()), none),
+                lower: Limit::new(lower, none),
+                upper: Limit::new(upper, none),
             };
             (field.id, metrics.within(field.mode))
         });
         metrics.collect()
+    }
+}
+
+/// The bounds of a column by another writer, as far as a scan believes them. Old writers took NaN for the least or the
+/// greatest value, or the values behind it; merged with others, such a bound would look like a true one.
+fn believed(lower: Option<Datum>, upper: Option<Datum>) -> (Option<Datum>, Option<Datum>) {
+    let nan = [&lower, &upper].into_iter().flatten().any(Datum::is_nan);
+    let crossed = match (&lower, &upper) {
+        (Some(lower), Some(upper)) => lower.partial_cmp(upper).is_none_or(std::cmp::Ordering::is_gt),
+        _ => false,
+    };
+    if nan || crossed {
+        return (None, None);
+    }
+    (lower.map(|lower| zero_as(lower, true)), upper.map(|upper| zero_as(upper, false)))
+}
+
+/// A bound of zero may stand for the zero of the other sign, which readers may hold for another value.
+fn zero_as(bound: Datum, negative: bool) -> Datum {
+    match bound.literal() {
+        PrimitiveLiteral::Float(v) if v.0 == 0.0 => Datum::float(if negative { -0.0 } else { 0.0 }),
+        PrimitiveLiteral::Double(v) if v.0 == 0.0 => Datum::double(if negative { -0.0 } else { 0.0 }),
+        _ => bound,
     }
 }
 

@@ -2,11 +2,12 @@
 
 use arrow_array::RecordBatch;
 use floe_core::Result;
+use floe_plan::rows::size::batch_bytes;
 use futures::StreamExt;
 use iceberg::spec::DataFile;
 
 use super::column::encode_group;
-use super::context::{Context, batch_bytes};
+use super::context::Context;
 use super::file::{Partition, data_file, small_file};
 use crate::data::BatchStream;
 

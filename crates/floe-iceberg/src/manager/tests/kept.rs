@@ -155,7 +155,11 @@ fn cases() -> Vec<Case> {
         }),
         Case("overwrite", &["main"], true, |l, _| {
             async {
-                let config = WriteConfig { mode: WriteMode::Overwrite, ..WriteConfig::default() };
+                let config = WriteConfig {
+                    mode: WriteMode::Overwrite,
+                    overwrite_all: true,
+                    ..WriteConfig::default()
+                };
                 l.manager.write_data(&l.table, rows(&[(9, "b", 9)]), &config).await.map(drop)
             }
             .boxed()

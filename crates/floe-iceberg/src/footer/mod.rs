@@ -1,0 +1,20 @@
+//! Footers of Parquet files, as old and foreign writers leave them: what is wrong in a known way is mended, and statistics
+//! that are not proven are left out, so that whoever reads a footer after this may rely on it.
+
+mod calendar;
+mod complete;
+mod encrypted;
+mod mend;
+mod physical;
+mod thrift;
+mod trust;
+mod writer;
+
+pub use calendar::OldCalendar;
+pub(crate) use calendar::{Calendar, check as check_calendar, is_marked as of_old_calendar};
+pub use complete::completed;
+pub use encrypted::encrypted;
+pub use mend::mended;
+pub use physical::arrow_metadata;
+#[cfg(test)]
+pub(crate) use thrift::fields;
