@@ -139,6 +139,10 @@ fn unwritable(e: impl std::error::Error + Send + Sync + 'static) -> Error {
 /// order of their own.
 fn model(metadata: &TableMetadata, refs: bool) -> Result<Value> {
     let mut value = serde_json::to_value(metadata).map_err(unwritable)?;
+    if value.get("properties").is_none() {
+        // The last one that the model knows may not be the last one of the text.
+        value["properties"] = Value::Object(serde_json::Map::new());
+    }
     if metadata.format_version() == FormatVersion::V1 && refs {
         value["refs"] = serde_json::to_value(references(metadata)?).map_err(unwritable)?;
     }
