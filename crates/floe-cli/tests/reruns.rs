@@ -127,8 +127,8 @@ fn outcomes_tell_how_often_a_change_was_run_again() {
 #[test]
 fn commands_that_rewrite_one_file_at_once_all_succeed() {
     let floe = Floe::with_table();
-    let rows: String = (0..800).map(|id| format!("{id},n\n")).collect();
-    floe.file("rows.csv", format!("id,name\n{rows}"));
+    let rows: Vec<String> = (0..800).map(|id| format!("{id},n")).collect();
+    floe.file("rows.csv", format!("id,name\n{}\n", rows.join("\n")));
     floe.line("append t.t rows.csv").ok();
     let running: Vec<_> = (0..8)
         .map(|n| {

@@ -152,7 +152,7 @@ fn input(rows: &[Row], mutant: Option<Mutant>) -> Input {
             Ok(stream(if again { &half } else { &whole }))
         });
     }
-    if rows.len() % 2 == 0 {
+    if rows.len().is_multiple_of(2) {
         return all.into();
     }
     let rows = rows.to_vec();

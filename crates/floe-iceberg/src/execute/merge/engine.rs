@@ -71,16 +71,15 @@ pub(crate) async fn merge_rows(
         spill_directory: options.spill_directory.clone(),
         seed: env.random_u64(),
     };
-    let source = match held {
-        None => Arc::new(Source::take(source, codec.clone(), &how).await?),
-        Some(held) => match held.for_table(base)? {
-            Some(source) => source,
-            None => {
-                let source = Arc::new(Source::take(source, codec.clone(), &how).await?);
-                held.keep(base, &source);
-                source
-            }
-        },
+    let kept = held.as_ref().map(|held| held.for_table(base)).transpose()?.flatten();
+    let source = if let Some(source) = kept {
+        source
+    } else {
+        let source = Arc::new(Source::take(source, codec.clone(), &how).await?);
+        if let Some(held) = held {
+            held.keep(base, &source);
+        }
+        source
     };
     let mut counts =
         MergeCounts { source_rows: source.rows, source_spills: source.spills, ..MergeCounts::default() };
