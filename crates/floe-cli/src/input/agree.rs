@@ -50,8 +50,7 @@ fn written(batch: &RecordBatch, format: OutputFormat, uuids: &Uuids) -> Vec<u8> 
     let mut sink = sink(format, &batch.schema(), Box::new(out.clone()), &options).unwrap();
     sink.write(batch).unwrap();
     drop(sink.finish().unwrap());
-    let bytes = out.0.lock().unwrap().clone();
-    bytes
+    out.0.lock().unwrap().clone()
 }
 
 /// The rows of a file as a write takes them.
@@ -269,7 +268,7 @@ proptest! {
     #[test]
     fn nested_rows_are_read_back(rows in prop::collection::vec(nested_row(), 1..8)) {
         let table = nested();
-        let text: String = rows.iter().map(|row| format!("{row}\n")).collect();
+        let text = rows.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         let batch = loaded(text.as_bytes(), "ndjson", &table).unwrap();
         prop_assert_eq!(batch.num_rows(), rows.len());
         let schema = batch.schema();

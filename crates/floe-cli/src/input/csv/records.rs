@@ -214,7 +214,7 @@ impl<R: Read> Records<R> {
                         };
                     };
                     let quote = start + found;
-                    line += bytes[start..quote].iter().filter(|byte| **byte == b'\n').count();
+                    line += bytes[start..quote].split(|byte| *byte == b'\n').count() - 1;
                     match bytes.get(quote + 1) {
                         Some(b'"') => {
                             unquoted.extend_from_slice(&bytes[start..=quote]);

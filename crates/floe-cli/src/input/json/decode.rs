@@ -113,13 +113,12 @@ impl Decoder {
 
     /// The columns of rows, which are objects at these places.
     pub(super) fn decode(&self, tape: &Tape<'_>, rows: &[Place]) -> Result<Vec<ArrayRef>, Fault> {
-        let places = self.members(tape, rows, &self.rows, "")?;
+        let places = Self::members(tape, rows, &self.rows, "")?;
         self.fields(tape, &self.rows, &places, "", true)
     }
 
     /// Where the values of each field are, in objects.
     fn members(
-        &self,
         tape: &Tape<'_>,
         objects: &[Place],
         column: &Column,
@@ -250,7 +249,7 @@ impl Decoder {
                 Ok(Arc::new(builder.finish()))
             }
             DataType::Struct(fields) => {
-                let inner = self.members(tape, places, column, path)?;
+                let inner = Self::members(tape, places, column, path)?;
                 let columns = self.fields(tape, column, &inner, path, false)?;
                 let mut nulls = NullBufferBuilder::new(places.len());
                 for place in places {

@@ -48,7 +48,7 @@ impl Seen {
             (Self::Bool, Token::Bool(_)) => {}
             (Self::Number(texts), Token::Number(..)) => texts.append_option(tape.raw(token)),
             (Self::Text(texts), Token::Text(..) | Token::Escaped(..)) => {
-                texts.append_option(tape.string(token))
+                texts.append_option(tape.string(token));
             }
             (Self::List(element), Token::Array(count, _)) => {
                 let mut at = at + 1;

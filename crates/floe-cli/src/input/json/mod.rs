@@ -147,7 +147,7 @@ impl Lines {
             return Ok(None);
         }
         let text = std::str::from_utf8(&chunk).map_err(|e| {
-            let line = chunk[..e.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+            let line = chunk[..e.valid_up_to()].split(|byte| *byte == b'\n').count() - 1;
             Error::validation(format!("{}, line {}: this is not UTF-8", self.label, self.line + line))
         })?;
         let mut tape = Tape::new(text);
