@@ -1,6 +1,7 @@
 //! Several tasks and processes write one table, and processes die in the middle of a write.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod changes;
 mod tasks;
 
 use std::io::{BufRead, BufReader, Write};

@@ -47,7 +47,7 @@ async fn race(
     let manager = table.manager_interrupted_by(other);
     let new: Row = (Some("a"), Some(1), Some(99.0));
     let filter = "category = 'a' AND n = 1";
-    let mut options = json!({ "row_mode": mode, "isolation": isolation });
+    let mut options = json!({ "row_mode": mode, "isolation": isolation, "rerun": { "max_attempts": 0 } });
     let more = match kind {
         Kind::Delete => {
             let filter = Expr::parse(filter).unwrap();
@@ -153,7 +153,8 @@ async fn a_matching_row_that_an_upsert_leaves_alone_must_stay_until_its_commit()
         let table = by_category().await;
         let late = table.manager_interrupted_by(deletes(&table, "n = 1", RowMode::CopyOnWrite));
         let config = config(json!({
-            "mode": "upsert", "join_columns": ["n"], "when_matched": matched, "isolation": isolation
+            "mode": "upsert", "join_columns": ["n"], "when_matched": matched, "isolation": isolation,
+            "rerun": { "max_attempts": 0 }
         }));
         let done = late.write_data(&table.ident, stream(&[A, NEW_B]), &config).await;
         match isolation {

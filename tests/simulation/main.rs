@@ -46,6 +46,13 @@ fn writers_that_only_meet_each_other_equal_a_serial_order() {
 }
 
 #[test]
+fn operations_that_met_a_conflict_are_run_again() {
+    let options = Options { no_faults: true, ..Options::default() };
+    let reruns: u32 = (0..60).map(|seed| run(seed, options).unwrap().reruns).sum();
+    assert!(reruns > 20, "only {reruns}: the simulation proves nothing about them");
+}
+
+#[test]
 fn a_seed_gives_the_same_trace_twice() {
     for seed in 0..25 {
         let (one, two) = (run(seed, Options::default()), run(seed, Options::default()));
@@ -82,4 +89,24 @@ fn the_simulation_catches_guards_that_are_left_out() {
 #[test]
 fn the_simulation_catches_forgotten_idempotency_keys() {
     caught(Mutant::ForgetsKeys, 400);
+}
+
+#[test]
+fn the_simulation_catches_forgotten_inputs() {
+    caught(Mutant::ForgetsInputs, 400);
+}
+
+#[test]
+fn the_simulation_catches_runs_with_half_of_the_input() {
+    caught(Mutant::RerunsWithHalf, 400);
+}
+
+#[test]
+fn the_simulation_catches_runs_after_an_unknown_outcome() {
+    caught(Mutant::RerunsAfterUnknown, 400);
+}
+
+#[test]
+fn the_simulation_catches_runs_on_an_old_state() {
+    caught(Mutant::RerunsOnOldState, 800);
 }

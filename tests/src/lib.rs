@@ -15,3 +15,4 @@ pub mod sim;
 pub mod spark;
 pub mod sts;
 pub mod warehouse;
+pub mod writers;

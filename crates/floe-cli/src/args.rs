@@ -20,8 +20,8 @@ pub(crate) use self::refs::{
 };
 pub(crate) use self::schema::{EvolveArgs, PropertiesArgs, TransactionArgs};
 pub(crate) use self::write::{
-    AppendArgs, CommitArgs, DeleteArgs, IsolationLevel, Matched, Mode, NotMatched, OverwriteArgs, RowArgs,
-    SourceArgs, Strategy, UpsertArgs,
+    AppendArgs, CommitArgs, DeleteArgs, IsolationLevel, Matched, Mode, NotMatched, OverwriteArgs, RerunArgs,
+    RowArgs, SourceArgs, Strategy, UpsertArgs,
 };
 use crate::partition::PartitionTerm;
 use crate::values::{KeyValue, TableName};

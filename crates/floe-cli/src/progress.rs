@@ -30,6 +30,11 @@ impl Progress {
         self.0.inc(rows);
     }
 
+    /// Counts from 0 again.
+    pub(crate) fn restart(&self) {
+        self.0.set_position(0);
+    }
+
     /// Removes the bar.
     pub(crate) fn done(&self) {
         self.0.finish_and_clear();

@@ -10,6 +10,8 @@ pub const OPERATION: &str = "iceberg.operation";
 pub const WRITE_MODE: &str = "iceberg.write.mode";
 /// The commit strategy (`fast_append`, `merge_commit`).
 pub const COMMIT_STRATEGY: &str = "iceberg.commit.strategy";
+/// How often the operation was run again, because another writer changed what it read.
+pub const COMMIT_RERUNS: &str = "iceberg.commit.reruns";
 /// The snapshot that was read or made.
 pub const SNAPSHOT_ID: &str = "iceberg.snapshot.id";
 /// Rows that were added.

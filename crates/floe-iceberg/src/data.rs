@@ -1,4 +1,4 @@
-//! Streams of record batches.
+//! Streams of record batches, and the rows that operations take.
 
 pub mod decoding;
 pub mod footer;
@@ -11,6 +11,8 @@ use floe_core::Result;
 use floe_plan::schema_match::{ColumnMapping, apply_from};
 use futures::StreamExt;
 use futures::stream::BoxStream;
+
+pub use crate::input::Input;
 
 /// A stream of record batches that all have one schema.
 pub struct BatchStream {

@@ -10,6 +10,7 @@ pub mod commit;
 pub mod data;
 pub mod execute;
 pub mod footer;
+mod input;
 mod manager;
 pub mod model;
 mod properties;

@@ -17,6 +17,7 @@ pub mod layout;
 pub mod merge;
 pub mod prune;
 pub mod requirements;
+pub mod rerun;
 pub mod rows;
 pub mod schema_match;
 pub mod state;

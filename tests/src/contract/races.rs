@@ -81,19 +81,16 @@ pub async fn writers_on_different_partitions_do_not_conflict(target: &Target) {
     assert_eq!(read(&target.manager, &table).await, expected);
 }
 
-/// Two updates of the same rows: one wins whole, the other fails whole or comes after it.
+/// Two updates of the same rows come one after the other: the one that is overtaken is run again.
 pub async fn updates_of_the_same_rows_are_never_mixed(target: &Target) {
     let table = target.table("contended").await;
     append(&target.manager, &table, &some(0..20, "a", "old")).await;
     let (a, b) = (target.another_with(patient()).await, target.another_with(patient()).await);
     let (one, two, config) = (some(0..20, "a", "one"), some(0..20, "a", "two"), upsert());
     let (first, second) = futures::join!(write(&a, &table, &one, &config), write(&b, &table, &two, &config));
-    for outcome in [&first, &second] {
-        if let Err(e) = outcome {
-            assert_eq!(e.kind(), ErrorKind::CommitConflict, "{e}");
-        }
+    for outcome in [first, second] {
+        assert_eq!(outcome.unwrap().rows, 20);
     }
-    assert!(first.is_ok() || second.is_ok());
     let rows = read(&target.manager, &table).await;
     assert!(rows == one || rows == two, "{rows:?}");
 }

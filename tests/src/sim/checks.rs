@@ -174,7 +174,7 @@ fn outcomes(world: &World, facts: &Facts) -> Result<(), String> {
         match outcome {
             Outcome::Running => return told("never ended"),
             Outcome::Failed(why) if !done.is_empty() => return told(&format!("failed ({why})")),
-            Outcome::Done { snapshot, attempts, replayed } if call.op.changes_rows() => {
+            Outcome::Done { snapshot, attempts, replayed, .. } if call.op.changes_rows() => {
                 let committed = *attempts > 0;
                 if committed && (done.len() != 1 || *snapshot != done.first().copied()) {
                     return told("succeeded");
@@ -182,9 +182,12 @@ fn outcomes(world: &World, facts: &Facts) -> Result<(), String> {
                 if !committed && !done.is_empty() {
                     return told("had nothing to do");
                 }
-                let by = snapshot.and_then(|id| made_by.get(&id)).map(|by| &facts.records[*by].call.key);
-                if *replayed && by != Some(&call.key) {
+                let by = snapshot.and_then(|id| made_by.get(&id)).map(|by| &facts.records[*by].call);
+                if *replayed && by.map(|by| &by.key) != Some(&call.key) {
                     return told("found an earlier snapshot that is not its own");
+                }
+                if *replayed && !by.is_some_and(|by| by.op.is_same(&call.op)) {
+                    return told("took another input for its own");
                 }
             }
             _ => {}

@@ -82,7 +82,11 @@ pub(super) fn properties(random: &mut StdRng) -> BTreeMap<String, String> {
 pub(super) fn call(random: &mut StdRng, number: usize, table: &TableMetadata, before: &[Record]) -> Call {
     let keyed: Vec<&Call> = before.iter().map(|r| &r.call).filter(|call| call.key.is_some()).collect();
     if let Some(again) = keyed.choose(random).filter(|_| random.random_range(0..8) == 0) {
-        return (*again).clone();
+        let mut again = (*again).clone();
+        if random.random_range(0..3) == 0 {
+            again.op.change_input(random_row(random, &format!("other{number}")));
+        }
+        return again;
     }
     let references = references(table).unwrap();
     let branches: Vec<String> = references

@@ -8,6 +8,7 @@ mod filter;
 mod generate;
 mod model;
 mod mutant;
+mod old_state;
 mod perform;
 mod row;
 mod run;

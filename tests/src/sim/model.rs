@@ -152,13 +152,23 @@ pub(super) enum Outcome {
     /// It is under way.
     Running,
     /// It succeeded. `attempts` is 0 when nothing was committed.
-    Done { snapshot: Option<i64>, attempts: u32, replayed: bool },
+    Done { snapshot: Option<i64>, attempts: u32, replayed: bool, reruns: u32 },
     /// It certainly failed.
     Failed(String),
     /// The writer was told that nobody knows.
     Unknown,
     /// The writer is gone.
     Crashed,
+}
+
+impl Outcome {
+    /// How often it was run again, if it succeeded.
+    pub(super) fn reruns(&self) -> u32 {
+        match self {
+            Self::Done { reruns, .. } => *reruns,
+            _ => 0,
+        }
+    }
 }
 
 /// A call and its outcome.
@@ -182,6 +192,25 @@ impl Op {
                 | Self::Merge { .. }
                 | Self::Transaction { .. }
         )
+    }
+
+    /// Whether two operations are one, their rows included.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        format!("{self:?}") == format!("{other:?}")
+    }
+
+    /// Gives the operation one more row, if it takes rows.
+    pub(super) fn change_input(&mut self, row: Row) {
+        match self {
+            Self::Append { rows }
+            | Self::OverwriteAll { rows }
+            | Self::OverwriteWhere { rows, .. }
+            | Self::OverwritePartitions { rows }
+            | Self::Transaction { with: rows, .. } => rows.push(row),
+            // Keys are told apart.
+            Self::Upsert { rows, .. } | Self::Merge { rows, .. } => rows.truncate(rows.len() / 2),
+            _ => {}
+        }
     }
 
     /// How many snapshots it adds, if it changes rows.

@@ -20,6 +20,14 @@ pub enum Mutant {
     WeakIsolation,
     /// Writers do not pass idempotency keys on.
     ForgetsKeys,
+    /// A key alone decides, whatever the input.
+    ForgetsInputs,
+    /// An input that is read again has half of its rows.
+    RerunsWithHalf,
+    /// A writer that does not know how its operation ended does it again, without a key.
+    RerunsAfterUnknown,
+    /// A delete that met a conflict commits what it makes of the table as it was at first.
+    RerunsOnOldState,
 }
 
 impl Mutant {
@@ -44,7 +52,12 @@ impl Mutant {
                 let updates = snapshots(&commit, miscount);
                 Tampered { requirements: commit.requirements.to_vec(), updates, deny: None }
             })),
-            Self::WeakIsolation | Self::ForgetsKeys => None,
+            Self::WeakIsolation
+            | Self::ForgetsKeys
+            | Self::ForgetsInputs
+            | Self::RerunsWithHalf
+            | Self::RerunsAfterUnknown
+            | Self::RerunsOnOldState => None,
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Calls to the manager.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use floe::catalog::CommitOutcome;
+use floe::data::Input;
 use floe::iceberg::{TableIdent, TableUpdate};
-use floe::model::{WriteConfig, WriteMode, WriteOutcome};
+use floe::model::{CommitStrategy, WriteConfig, WriteMode, WriteOutcome};
 use floe::plan::expr::Expr;
 use floe::plan::guard::Isolation;
 use floe::plan::requirements::requirements;
@@ -13,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::Mutant;
 use super::model::{Action, Call, Clause, Op, Outcome, When};
+use super::old_state;
 use super::row::{Row, stream};
 
 /// Does what the call asks for.
@@ -22,7 +26,14 @@ pub(super) async fn perform(
     call: &Call,
     mutant: Option<Mutant>,
 ) -> Outcome {
-    match attempt(manager, table, call, mutant).await {
+    let first = attempt(manager, table, call, mutant).await;
+    let done = match first {
+        Err(e) if e.kind() == ErrorKind::CommitStateUnknown && mutant == Some(Mutant::RerunsAfterUnknown) => {
+            attempt(manager, table, call, mutant).await
+        }
+        done => done,
+    };
+    match done {
         Ok(outcome) => outcome,
         Err(e) if e.kind() == ErrorKind::CommitStateUnknown => Outcome::Unknown,
         Err(e) => Outcome::Failed(format!("{}: {e}", e.kind().as_str())),
@@ -36,21 +47,21 @@ async fn attempt(
     mutant: Option<Mutant>,
 ) -> Result<Outcome> {
     let branch = call.branch.as_deref();
-    let moved = |()| Outcome::Done { snapshot: None, attempts: 0, replayed: false };
+    let moved = |()| Outcome::Done { snapshot: None, attempts: 0, replayed: false, reruns: 0 };
     let options = options(call, mutant);
     match &call.op {
-        Op::Append { rows } => write(manager, table, rows, options, &json!({})).await,
+        Op::Append { rows } => write(manager, table, rows, options, &json!({}), mutant).await,
         Op::OverwriteAll { rows } => {
             let more = json!({ "mode": WriteMode::Overwrite, "overwrite_all": true });
-            write(manager, table, rows, options, &more).await
+            write(manager, table, rows, options, &more, mutant).await
         }
         Op::OverwriteWhere { filter, rows } => {
             let more = json!({ "mode": WriteMode::Overwrite, "overwrite_filter": filter.text() });
-            write(manager, table, rows, options, &more).await
+            write(manager, table, rows, options, &more, mutant).await
         }
         Op::OverwritePartitions { rows } => {
             let more = json!({ "mode": WriteMode::Overwrite, "overwrite_partitions": true });
-            write(manager, table, rows, options, &more).await
+            write(manager, table, rows, options, &more, mutant).await
         }
         Op::Upsert { rows, how } => {
             let more = json!({
@@ -60,13 +71,13 @@ async fn attempt(
                 "when_not_matched": how.not_matched,
                 "when_not_matched_by_source": how.by_source,
             });
-            write(manager, table, rows, options, &more).await
+            write(manager, table, rows, options, &more, mutant).await
         }
         Op::Merge { rows, on, clauses } => {
             let mut options = options;
             options["on"] = json!(on);
             options["clauses"] = clauses.iter().map(clause).collect();
-            manager.merge_data(table, stream(rows), &config(options)).await.map(done)
+            manager.merge_data(table, input(rows, mutant), &config(options)).await.map(done)
         }
         Op::Transaction { column, rows, filter, with } => {
             let mut transaction = manager.transaction(table);
@@ -77,18 +88,26 @@ async fn attempt(
                 transaction = transaction.idempotency_key(key);
             }
             let mut first = options.clone();
-            first.as_object_mut().unwrap().remove("idempotency_key");
+            first
+                .as_object_mut()
+                .unwrap()
+                .retain(|name, _| !["idempotency_key", "any_input"].contains(&name.as_str()));
+            transaction = transaction.any_input(mutant == Some(Mutant::ForgetsInputs));
             let mut second = first.clone();
             second["mode"] = json!(WriteMode::Overwrite);
             second["overwrite_filter"] = json!(filter.text());
-            let transaction =
-                transaction.write(stream(rows), config(first)).write(stream(with), config(second));
+            let transaction = transaction
+                .write(input(rows, mutant), config(first))
+                .write(input(with, mutant), config(second));
             let outcome = transaction.commit().await?;
             let (snapshot, attempts) = (outcome.snapshot_ids.last().copied(), outcome.attempts);
-            Ok(Outcome::Done { snapshot, attempts, replayed: outcome.replayed })
+            Ok(Outcome::Done { snapshot, attempts, replayed: outcome.replayed, reruns: outcome.reruns })
         }
         Op::Evolve { column } => {
             manager.evolve_schema(table, &config(evolution(column))).await.map(|_| moved(()))
+        }
+        Op::Delete { filter } if mutant == Some(Mutant::RerunsOnOldState) => {
+            old_state::delete(manager, table, &Expr::parse(&filter.text())?, &config(options)).await.map(done)
         }
         Op::Delete { filter } => {
             manager.delete_data(table, &Expr::parse(&filter.text())?, &config(options)).await.map(done)
@@ -122,6 +141,24 @@ async fn attempt(
     }
 }
 
+/// Rows that can be read again, or once.
+fn input(rows: &[Row], mutant: Option<Mutant>) -> Input {
+    let all = stream(rows);
+    if mutant == Some(Mutant::RerunsWithHalf) {
+        let (schema, whole, half) = (all.schema, rows.to_vec(), rows[..rows.len() / 2].to_vec());
+        let opened = AtomicBool::new(false);
+        return Input::repeatable(schema, move || {
+            let again = opened.swap(true, Ordering::Relaxed);
+            Ok(stream(if again { &half } else { &whole }))
+        });
+    }
+    if rows.len().is_multiple_of(2) {
+        return all.into();
+    }
+    let rows = rows.to_vec();
+    Input::repeatable(all.schema, move || Ok(stream(&rows)))
+}
+
 /// What all kinds of write have in common. As JSON, which people write too.
 fn options(call: &Call, mutant: Option<Mutant>) -> Value {
     let isolation = match mutant {
@@ -136,12 +173,18 @@ fn options(call: &Call, mutant: Option<Mutant>) -> Value {
     if let Some(branch) = &call.branch {
         set("branch", json!(branch));
     }
-    if let Some(key) = call.key.as_ref().filter(|_| mutant != Some(Mutant::ForgetsKeys)) {
+    let forgets = matches!(mutant, Some(Mutant::ForgetsKeys | Mutant::RerunsAfterUnknown));
+    if let Some(key) = call.key.as_ref().filter(|_| !forgets) {
         set("idempotency_key", json!(key));
+        set("any_input", json!(mutant == Some(Mutant::ForgetsInputs)));
     }
     if let Some(wap) = &call.wap {
         set("staged", json!(true));
         set("snapshot_properties", json!({ WAP_ID: wap }));
+    }
+    // Overwrites are run again only if they are asked to be.
+    if !matches!(call.op, Op::Transaction { .. }) && call.strategy == CommitStrategy::MergeCommit {
+        set("rerun", json!({ "max_attempts": 4 }));
     }
     if !matches!(call.op, Op::Delete { .. }) {
         set("commit_strategy", json!(call.strategy));
@@ -183,19 +226,20 @@ async fn write(
     rows: &[Row],
     mut options: Value,
     more: &Value,
+    mutant: Option<Mutant>,
 ) -> Result<Outcome> {
     for (name, value) in more.as_object().into_iter().flatten() {
         options[name] = value.clone();
     }
     let config: WriteConfig = config(options);
-    manager.write_data(table, stream(rows), &config).await.map(done)
+    manager.write_data(table, input(rows, mutant), &config).await.map(done)
 }
 
 fn done(outcome: WriteOutcome) -> Outcome {
-    let WriteOutcome { snapshot_id, attempts, replayed, .. } = outcome;
-    Outcome::Done { snapshot: snapshot_id, attempts, replayed }
+    let WriteOutcome { snapshot_id, attempts, replayed, reruns, .. } = outcome;
+    Outcome::Done { snapshot: snapshot_id, attempts, replayed, reruns }
 }
 
 fn picked(snapshot: i64) -> Outcome {
-    Outcome::Done { snapshot: Some(snapshot), attempts: 0, replayed: false }
+    Outcome::Done { snapshot: Some(snapshot), attempts: 0, replayed: false, reruns: 0 }
 }

@@ -42,6 +42,8 @@ pub struct Report {
     pub operations: usize,
     /// Commits that took effect.
     pub commits: usize,
+    /// How often operations that succeeded were run again.
+    pub reruns: u32,
     /// Faults that were injected.
     pub faults: u64,
 }
@@ -96,11 +98,13 @@ pub fn run(seed: u64, options: Options) -> Result<Report, Box<Failure>> {
     // What a crashed writer left running waits forever.
     runtime.shutdown_background();
     let trace = scheduler.trace();
+    let records = world.records.lock().unwrap();
     match checked {
         Ok(()) => Ok(Report {
             trace,
-            operations: world.records.lock().unwrap().len(),
+            operations: records.len(),
             commits: world.ledger.commits().len() - 1,
+            reruns: records.iter().map(|record| record.outcome.reruns()).sum(),
             faults: world.ledger.faults(),
         }),
         Err(why) => Err(Box::new(Failure { seed, why, trace })),
@@ -287,9 +291,13 @@ async fn heal(seed: u64, world: &World) -> Result<(), String> {
         }
         world.scheduler.note(format_args!("operation {number} is repeated"));
         let branch = call.branch.as_deref().unwrap_or("main");
+        // Another call took its key, with another input: whichever was first, the other one is refused.
+        let contested =
+            records.iter().any(|other| other.call.key == call.key && !other.call.op.is_same(&call.op));
         let is_there = call.branch.is_none() || world.newest().metadata.snapshot_for_ref(branch).is_some();
         if let Outcome::Failed(why) = world.alone(&manager, call.clone()).await
             && is_there
+            && !contested
         {
             return Err(format!("operation {number} cannot be repeated: {why}"));
         }
@@ -332,9 +340,10 @@ fn describe(call: &Call) -> String {
 /// How a call ended, without what is drawn at random.
 fn ending(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Done { snapshot, attempts, replayed } => {
+        Outcome::Done { snapshot, attempts, replayed, reruns } => {
             let snapshot = if snapshot.is_some() { "a snapshot" } else { "no snapshot" };
-            format!("done, {snapshot}, attempts {attempts}{}", if *replayed { ", replayed" } else { "" })
+            let replayed = if *replayed { ", replayed" } else { "" };
+            format!("done, {snapshot}, attempts {attempts}, run again {reruns} times{replayed}")
         }
         Outcome::Failed(why) => format!("failed, {}", why.split(':').next().unwrap_or_default()),
         other => format!("{other:?}").to_lowercase(),

@@ -1,6 +1,6 @@
 //! Rows after each commit are what the plain model makes of the rows before it.
 
-use floe::iceberg::spec::{SnapshotRef, TableMetadata};
+use floe::iceberg::spec::{SnapshotRef, TableMetadata, TableMetadataRef};
 use floe::plan::guard::Isolation;
 
 use super::checks::{Facts, added};
@@ -21,14 +21,27 @@ pub(super) fn check(world: &World, facts: &Facts) -> Result<(), String> {
         if !nothing || !record.call.op.changes_rows() {
             continue;
         }
-        let Some(seen) = world.ledger.seen_by(number) else { continue };
         let branch = record.call.branch.as_deref().unwrap_or("main");
-        let rows = rows(facts, seen.metadata.snapshot_for_ref(branch));
-        if record.call.op.effect(0, rows, &seen.metadata).apply(rows).as_deref() != Some(rows) {
+        let seen = read_by(world, facts, number);
+        let nothing_to_do = |seen: &TableMetadataRef| {
+            let rows = rows(facts, seen.snapshot_for_ref(branch));
+            record.call.op.effect(0, rows, seen).apply(rows).as_deref() == Some(rows)
+        };
+        if !seen.is_empty() && !seen.iter().any(nothing_to_do) {
             return Err(format!("operation {number} did nothing, and had something to do"));
         }
     }
     Ok(())
+}
+
+/// The versions of the table that an operation may have read: the one that it saw first, and later ones if it was run again.
+fn read_by(world: &World, facts: &Facts, operation: usize) -> Vec<TableMetadataRef> {
+    let mut seen: Vec<_> = world.ledger.seen_by(operation).into_iter().map(|table| table.metadata).collect();
+    let ran_once = matches!(facts.records[operation].outcome, Outcome::Done { reruns: 0, .. });
+    if ran_once {
+        seen.truncate(1);
+    }
+    seen
 }
 
 fn rows<'f>(facts: &'f Facts, snapshot: Option<&SnapshotRef>) -> &'f [Row] {
@@ -47,8 +60,15 @@ fn transition(
     let found = rows(facts, Some(snapshot));
     let branch = call.branch.as_deref().unwrap_or("main");
     // Partitions are those of the spec that the operation saw.
-    let seen = world.ledger.seen_by(operation).map(|table| table.metadata);
-    let seen = seen.as_deref().unwrap_or(before);
+    let seen = read_by(world, facts, operation);
+    let first = seen.first().map_or(before, |seen| &**seen);
+    let effect_of = |seen: &TableMetadata| match &call.op {
+        op if call.isolation == Isolation::Snapshot => {
+            let read = rows(facts, seen.snapshot_for_ref(branch));
+            op.effect(step, read, seen)
+        }
+        op => op.effect(step, parent, seen),
+    };
     let effect = match &call.op {
         Op::Publish { .. } | Op::CherryPick { .. } => {
             let source = snapshot.summary().additional_properties.get("source-snapshot-id");
@@ -58,14 +78,13 @@ fn transition(
             };
             picked(facts, after, source)
         }
-        op if call.isolation == Isolation::Snapshot => {
-            let read = rows(facts, seen.snapshot_for_ref(branch));
-            op.effect(step, read, seen)
-        }
-        op => op.effect(step, parent, seen),
+        _ => effect_of(first),
     };
     let wanted = effect.apply(parent);
     if wanted.as_deref() == Some(found) {
+        return Ok(());
+    }
+    if seen.iter().skip(1).any(|seen| effect_of(seen).apply(parent).as_deref() == Some(found)) {
         return Ok(());
     }
     let id = snapshot.snapshot_id();

@@ -22,6 +22,8 @@ Expressions: columns, 'text', numbers, DATE '…', TIMESTAMP '…', NULL; + - * 
 IS DISTINCT FROM, IN, BETWEEN, LIKE, CASE, CAST; coalesce, nullif, if, greatest, least, upper, lower, trim, length, concat, abs,
 current_timestamp. Their meaning is that of Spark in ANSI mode: what does not fit its type is an error.
 
+When another writer changes what was read, the merge is run again on the table as it is then, as `floe upsert` is.
+
 Examples:
   floe merge shop.customers changes.csv --on id --when \"MATCHED AND source.op = 'D' THEN DELETE\" \\
       --when \"MATCHED THEN UPDATE SET *\" --when \"NOT MATCHED AND source.op <> 'D' THEN INSERT *\"

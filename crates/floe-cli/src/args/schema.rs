@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 
 use super::InputArgs;
+use super::write::RerunArgs;
 use crate::values::{KeyValue, TableName};
 
 pub(super) const EVOLVE_EXAMPLES: &str = "\
@@ -32,6 +33,9 @@ version of the table:
     {\"set_properties\": {\"owner\": \"sales\"}},
     {\"tag\": {\"name\": \"loaded\"}}
   ]}
+
+When another writer changes what was read, the whole transaction is run again on the table as it is then, unless an operation
+names a snapshot or an input is a stream.
 
 Others: merge, remove_properties, drop_tag, branch, drop_branch, rollback, fast_forward, cherry_pick, publish.
 
@@ -112,9 +116,16 @@ pub(crate) struct TransactionArgs {
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
 
+    /// With a name: it alone decides, the inputs are not compared
+    #[arg(long)]
+    pub(crate) any_input: bool,
+
     /// Only say what would happen; files are written and deleted again
     #[arg(long)]
     pub(crate) dry_run: bool,
+
+    #[command(flatten)]
+    pub(crate) rerun: RerunArgs,
 
     #[command(flatten)]
     pub(crate) input: InputArgs,

@@ -38,26 +38,35 @@ Inputs are read as `floe append` reads them. In one snapshot, the new rows take 
 Inputs without rows are refused where rows would be taken away, unless --allow-empty says that this is meant: a
 command that wrote the input may have failed.
 
+When another writer changes what was read, --dynamic is run again on the table as it is then, others only with --reruns N:
+what came meanwhile is then overwritten, too.
+
 Examples:
   floe overwrite trips.flights flights.parquet --all
   floe overwrite trips.flights june.parquet --filter \"time_hour >= '2013-06-01' and time_hour < '2013-07-01'\"
   floe overwrite trips.flights june.parquet --dynamic --dry-run
-  floe overwrite trips.flights june.parquet --dynamic --branch audit --idempotency-key june-2013";
+  floe overwrite trips.flights june.parquet --dynamic --branch audit --idempotency-key june-2013
+  floe overwrite trips.flights june.parquet --filter \"month = 6\" --reruns 3";
 
 pub(super) const UPSERT_EXAMPLES: &str = "\
 Inputs are read as `floe append` reads them. In one snapshot, a new row takes the place of the rows whose columns --on
 equal its own, NULL equal to NULL, and is added where there is none. A column that the inputs lack keeps its value; all of
 them have to have the same columns, and all objects of NDJSON the same keys. Two new rows with one key are an error.
 
+When another writer changes what was read, the upsert is run again on the table as it is then, and says how often (`reruns`).
+That takes inputs that can be read again: files, or a small standard input.
+
 Examples:
   floe upsert shop.customers changes.csv --on id
   floe upsert shop.prices today.parquet --on shop,article --matched update-if-changed --mode merge-on-read
   floe upsert shop.customers gone.csv --on id --matched delete --not-matched ignore --dry-run
-  floe upsert shop.customers changes.csv --on id --idempotency-key run-17";
+  floe upsert shop.customers changes.csv --on id --idempotency-key run-17
+  floe upsert shop.customers changes.csv --on id --reruns 3 --rerun-timeout 60";
 
 pub(super) const DELETE_EXAMPLES: &str = "\
 Rows for which the filter is false or unknown, as with NULL, stay. `--filter true` deletes every row.
-Files that match as a whole are removed unread.
+Files that match as a whole are removed unread. When another writer changes what was read, the delete is run again on the
+table as it is then, unless --reruns 0 says not to.
 
 Filters: = != < <= > >=, AND OR NOT, IN (…), BETWEEN … AND …, LIKE 'abc%', IS NULL, IS NOT NULL, IS NAN.
 
@@ -208,6 +217,22 @@ pub(crate) struct RowArgs {
     /// Only count what would change; nothing is written
     #[arg(long)]
     pub(crate) dry_run: bool,
+
+    #[command(flatten)]
+    pub(crate) rerun: RerunArgs,
+}
+
+/// How often a change is made anew.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct RerunArgs {
+    /// How often to run again when another writer changed what was read: 0 for never [default: 10, or as
+    /// commit.rerun.max-attempts of the table says; 0 for overwrites other than --dynamic]
+    #[arg(long, value_name = "N")]
+    pub(crate) reruns: Option<u32>,
+
+    /// Seconds after which nothing is run again [default: 1800, or as commit.rerun.total-timeout-ms of the table says]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) rerun_timeout: Option<u32>,
 }
 
 /// Where and as what a change is committed.
@@ -217,9 +242,14 @@ pub(crate) struct CommitArgs {
     #[arg(long, value_name = "BRANCH")]
     pub(crate) branch: Option<String>,
 
-    /// A name for this very change: done again with the same name on the same branch, it changes nothing
+    /// A name for this very change: done again with the same name on the same branch, it changes nothing; with other
+    /// inputs, it is refused
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
+
+    /// With --idempotency-key: the name alone decides, the inputs are not compared
+    #[arg(long, requires = "idempotency_key")]
+    pub(crate) any_input: bool,
 
     /// Set a property in the summary of the snapshot; may be given more than once
     #[arg(long, value_name = "KEY=VALUE")]

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use floe::execute::rows::RowMode;
-use floe::model::{ChangeOptions, CommitStrategy};
+use floe::model::{ChangeOptions, CommitStrategy, RerunOptions};
 use floe::plan::expr::Expr;
 use floe::plan::guard::Isolation;
 use floe::{Error, Result};
 
-use crate::args::{CommitArgs, IsolationLevel, Mode, RowArgs, Strategy};
+use crate::args::{CommitArgs, IsolationLevel, Mode, RerunArgs, RowArgs, Strategy};
 use crate::values::TableName;
 
 impl From<Mode> for RowMode {
@@ -38,6 +38,15 @@ impl From<Strategy> for CommitStrategy {
     }
 }
 
+impl From<RerunArgs> for RerunOptions {
+    fn from(args: RerunArgs) -> Self {
+        Self {
+            max_attempts: args.reruns,
+            total_timeout_ms: args.rerun_timeout.map(|seconds| u64::from(seconds) * 1000),
+        }
+    }
+}
+
 /// What all changes of rows have in common. `Validation` for a snapshot property that is given twice.
 pub(super) fn change_options(
     commit: &CommitArgs,
@@ -51,6 +60,8 @@ pub(super) fn change_options(
         snapshot_properties: snapshot_properties(commit, table)?,
         branch: commit.branch.clone(),
         idempotency_key: commit.idempotency_key.clone(),
+        any_input: commit.any_input,
+        rerun: rows.map_or_else(RerunOptions::default, |rows| rows.rerun.into()),
         ..ChangeOptions::default()
     })
 }

@@ -47,6 +47,7 @@ pub(super) fn report(
         .with("files", outcome.files)
         .with("bytes", outcome.bytes)
         .with("attempts", outcome.attempts)
+        .with("reruns", outcome.reruns)
         .with("replayed", outcome.replayed)
         .with("elapsed_ms", (seconds * 1000.0).round() as u64)
         .text(describe(deed, &place, outcome, seconds));
@@ -143,9 +144,18 @@ fn describe(deed: Deed, place: &str, outcome: &WriteOutcome, seconds: f64) -> St
         }
     }
     parts.push(bytes(outcome.bytes));
-    parts.push(counted(u64::from(outcome.attempts), "attempt"));
+    parts.push(format!("{}{}", counted(u64::from(outcome.attempts), "attempt"), reruns(outcome.reruns)));
     parts.push(format!("{seconds:.2} s"));
     format!("{what}: {}", parts.join(", "))
+}
+
+/// That an operation was run again, if it was.
+pub(super) fn reruns(reruns: u32) -> String {
+    match reruns {
+        0 => String::new(),
+        1 => ", run again once because of another writer".to_owned(),
+        reruns => format!(", run again {reruns} times because of other writers"),
+    }
 }
 
 /// What becomes of the files that are there.
@@ -170,6 +180,9 @@ mod tests {
             describe(Deed::Delete, "t.t", &done, 0.5),
             "Deleted 2 rows from t.t: snapshot 7, 0 files added, 1 file removed, 0 rewritten, 0 B, 2 attempts, 0.50 s"
         );
+        let again = WriteOutcome { reruns: 2, ..done.clone() };
+        let text = describe(Deed::Delete, "t.t", &again, 0.5);
+        assert!(text.contains("2 attempts, run again 2 times because of other writers, 0.50 s"), "{text}");
         let dry = WriteOutcome { dry_run: true, attempts: 0, ..done.clone() };
         let text = describe(Deed::Delete, "t.t", &dry, 0.5);
         assert!(text.starts_with("Would delete 2 rows") && text.ends_with("nothing was written"), "{text}");

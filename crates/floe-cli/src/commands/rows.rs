@@ -1,18 +1,19 @@
 //! The rows that a command writes: its input files, as one stream of the table's columns.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::task::Poll;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use floe::data::BatchStream;
+use floe::data::{BatchStream, Input};
 use floe::execute::upsert::WhenMatched;
 use floe::model::{MergeConfig, WriteConfig, WriteMode, WriteOutcome};
 use floe::{IcebergTableManager, LoadedTable, Result};
-use futures::StreamExt;
 use iceberg::arrow::schema_to_arrow_schema;
 
 use crate::args::{InputArgs, SourceArgs};
-use crate::input::{Absent, ReadOptions, Source, Target, adapter, discover, stream, unify, with_others};
+use crate::exit::internal;
+use crate::input::{
+    Absent, ReadOptions, Source, Target, adapter, discover, stream, unify, untouched, with_others,
+};
 use crate::progress::Progress;
 use crate::ui::{Report, Ui};
 use crate::warehouse::Location;
@@ -73,7 +74,7 @@ impl Columns {
 
 /// The rows of all inputs.
 struct Rows {
-    data: BatchStream,
+    data: Input,
     read: Read,
     /// Counts rows as they are read.
     progress: Progress,
@@ -106,12 +107,40 @@ impl Rows {
                 bytes: sources.iter().map(Source::bytes).sum(),
                 repeatable: sources.iter().all(Source::repeatable),
             };
-            let progress = ui.progress(what, sources.iter().map(Source::rows).sum());
-            let data = rows(sources, target, options.clone(), &progress)?;
+            let known: Option<u64> = sources.iter().map(Source::rows).sum();
+            let (progress, unchanged) = (ui.progress(what, known), untouched(&sources));
+            let data = readable(sources, target, options.clone(), &progress)?.with_rows(known);
+            let data = match unchanged {
+                Some(unchanged) => data.with_files(unchanged),
+                None => data,
+            };
             Ok(Self { data, read, progress })
         };
         open().map_err(|e: floe::Error| e.with_table(&table.ident))
     }
+}
+
+/// The rows of all inputs, which can be read again if each input can.
+fn readable(
+    sources: Vec<Source>,
+    target: Target,
+    options: ReadOptions,
+    progress: &Progress,
+) -> Result<Input> {
+    let again: Option<Vec<Source>> = sources.iter().map(Source::again).collect();
+    let opened = rows(sources, target.clone(), options.clone(), progress)?;
+    let Some(again) = again else { return Ok(opened.into()) };
+    let (shape, progress) = (opened.schema.clone(), progress.clone());
+    let first = Mutex::new(Some(opened));
+    Ok(Input::repeatable(shape, move || {
+        if let Some(first) = first.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Ok(first);
+        }
+        progress.restart();
+        let sources: Option<Vec<Source>> = again.iter().map(Source::again).collect();
+        let sources = sources.ok_or_else(|| internal("an input cannot be read again"))?;
+        rows(sources, target.clone(), options.clone(), &progress)
+    }))
 }
 
 /// Writes the rows of all inputs to a table, with a progress bar called `what`.
@@ -141,13 +170,8 @@ pub(super) fn data(
     columns: Columns,
     what: &str,
     ui: &Ui,
-) -> Result<BatchStream> {
-    let Rows { data, progress, .. } = Rows::open(files, input, table, columns, what, ui)?;
-    let end = futures::stream::poll_fn(move |_| {
-        progress.done();
-        Poll::Ready(None)
-    });
-    Ok(BatchStream::new(data.schema, data.stream.chain(end).boxed()))
+) -> Result<Input> {
+    Rows::open(files, input, table, columns, what, ui).map(|rows| rows.data)
 }
 
 /// Merges the rows of all inputs into a table.

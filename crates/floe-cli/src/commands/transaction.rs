@@ -11,6 +11,7 @@ use floe::refs::BranchRetention;
 use floe::{Error, Result, Transaction, TransactionOutcome};
 use serde::Deserialize;
 
+use super::outcome::reruns;
 use super::rows::{self, Columns};
 use crate::args::{InputArgs, TransactionArgs};
 use crate::exit::internal;
@@ -99,7 +100,8 @@ pub(super) async fn run(command: &str, args: TransactionArgs, location: &Locatio
     let manager = location.open().await?;
     let ident = args.table.ident();
     let before = manager.load_table(&ident).await?;
-    let mut transaction = manager.transaction(&ident).dry_run(args.dry_run);
+    let mut transaction =
+        manager.transaction(&ident).dry_run(args.dry_run).any_input(args.any_input).rerun(args.rerun.into());
     if let Some(key) = args.idempotency_key.clone().or(plan.idempotency_key) {
         transaction = transaction.idempotency_key(key);
     }
@@ -120,6 +122,7 @@ pub(super) async fn run(command: &str, args: TransactionArgs, location: &Locatio
         .with("table", args.table.to_string())
         .with("snapshot_ids", outcome.snapshot_ids.iter().map(ToString::to_string).collect::<Vec<_>>())
         .with("attempts", outcome.attempts)
+        .with("reruns", outcome.reruns)
         .with("replayed", outcome.replayed)
         .with("dry_run", outcome.dry_run)
         .with("operations", steps)
@@ -197,5 +200,6 @@ fn describe(table: &str, outcome: &TransactionOutcome, seconds: f64) -> String {
     }
     let snapshots = counted(outcome.snapshot_ids.len() as u64, "snapshot");
     let attempts = counted(u64::from(outcome.attempts), "attempt");
-    format!("Committed {operations} on {table} together: {snapshots}, {attempts}, {seconds:.2} s")
+    let reruns = reruns(outcome.reruns);
+    format!("Committed {operations} on {table} together: {snapshots}, {attempts}{reruns}, {seconds:.2} s")
 }

@@ -17,12 +17,14 @@ mod normalise;
 mod parquet;
 mod sniff;
 mod source;
+mod state;
 mod stream;
 mod unify;
 
 pub(crate) use discover::{check_once, discover};
 pub(crate) use normalise::{normal_schema, normalise};
 pub(crate) use source::{Absent, Batches, Source, Target};
+pub(crate) use state::untouched;
 pub(crate) use stream::stream;
 pub(crate) use unify::{adapter, unify, with_others};
 

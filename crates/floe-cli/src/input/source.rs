@@ -13,6 +13,7 @@ use iceberg::arrow::schema_to_arrow_schema;
 
 use super::discover::unreadable;
 use super::head::{self, Text};
+use super::state::FileState;
 use super::{ReadOptions, csv, ipc, json, parquet, sniff};
 use crate::args::InputFormat;
 
@@ -55,6 +56,8 @@ pub(crate) struct Source {
     label: String,
     bytes: u64,
     repeatable: bool,
+    /// Set for a file that the user named.
+    state: Option<FileState>,
     body: Body,
 }
 
@@ -79,7 +82,10 @@ impl Source {
     pub(super) fn file(label: String, file: Seekable, options: &ReadOptions) -> Result<Self> {
         let mut opened = file.open()?;
         let in_file = |e: io::Error| Error::from(e).context(&label);
-        let bytes = opened.metadata().map_or(0, |m| m.len());
+        let metadata = opened.metadata().ok();
+        let bytes = metadata.as_ref().map_or(0, |m| m.len());
+        let named = matches!(file, Seekable::Path(_));
+        let state = metadata.filter(|m| named && m.is_file()).map(|m| FileState::of(&m));
         let format = if let Some(format) = options.format.or_else(|| sniff::by_extension(label.as_ref())) {
             format
         } else {
@@ -99,7 +105,7 @@ impl Source {
                 }
             }
         };
-        Ok(Self { label, bytes, repeatable: true, body })
+        Ok(Self { label, bytes, repeatable: true, state, body })
     }
 
     /// A stream: standard input, a pipe, a FIFO. It is read once: its start is kept until the rows are read. Formats that
@@ -122,7 +128,7 @@ impl Source {
             InputFormat::Arrow => Body::ArrowStream(text),
         };
         let repeatable = matches!(body, Body::Parquet(_) | Body::Arrow(_));
-        Ok(Self { label, bytes: 0, repeatable, body })
+        Ok(Self { label, bytes: 0, repeatable, state: None, body })
     }
 
     /// Path, or `standard input`.
@@ -138,6 +144,27 @@ impl Source {
     /// Whether the rows can be read again: those of files, and of streams that were copied, can.
     pub(crate) fn repeatable(&self) -> bool {
         self.repeatable
+    }
+
+    /// The same rows, from their beginning; `None` where they cannot be read again.
+    pub(crate) fn again(&self) -> Option<Self> {
+        let file = |text: &Text| match text {
+            Text::File(file) => Some(Text::File(file.clone())),
+            Text::Stream { .. } => None,
+        };
+        let body = match &self.body {
+            Body::Parquet(file) => Body::Parquet(file.clone()),
+            Body::Arrow(file) => Body::Arrow(file.clone()),
+            Body::ArrowStream(text) => Body::ArrowStream(file(text)?),
+            Body::Csv(text) => Body::Csv(file(text)?),
+            Body::Json(text) => Body::Json(file(text)?),
+        };
+        Some(Self { label: self.label.clone(), state: self.state.clone(), body, ..*self })
+    }
+
+    /// Which file it is, and since when it is unchanged; `None` for what is no file that the user named.
+    pub(crate) fn state(&self) -> Option<&FileState> {
+        self.state.as_ref()
     }
 
     /// How many rows there are, where the format says so up front.

@@ -6,7 +6,7 @@ use floe_core::{Environment, Error, ErrorKind, Result};
 use floe_plan::change::{ChangeSet, RemovedFile};
 use floe_plan::layout::{LayoutPolicy, NewManifest, new_manifests};
 use floe_plan::requirements::refs;
-use floe_plan::summary::ChangeSummary;
+use floe_plan::summary::{COMMIT_INPUT, ChangeSummary};
 use futures::{StreamExt, TryStreamExt};
 use iceberg::TableUpdate;
 use iceberg::spec::{
@@ -36,6 +36,8 @@ pub(super) struct Draft {
     id: Uuid,
     token: String,
     fingerprint: Option<String>,
+    /// What the operation took as its input.
+    input: Option<String>,
     summary: ChangeSummary,
     /// The snapshot that the operation read.
     read: Option<i64>,
@@ -61,6 +63,8 @@ pub(super) struct OperationName<'a> {
     pub(super) token: Option<&'a str>,
     /// What it does.
     pub(super) fingerprint: Option<&'a str>,
+    /// What it took as its input.
+    pub(super) input: Option<&'a str>,
 }
 
 /// A manifest list that was written, or begun.
@@ -116,6 +120,7 @@ impl Draft {
             id,
             token,
             fingerprint,
+            input: name.input.map(str::to_owned),
             summary,
             read,
             history: History::default(),
@@ -185,7 +190,7 @@ impl Draft {
             return Ok(updates.clone());
         }
         let (manifests, dangling) = self.manifests(base, parent).await?;
-        let summary = match dangling.as_slice() {
+        let mut summary = match dangling.as_slice() {
             [] => self.summary.on(parent.map(|p| p.summary())),
             also => {
                 let properties = &self.request.snapshot_properties;
@@ -194,6 +199,9 @@ impl Draft {
                     .on(parent.map(|p| p.summary()))
             }
         };
+        if let Some(input) = &self.input {
+            summary.additional_properties.insert(COMMIT_INPUT.to_owned(), input.clone());
+        }
         let head = ListHead {
             snapshot_id: self.snapshot_id,
             parent: parent.map(|p| p.snapshot_id()),
@@ -236,6 +244,14 @@ impl Draft {
         TableUpdate::SetSnapshotRef {
             ref_name: self.request.branch.clone(),
             reference: SnapshotReference::new(self.snapshot_id, retention),
+        }
+    }
+
+    /// Says what the operation took as its input, which is known when its last step has run.
+    pub(super) fn name_input(&mut self, input: Option<&str>) {
+        if self.input.as_deref() != input {
+            self.input = input.map(str::to_owned);
+            self.laid = None;
         }
     }
 

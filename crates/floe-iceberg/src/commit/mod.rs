@@ -31,14 +31,16 @@ pub(crate) mod test_avro {
 
 use std::time::Duration;
 
-use floe_core::{Action, CatalogClient, CommitOutcome, Environment, Error, ErrorKind, LoadedTable, Result};
+use floe_core::{
+    Action, CatalogClient, CommitOutcome, CommitTurn, Environment, Error, ErrorKind, LoadedTable, Result,
+};
 use iceberg::spec::Summary;
 use tracing::{debug, warn};
 
 pub use pending::Pending;
 pub(crate) use prepared::prepared;
 pub use recover::find_token;
-pub(crate) use recover::{STAGED, find_done};
+pub(crate) use recover::{STAGED, find_done, input_of, later, other_input};
 pub use request::{CommitRequest, CommitStrategy};
 pub use updates::commit_updates;
 
@@ -63,6 +65,22 @@ pub struct Committed {
     pub unused_files: Vec<String>,
 }
 
+/// A commit that did not happen, or of which it is not known.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// Why.
+    pub(crate) error: Error,
+    /// Whether another writer changed what the operation read, and nothing of it can have taken effect: it can be run
+    /// again on the table as it is now.
+    pub(crate) stale: bool,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { error, stale: false }
+    }
+}
+
 /// Makes a snapshot of `request.change` on top of the branch, and tries again when others come first (FR-026,
 /// FR-028, FR-029).
 ///
@@ -81,34 +99,45 @@ pub async fn commit(
     env: &dyn Environment,
 ) -> Result<Committed> {
     let ident = base.table.ident.clone();
-    let run = async {
-        let mut operation =
-            Operation::new(&base, request.retry, request.token.clone(), request.fingerprint.clone());
-        operation.add_snapshot(&base, &base, request, env)?;
-        drive(catalog, base, operation, env).await
-    };
-    run.await.map_err(|e| e.with_table(ident))
+    commit_in(catalog, base, request, CommitTurn::none(), env).await.map_err(|e| e.error.with_table(ident))
 }
 
-/// Tries until it is decided.
+/// The same in a turn that is held already; tells whether what failed may be run again.
+pub(crate) async fn commit_in(
+    catalog: &dyn CatalogClient,
+    base: TableBase,
+    request: CommitRequest,
+    turn: CommitTurn,
+    env: &dyn Environment,
+) -> Result<Committed, Refused> {
+    let mut operation =
+        Operation::new(&base, request.retry, request.token.clone(), request.fingerprint.clone());
+    operation.add_snapshot(&base, &base, request, env)?;
+    drive(catalog, base, operation, turn, env).await
+}
+
+/// Tries until it is decided. The first attempt is made in `turn`, if that is held.
 async fn drive(
     catalog: &dyn CatalogClient,
     mut base: TableBase,
     mut operation: Operation,
+    mut turn: CommitTurn,
     env: &dyn Environment,
-) -> Result<Committed> {
+) -> Result<Committed, Refused> {
     match operation.replayed(&base).await {
         Ok(None) => {}
         Ok(Some(earlier)) => return Ok(earlier),
-        Err(e) => return Err(operation.give_up(&base, e).await),
+        Err(e) => return Err(operation.give_up(&base, e).await.into()),
     }
     let started = env.now_ms();
     for attempt in 1_u32.. {
         if let Err(e) = operation.prepare(&base).await {
-            return Err(operation.give_up(&base, e).await);
+            return Err(operation.refuse(&base, e).await);
         }
         let ident = base.table.ident.clone();
-        let turn = catalog.turn(&ident).await;
+        if !turn.is_held() {
+            turn = catalog.turn(&ident).await;
+        }
         // Whoever has the turn goes on from the newest head. One that cannot be loaded is the commit's to report.
         if turn.is_held()
             && let Ok(table) = catalog.load_table(&ident).await
@@ -116,26 +145,28 @@ async fn drive(
         {
             base.table = table;
             match operation.look(&base).await {
-                Err(e) => return Err(operation.give_up(&base, e).await),
+                Err(e) => return Err(operation.give_up(&base, e).await.into()),
                 Ok(Seen::Ours) => {
                     drop(turn);
                     let table = base.table.clone();
-                    return operation.finish(table, &base, attempt).await;
+                    return Ok(operation.finish(table, &base, attempt).await?);
                 }
                 Ok(Seen::Replayed(earlier)) => return Ok(*earlier),
-                Ok(Seen::Unfit(e)) => return Err(operation.give_up(&base, e).await),
+                Ok(Seen::Unfit(e)) => return Err(operation.refuse(&base, e).await),
                 Ok(Seen::Fit) => {}
             }
         }
         let proposal = match operation.propose(&base, env).await {
             Ok(proposal) => proposal,
-            Err(e) => return Err(operation.give_up(&base, e).await),
+            Err(e) => return Err(operation.refuse(&base, e).await),
         };
         operation.cannot_be_cancelled();
         let outcome = catalog.commit(&ident, &proposal.requirements, &proposal.updates).await;
-        drop(turn);
+        turn = CommitTurn::none();
         let error = match outcome {
-            Ok(CommitOutcome::Committed(table)) => return operation.finish(table, &base, attempt).await,
+            Ok(CommitOutcome::Committed(table)) => {
+                return Ok(operation.finish(table, &base, attempt).await?);
+            }
             Ok(CommitOutcome::Conflict(e)) => e.with_kind(ErrorKind::CommitConflict),
             Ok(CommitOutcome::Unknown(e)) => {
                 operation.in_doubt(proposal.stand);
@@ -143,7 +174,7 @@ async fn drive(
             }
             // It did not happen, and may if it is tried again: the catalog was locked, or out of reach.
             Err(e) if e.kind().action() == Action::Retry => e,
-            Err(e) => return Err(operation.give_up(&base, e).await),
+            Err(e) => return Err(operation.give_up(&base, e).await.into()),
         };
         let elapsed = Duration::from_millis((env.now_ms() - started).max(0) as u64);
         let pause = operation.retry.delay(attempt - 1, elapsed, env.random_unit());
@@ -157,30 +188,30 @@ async fn drive(
                     kind = e.kind().as_str(),
                     "the table cannot be loaded after a commit that did not go through"
                 );
-                return Err(operation.give_up_unseen(error, e));
+                return Err(operation.give_up_unseen(error, e).into());
             }
         }
         let seen = match operation.look(&base).await {
             Ok(seen) => seen,
-            Err(e) => return Err(operation.give_up(&base, e).await),
+            Err(e) => return Err(operation.give_up(&base, e).await.into()),
         };
         match seen {
             Seen::Ours => {
                 let table = base.table.clone();
-                return operation.finish(table, &base, attempt).await;
+                return Ok(operation.finish(table, &base, attempt).await?);
             }
             Seen::Replayed(earlier) => return Ok(*earlier),
             Seen::Fit | Seen::Unfit(_) => {}
         }
         if pause.is_none() && base.metadata().uuid() == operation.table_uuid {
             let error = error.context(format!("the commit was tried {attempt} times"));
-            return Err(operation.give_up(&base, error).await);
+            return Err(operation.give_up(&base, error).await.into());
         }
         if let Seen::Unfit(e) = seen {
-            return Err(operation.give_up(&base, e).await);
+            return Err(operation.refuse(&base, e).await);
         }
     }
-    Err(Error::new(ErrorKind::CommitConflict, "the commit was tried too often"))
+    Err(Error::new(ErrorKind::CommitConflict, "the commit was tried too often").into())
 }
 
 #[cfg(test)]

@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::draft::{Draft, OperationName};
 use super::prepared::{prepared, prepared_base};
-use super::recover::{added_with, find_done};
-use super::{CommitRequest, Committed, sweep};
+use super::recover::{added_with, check_input, find_done, later};
+use super::{CommitRequest, Committed, Refused, sweep};
 use crate::base::TableBase;
 use crate::cleanup::UnderWay;
 
@@ -29,6 +29,8 @@ pub(super) struct Operation {
     token: Option<String>,
     /// What the operation is, so that its name cannot stand for another one.
     fingerprint: Option<String>,
+    /// What the operation took as its input.
+    input: Option<String>,
     steps: Vec<Step>,
     /// What the further updates depend on.
     pinned: Vec<TableRequirement>,
@@ -99,12 +101,22 @@ impl Operation {
             table_uuid: base.metadata().uuid(),
             token,
             fingerprint,
+            input: None,
             steps: Vec::new(),
             pinned: Vec::new(),
             doubts: Vec::new(),
             ever_in_doubt: false,
             file_io: base.table.file_io.clone(),
             cancellable: Mutex::new(Some(UnderWay::begin())),
+        }
+    }
+
+    /// Says what the operation took as its input.
+    pub(super) fn name_input(&mut self, input: Option<String>) {
+        self.input = input;
+        let last = self.steps.iter_mut().rev().find_map(|step| step.draft.as_mut());
+        if let Some(last) = last {
+            last.name_input(self.input.as_deref());
         }
     }
 
@@ -124,6 +136,7 @@ impl Operation {
         env: &dyn Environment,
     ) -> Result<()> {
         self.add_updates(base, std::mem::take(&mut request.updates))?;
+        self.input = request.input.take().or(self.input.take());
         // The sequence number of a file that an earlier step adds is another one when the commit is tried again.
         let own: HashSet<String> = self.drafts().flat_map(Draft::added).collect();
         for removed in request.change.removed.iter_mut().filter(|removed| own.contains(&removed.path)) {
@@ -132,7 +145,11 @@ impl Operation {
         let head = base.metadata().snapshot_for_ref(&request.branch).map(|s| s.snapshot_id());
         let pending = self.steps.last().map_or(&[][..], |step| &step.updates);
         let now = prepared_base(now, pending)?;
-        let name = OperationName { token: self.token.as_deref(), fingerprint: self.fingerprint.as_deref() };
+        let name = OperationName {
+            token: self.token.as_deref(),
+            fingerprint: self.fingerprint.as_deref(),
+            input: self.input.as_deref(),
+        };
         let draft = Draft::new(request, &now, head, name, env)?;
         match self.steps.last_mut() {
             Some(step) if step.draft.is_none() => step.draft = Some(draft),
@@ -279,9 +296,10 @@ impl Operation {
         for draft in self.drafts() {
             let place = (draft.request.branch.as_str(), draft.request.staged);
             let found = find_done(base.metadata(), place, token, self.fingerprint.as_deref())?;
-            earlier = found.or(earlier);
+            earlier = later(earlier, found);
         }
         let Some(snapshot) = earlier else { return Ok(None) };
+        check_input(&snapshot, self.input.as_deref())?;
         self.cannot_be_cancelled();
         let mut unused = Vec::new();
         if !self.ever_in_doubt {
@@ -357,6 +375,15 @@ impl Operation {
             return error.with_kind(ErrorKind::CommitConflict);
         }
         error
+    }
+
+    /// Gives up because of what another writer did: the operation may be run again on the table as it is now, unless an
+    /// attempt of this one may have taken effect.
+    pub(super) async fn refuse(&self, base: &TableBase, error: Error) -> Refused {
+        let same_table = base.metadata().uuid() == self.table_uuid;
+        let error = self.give_up(base, error).await;
+        let stale = same_table && !self.ever_in_doubt && error.kind() == ErrorKind::CommitConflict;
+        Refused { error, stale }
     }
 
     /// The error to end with when the table cannot be looked at: nothing is deleted.

@@ -1,12 +1,12 @@
 //! Changes that are made one upon the other and committed together: a transaction.
 
-use floe_core::{CatalogClient, Environment, Error, Result};
+use floe_core::{CatalogClient, CommitTurn, Environment, Error, Result};
 use floe_plan::backoff::RetryPolicy;
 use iceberg::TableUpdate;
 
 use super::operation::Operation;
 use super::prepared::prepared_base;
-use super::{CommitRequest, Committed, drive};
+use super::{CommitRequest, Committed, Refused, drive};
 use crate::base::TableBase;
 
 /// A commit of several changes on its way: each sees the table as those before it left it, and nobody else sees any of
@@ -95,7 +95,22 @@ impl Pending {
     /// a snapshot.
     pub async fn commit(self, catalog: &dyn CatalogClient, env: &dyn Environment) -> Result<Committed> {
         let ident = self.base.table.ident.clone();
-        drive(catalog, self.base, self.operation, env).await.map_err(|e| e.with_table(ident))
+        self.commit_in(catalog, CommitTurn::none(), env).await.map_err(|e| e.error.with_table(ident))
+    }
+
+    /// The same in a turn that is held already; tells whether what failed may be run again.
+    pub(crate) async fn commit_in(
+        self,
+        catalog: &dyn CatalogClient,
+        turn: CommitTurn,
+        env: &dyn Environment,
+    ) -> Result<Committed, Refused> {
+        drive(catalog, self.base, self.operation, turn, env).await
+    }
+
+    /// Says what the operation took as its input; see [`CommitRequest::input`].
+    pub(crate) fn name_input(&mut self, input: Option<String>) {
+        self.operation.name_input(input);
     }
 
     /// Deletes every file that was written, and gives `error` back. Nothing was committed.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use floe_core::{Action, CatalogClient, Environment, Error, ErrorKind, LoadedTable, Result};
 use floe_plan::backoff::RetryPolicy;
-use floe_plan::summary::{COMMIT_OPERATION, COMMIT_TOKEN};
+use floe_plan::summary::input::{InputDigest, Sameness};
+use floe_plan::summary::{COMMIT_INPUT, COMMIT_OPERATION, COMMIT_TOKEN};
 use iceberg::TableIdent;
 use iceberg::spec::{Snapshot, SnapshotRef, TableMetadata};
 
@@ -78,6 +79,59 @@ pub(crate) fn find_done(
         .with_hint("choose a key that no other operation has"));
     }
     Ok(Some(snapshot))
+}
+
+/// Fails with `Validation` when `snapshot`, which was committed with the token of an operation, had another input than that
+/// operation. `None` for an operation that does not tell. Snapshots of earlier versions do not tell either.
+pub(crate) fn check_input(snapshot: &Snapshot, input: Option<&str>) -> Result<()> {
+    let (Some(was), Some(is)) = (input_of(snapshot), input) else { return Ok(()) };
+    if was == is {
+        return Ok(());
+    }
+    let (Some(was), Some(is)) = (InputDigest::parse_all(was), InputDigest::parse_all(is)) else {
+        return Err(other_input(snapshot, Sameness::Incomparable));
+    };
+    if was.len() != is.len() {
+        return Err(other_input(snapshot, Sameness::Other));
+    }
+    for (was, is) in was.iter().zip(&is) {
+        let same = was.is_same(is);
+        if same != Sameness::Same {
+            return Err(other_input(snapshot, same));
+        }
+    }
+    Ok(())
+}
+
+/// The later one of two snapshots of an operation: the last one of several tells all of its inputs.
+pub(crate) fn later(one: Option<SnapshotRef>, other: Option<SnapshotRef>) -> Option<SnapshotRef> {
+    let inputs = |snapshot: &SnapshotRef| input_of(snapshot).map_or(0, |text| text.split(';').count());
+    let at = |s: &SnapshotRef| (s.sequence_number(), s.timestamp_ms(), inputs(s));
+    one.into_iter().chain(other).max_by_key(at)
+}
+
+/// What the operation of a snapshot took as its input, if it tells.
+pub(crate) fn input_of(snapshot: &Snapshot) -> Option<&str> {
+    snapshot.summary().additional_properties.get(COMMIT_INPUT).map(String::as_str)
+}
+
+/// The error for a key that comes with another input than that of the operation which made `snapshot`.
+pub(crate) fn other_input(snapshot: &Snapshot, found: Sameness) -> Error {
+    let id = snapshot.snapshot_id();
+    let what = match found {
+        Sameness::Incomparable => {
+            format!(
+                "the idempotency key was used for snapshot {id}, and whether its input was the same cannot be told"
+            )
+        }
+        _ => format!(
+            "the idempotency key was used for snapshot {id} with another input: nothing of this one is written"
+        ),
+    };
+    Error::validation(what).with_hint(
+        "choose a new key for a new input, repeat the call with the input of the first one, or let the key alone decide \
+         (any_input)",
+    )
 }
 
 fn is_staged(snapshot: &Snapshot) -> bool {

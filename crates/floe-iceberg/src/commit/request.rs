@@ -72,6 +72,9 @@ pub struct CommitRequest {
     /// What the operation is and aims at, without data values; kept with the token. A later operation with the token and
     /// another fingerprint is refused with `Validation`. `None` tells nothing.
     pub fingerprint: Option<String>,
+    /// What the operation took as its input, in the form of [`floe_plan::summary::input::InputDigest`]; kept with the token.
+    /// An operation with the token and another input is refused with `Validation`. `None` tells nothing.
+    pub input: Option<String>,
     /// Whether the added files are deleted when the commit certainly failed.
     pub delete_added_on_failure: bool,
 }
@@ -92,6 +95,7 @@ impl CommitRequest {
             retry: RetryPolicy::default(),
             token: None,
             fingerprint: None,
+            input: None,
             delete_added_on_failure: false,
         }
     }

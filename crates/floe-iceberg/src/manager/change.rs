@@ -2,32 +2,72 @@
 
 use std::time::Duration;
 
-use floe_core::{LoadedTable, Result, span};
+use floe_core::{CommitTurn, LoadedTable, Result, span};
 use floe_plan::backoff::RetryPolicy;
+use floe_plan::summary::input::{InputDigest, Sameness};
 use iceberg::TableIdent;
 use iceberg::spec::SnapshotRef;
 use tracing::Span;
 
 use super::IcebergTableManager;
 use super::execute::Executed;
+use super::work::Task;
 use crate::base::TableBase;
-use crate::commit::{CommitRequest, CommitStrategy, Committed, commit, find_done};
+use crate::commit::{
+    CommitRequest, CommitStrategy, Committed, Refused, commit_in, find_done, input_of, other_input,
+};
+use crate::data::Input;
 use crate::model::{ChangeOptions, WriteOutcome};
 
+/// One run of a change.
+struct Run<'a> {
+    options: &'a ChangeOptions,
+    fingerprint: &'a str,
+    /// Whether another one may follow.
+    may_rerun: bool,
+    /// The turn that is held, if any.
+    turn: CommitTurn,
+}
+
 impl IcebergTableManager {
-    /// Executes a change of rows and commits it; or gives the outcome of an earlier one with the same key.
+    /// Does a change of rows and commits it, again when another writer changed what it read; or gives the outcome of an
+    /// earlier one with the same key.
     pub(super) async fn change(
         &self,
         table: &TableIdent,
         options: &ChangeOptions,
         fingerprint: String,
-        execute: impl AsyncFnOnce(&TableBase) -> Result<Executed>,
+        mut task: Task<'_>,
     ) -> Result<WriteOutcome> {
         Span::current().record(span::COMMIT_STRATEGY, self.strategy(options).as_str());
-        let base = self.base(table).await?;
+        let mut runs = self.first_run();
+        let mut turn = CommitTurn::none();
+        loop {
+            let base = self.base(table).await?;
+            let policy = self.rerun_policy(&base.table, &options.rerun, task.work.reruns_by_default())?;
+            let may_rerun = policy.max_attempts > 0 && task.work.reads();
+            let run = Run { options, fingerprint: &fingerprint, may_rerun, turn };
+            let refused = match self.run(base, run, &mut task).await {
+                Ok(outcome) => {
+                    Span::current().record(span::COMMIT_RERUNS, runs.again);
+                    return Ok(WriteOutcome { reruns: runs.again, ..outcome });
+                }
+                Err(refused) => refused,
+            };
+            turn = self.next_run(table, &mut runs, refused, policy, task.is_repeatable()).await?;
+        }
+    }
+
+    async fn run(&self, base: TableBase, run: Run<'_>, task: &mut Task<'_>) -> Result<WriteOutcome, Refused> {
+        let Run { options, fingerprint, may_rerun, turn } = run;
+        let mut named = false;
         if let Some(key) = &options.idempotency_key {
+            named = !options.any_input;
             let place = (options.branch(), options.staged);
-            if let Some(snapshot) = find_done(base.metadata(), place, key, Some(&fingerprint))? {
+            if let Some(snapshot) = find_done(base.metadata(), place, key, Some(fingerprint))? {
+                if named {
+                    check_inputs(&snapshot, task.input.iter_mut().collect()).await?;
+                }
                 return Ok(replayed(&snapshot));
             }
         }
@@ -36,19 +76,21 @@ impl IcebergTableManager {
         if !options.dry_run {
             self.check_storage().await?;
         }
-        let executed = execute(&base).await?;
+        let executed = self.run_task(&base, task, named, may_rerun).await?;
         if options.dry_run || executed.change.is_empty() {
             let snapshot_id = base.metadata().snapshot_for_ref(options.branch()).map(|s| s.snapshot_id());
             return Ok(WriteOutcome { snapshot_id, dry_run: options.dry_run, ..executed.outcome });
         }
         let outcome = executed.outcome.clone();
+        let digest = task.input.as_ref().filter(|_| named).and_then(Input::digest);
         let request = CommitRequest {
             retry,
-            fingerprint: options.idempotency_key.is_some().then_some(fingerprint),
+            fingerprint: options.idempotency_key.is_some().then(|| fingerprint.to_owned()),
+            input: digest.map(|digest| digest.to_string()),
             ..self.request(executed, options)
         };
         let table = base.table.clone();
-        let committed = commit(&*self.catalog, base, request, &*self.environment).await?;
+        let committed = commit_in(&*self.catalog, base, request, turn, &*self.environment).await?;
         self.drop_unused(&table, &committed).await;
         Ok(concluded(committed, outcome))
     }
@@ -90,6 +132,25 @@ impl IcebergTableManager {
         };
         policy.with_properties(table.metadata.properties())
     }
+}
+
+/// Fails with `Validation` when the operation that made `snapshot` had other inputs than these. Rows are read where nothing else
+/// tells. Snapshots of earlier versions do not tell what their input was, and have any.
+pub(super) async fn check_inputs(snapshot: &SnapshotRef, inputs: Vec<&mut Input>) -> Result<()> {
+    let Some(was) = input_of(snapshot) else { return Ok(()) };
+    let Some(was) = InputDigest::parse_all(was) else {
+        return Err(other_input(snapshot, Sameness::Incomparable));
+    };
+    if was.len() != inputs.len() {
+        return Err(other_input(snapshot, Sameness::Other));
+    }
+    for (was, input) in was.iter().zip(inputs) {
+        let same = input.is_same(was).await?;
+        if same != Sameness::Same {
+            return Err(other_input(snapshot, same));
+        }
+    }
+    Ok(())
 }
 
 /// What a call says whose work an earlier one has done.

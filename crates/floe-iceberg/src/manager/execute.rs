@@ -10,10 +10,10 @@ use super::IcebergTableManager;
 use crate::base::TableBase;
 use crate::data::BatchStream;
 use crate::execute::delete::delete;
-use crate::execute::merge::{MergeOptions, merge};
+use crate::execute::merge::{HeldSource, MergeOptions, merge_held};
 use crate::execute::overwrite::{Overwritten, overwrite};
 use crate::execute::rows::{RowChange, RowCounts, RowOptions};
-use crate::execute::upsert::{UpsertOptions, upsert};
+use crate::execute::upsert::{UpsertOptions, upsert_held};
 use crate::execute::write::{ProgressFn, WriteOptions, write_data_files_with_progress};
 use crate::model::{ChangeOptions, DeleteConfig, MergeConfig, WriteConfig, WriteMode, WriteOutcome};
 
@@ -54,6 +54,7 @@ impl IcebergTableManager {
         &self,
         base: &TableBase,
         data: BatchStream,
+        held: Option<&mut HeldSource>,
         config: &WriteConfig,
         progress: Option<ProgressFn>,
     ) -> Result<Executed> {
@@ -61,7 +62,7 @@ impl IcebergTableManager {
         match config.mode {
             WriteMode::Append => self.append(base, data, progress).await,
             WriteMode::Overwrite => self.overwrite(base, data, config).await,
-            WriteMode::Upsert => self.upsert(base, data, config).await,
+            WriteMode::Upsert => self.upsert(base, data, held, config).await,
         }
     }
 
@@ -82,6 +83,7 @@ impl IcebergTableManager {
         &self,
         base: &TableBase,
         source: BatchStream,
+        held: Option<&mut HeldSource>,
         config: &MergeConfig,
     ) -> Result<Executed> {
         check_writable(base.metadata())?;
@@ -90,7 +92,7 @@ impl IcebergTableManager {
             branch: config.options.branch().to_owned(),
             rows: self.row_options(&config.options),
         };
-        let merged = merge(base, source, &options, &*self.environment).await?;
+        let merged = merge_held(base, source, held, &options, &*self.environment).await?;
         let mut executed = Executed::from(merged.rows);
         executed.outcome.merged = Some(merged.counts);
         Ok(executed)
@@ -128,7 +130,13 @@ impl IcebergTableManager {
         overwrite(base, branch, data, what, &options, &*self.environment).await.map(Executed::from)
     }
 
-    async fn upsert(&self, base: &TableBase, data: BatchStream, config: &WriteConfig) -> Result<Executed> {
+    async fn upsert(
+        &self,
+        base: &TableBase,
+        data: BatchStream,
+        held: Option<&mut HeldSource>,
+        config: &WriteConfig,
+    ) -> Result<Executed> {
         let options = UpsertOptions {
             join_columns: config.join_columns.clone(),
             when_matched: config.when_matched,
@@ -137,7 +145,7 @@ impl IcebergTableManager {
             branch: config.options.branch().to_owned(),
             rows: self.row_options(&config.options),
         };
-        let merged = upsert(base, data, &options, &*self.environment).await?;
+        let merged = upsert_held(base, data, held, &options, &*self.environment).await?;
         let mut executed = Executed::from(merged.rows);
         executed.outcome.merged = Some(merged.counts);
         Ok(executed)

@@ -4,8 +4,9 @@ use floe_core::{Result, span};
 use iceberg::TableIdent;
 
 use super::traced::{operation_span, traced};
+use super::work::{Task, Work};
 use super::{IcebergTableManager, fingerprint};
-use crate::data::BatchStream;
+use crate::data::Input;
 use crate::model::{MergeConfig, WriteOutcome};
 
 impl IcebergTableManager {
@@ -19,16 +20,15 @@ impl IcebergTableManager {
     pub async fn merge_data(
         &self,
         table: &TableIdent,
-        source: BatchStream,
+        source: impl Into<Input>,
         config: &MergeConfig,
     ) -> Result<WriteOutcome> {
+        let source = source.into();
         let run = async {
             config.validate()?;
             let fingerprint = fingerprint::of_merge(config)?;
-            self.change(table, &config.options, fingerprint, async |base| {
-                self.execute_merge(base, source, config).await
-            })
-            .await
+            let task = Task::new(Work::Merge(config), Some(source));
+            self.change(table, &config.options, fingerprint, task).await
         };
         let span = operation_span!("merge_data", table.to_string());
         span.record(span::WRITE_MODE, "merge");

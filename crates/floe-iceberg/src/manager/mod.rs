@@ -11,6 +11,7 @@ mod names;
 mod namespaces;
 mod read;
 mod refs;
+mod rerun;
 #[cfg(test)]
 mod send;
 mod settle;
@@ -20,6 +21,7 @@ mod tables;
 mod tests;
 mod traced;
 mod transaction;
+mod work;
 mod write;
 
 use std::fmt;

@@ -17,6 +17,7 @@ macro_rules! operation_span {
             iceberg.table.identifier = $table,
             iceberg.write.mode = tracing::field::Empty,
             iceberg.commit.strategy = tracing::field::Empty,
+            iceberg.commit.reruns = tracing::field::Empty,
             iceberg.snapshot.id = tracing::field::Empty,
             iceberg.records.added = tracing::field::Empty,
             iceberg.files.added = tracing::field::Empty,

@@ -5,8 +5,9 @@ use floe_plan::expr::Expr;
 use iceberg::TableIdent;
 
 use super::traced::{operation_span, traced};
+use super::work::{Task, Work};
 use super::{IcebergTableManager, fingerprint};
-use crate::data::BatchStream;
+use crate::data::Input;
 use crate::execute::write::ProgressFn;
 use crate::model::{DeleteConfig, WriteConfig, WriteOutcome};
 
@@ -18,20 +19,34 @@ impl IcebergTableManager {
     /// this write builds on or every attempt met another commit, `CommitStateUnknown` when the catalog's last
     /// answer was lost (repeat the call with the same `idempotency_key` to find out), and what storage and
     /// `data` answer.
+    ///
+    /// When another writer changed what this write read, it is run again on the table as it is then, as
+    /// [`RerunOptions`](crate::model::RerunOptions) say, if `data` is an [`Input`] that can be read again, or a stream of
+    /// few rows.
     pub async fn write_data(
         &self,
         table: &TableIdent,
-        data: BatchStream,
+        data: impl Into<Input>,
         config: &WriteConfig,
     ) -> Result<WriteOutcome> {
-        self.write_data_with_progress(table, data, config, None).await
+        self.write_input(table, data.into(), config, None).await
     }
 
     /// The same as [`IcebergTableManager::write_data`], telling `progress` how far it is.
     pub async fn write_data_with_progress(
         &self,
         table: &TableIdent,
-        data: BatchStream,
+        data: impl Into<Input>,
+        config: &WriteConfig,
+        progress: Option<ProgressFn>,
+    ) -> Result<WriteOutcome> {
+        self.write_input(table, data.into(), config, progress).await
+    }
+
+    async fn write_input(
+        &self,
+        table: &TableIdent,
+        data: Input,
         config: &WriteConfig,
         progress: Option<ProgressFn>,
     ) -> Result<WriteOutcome> {
@@ -40,10 +55,8 @@ impl IcebergTableManager {
         let write = async {
             config.validate()?;
             let fingerprint = fingerprint::of_write(config)?;
-            self.change(table, &config.options, fingerprint, async |base| {
-                self.execute_write(base, data, config, progress).await
-            })
-            .await
+            let task = Task::new(Work::Write(config, progress), Some(data));
+            self.change(table, &config.options, fingerprint, task).await
         };
         // On the heap: a write holds much across its pauses.
         traced(span, Box::pin(write)).await.map_err(|e| e.with_table(table))
@@ -62,10 +75,8 @@ impl IcebergTableManager {
         let run = async {
             config.validate()?;
             let fingerprint = fingerprint::of_delete(filter, &config.options)?;
-            self.change(table, &config.options, fingerprint, async |base| {
-                self.execute_delete(base, filter, config).await
-            })
-            .await
+            let task = Task::new(Work::Delete(filter, config), None);
+            self.change(table, &config.options, fingerprint, task).await
         };
         let span = operation_span!("delete_data", table.to_string());
         traced(span, Box::pin(run)).await.map_err(|e| e.with_table(table))

@@ -6,6 +6,7 @@ use floe_plan::guard::Isolation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::RerunOptions;
 use super::faults::Faults;
 use crate::commit::CommitStrategy;
 use crate::execute::rows::RowMode;
@@ -38,10 +39,15 @@ pub struct ChangeOptions {
     pub branch: Option<String>,
     /// A name for this very write, 1 to 255 bytes. The same write again, with the same key, finds the first one's
     /// snapshot and writes nothing, so that a caller may repeat a call whose answer was lost. Another write with the
-    /// key of an earlier one is refused.
+    /// key of an earlier one is refused, and so is the same write with another input.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     pub idempotency_key: Option<String>,
+    /// The key alone decides whether a write was done before: its input is not compared.
+    pub any_input: bool,
+    /// How often the change is made anew when another writer changes what it read.
+    #[serde(skip_serializing_if = "RerunOptions::is_default")]
+    pub rerun: RerunOptions,
 }
 
 impl ChangeOptions {

@@ -20,6 +20,13 @@ pub struct IcebergTableManagerConfig {
     /// `commit.retry.min-wait-ms` wins.
     #[schemars(range(min = 0.1, max = 30.0))]
     pub retry_base_delay_seconds: f64,
+    /// How often an operation is run again when another writer changed what it read, 0 to 1000. A table's
+    /// `commit.rerun.max-attempts` wins, and a call's own options win over that.
+    #[schemars(range(max = 1000))]
+    pub max_reruns: u32,
+    /// Seconds after which an operation is not run again, 0 to 86400. A table's `commit.rerun.total-timeout-ms` wins.
+    #[schemars(range(min = 0.0, max = 86400.0))]
+    pub rerun_timeout_seconds: f64,
     /// Days that snapshots are kept by default when they are expired, 1 to 365.
     #[schemars(range(min = 1, max = 365))]
     pub default_retention_days: u32,
@@ -46,6 +53,8 @@ impl IcebergTableManagerConfig {
         };
         range("max_commit_retries", self.max_commit_retries.into(), 1.0, 10.0);
         range("retry_base_delay_seconds", self.retry_base_delay_seconds, 0.1, 30.0);
+        range("max_reruns", self.max_reruns.into(), 0.0, 1000.0);
+        range("rerun_timeout_seconds", self.rerun_timeout_seconds, 0.0, 86_400.0);
         range("default_retention_days", self.default_retention_days.into(), 1.0, 365.0);
         range("min_snapshots_to_keep", self.min_snapshots_to_keep.into(), 1.0, 100.0);
         faults.check(self.write_memory_bytes >= 16 << 20, || {
@@ -65,6 +74,8 @@ impl Default for IcebergTableManagerConfig {
         Self {
             max_commit_retries: 3,
             retry_base_delay_seconds: 1.0,
+            max_reruns: 10,
+            rerun_timeout_seconds: 1800.0,
             default_retention_days: 7,
             min_snapshots_to_keep: 10,
             default_commit_strategy: CommitStrategy::FastAppend,

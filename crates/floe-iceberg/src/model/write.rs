@@ -120,6 +120,8 @@ pub struct WriteOutcome {
     pub bytes: u64,
     /// Commit attempts; 0 when nothing was committed.
     pub attempts: u32,
+    /// How often the write was run again, because another writer changed what it read.
+    pub reruns: u32,
     /// Whether an earlier write with the same idempotency key had done this already.
     pub replayed: bool,
     /// What became of the rows and files that were there, for everything but appends.

@@ -5,6 +5,8 @@
 
 mod isolation;
 #[cfg(test)]
+mod key_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{HashMap, HashSet};

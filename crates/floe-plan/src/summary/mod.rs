@@ -1,5 +1,7 @@
 //! Snapshot summaries.
 
+pub mod input;
+
 use std::collections::{BTreeMap, HashMap};
 
 use floe_core::{Error, Result};
@@ -15,6 +17,8 @@ pub const COMMIT_TOKEN: &str = "floe.commit-token";
 /// The summary key of what that operation was, for operations that the caller named: its kind, and a hash of what it
 /// aimed at.
 pub const COMMIT_OPERATION: &str = "floe.commit-operation";
+/// The summary key of what such an operation took as its input; see [`input::InputDigest`].
+pub const COMMIT_INPUT: &str = "floe.commit-input";
 /// The summary entry of snapshots that replace whole partitions: `true`.
 pub const REPLACE_PARTITIONS: &str = "replace-partitions";
 /// The summary key of the writer's name.
@@ -136,6 +140,7 @@ pub fn check_properties(properties: &HashMap<String, String>) -> Result<()> {
         key == "operation"
             || key == COMMIT_TOKEN
             || key == COMMIT_OPERATION
+            || key == COMMIT_INPUT
             || key == REPLACE_PARTITIONS
             || key == ENGINE_NAME
             || key == ENGINE_VERSION

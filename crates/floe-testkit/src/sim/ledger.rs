@@ -25,8 +25,8 @@ struct State {
     commits: Vec<CommitRecord>,
     /// The operation that wrote a file.
     written: BTreeMap<String, usize>,
-    /// The table as each operation saw it first.
-    seen: BTreeMap<usize, LoadedTable>,
+    /// The table as each operation saw it, each time.
+    seen: BTreeMap<usize, Vec<LoadedTable>>,
     /// Operations with faults that may leave files behind.
     excused: BTreeSet<usize>,
     /// Operations with a commit that was carried out after its writer had given up waiting for it.
@@ -47,9 +47,13 @@ impl Ledger {
         self.lock().written.insert(location.to_owned(), operation);
     }
 
-    /// Notes how `operation` saw the table; the first time counts.
+    /// Notes how `operation` saw the table.
     pub fn saw(&self, operation: usize, table: &LoadedTable) {
-        self.lock().seen.entry(operation).or_insert_with(|| table.clone());
+        let mut state = self.lock();
+        let seen = state.seen.entry(operation).or_default();
+        if seen.last().is_none_or(|last| last.metadata_location != table.metadata_location) {
+            seen.push(table.clone());
+        }
     }
 
     /// Notes that something went wrong with `operation`, which may leave files behind.
@@ -97,9 +101,9 @@ impl Ledger {
         self.lock().commits.last().map(|commit| commit.table.clone())
     }
 
-    /// How `operation` saw the table first.
-    pub fn seen_by(&self, operation: usize) -> Option<LoadedTable> {
-        self.lock().seen.get(&operation).cloned()
+    /// The versions of the table that `operation` saw, in order.
+    pub fn seen_by(&self, operation: usize) -> Vec<LoadedTable> {
+        self.lock().seen.get(&operation).cloned().unwrap_or_default()
     }
 
     /// The operation that wrote a file.

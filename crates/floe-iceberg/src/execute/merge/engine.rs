@@ -9,6 +9,7 @@ use floe_plan::expr::Expr;
 use floe_plan::guard::{Isolation, RowOperation};
 use floe_plan::merge::{KeyColumn, MAX_LISTED, RowExpr, Rules};
 
+use super::held::HeldSource;
 use super::passes::{Merge, refuse_duplicates};
 use super::target::Target;
 use super::{MergeChange, MergeCounts};
@@ -40,10 +41,12 @@ pub(crate) struct MergeJob {
     pub(crate) mode: RowMode,
 }
 
-/// Merges `source` into the head of a branch. Nothing is committed.
+/// Merges `source` into the head of a branch. Nothing is committed. With `held`, the rows are kept there, and taken from there
+/// when they are there already.
 pub(crate) async fn merge_rows(
     base: &TableBase,
     source: BatchStream,
+    held: Option<&mut HeldSource>,
     job: MergeJob,
     options: &RowOptions,
     env: &dyn Environment,
@@ -63,12 +66,21 @@ pub(crate) async fn merge_rows(
     let (matching, others) = (bind(&job.matching)?, bind(&job.others)?);
     // Half for the source, half for what is written.
     let memory_bytes = (options.memory_bytes / 2).max(64 << 10);
-    let held = SourceOptions {
+    let how = SourceOptions {
         memory_bytes,
         spill_directory: options.spill_directory.clone(),
         seed: env.random_u64(),
     };
-    let source = Source::take(source, codec.clone(), &held).await?;
+    let kept = held.as_ref().map(|held| held.for_table(base)).transpose()?.flatten();
+    let source = if let Some(source) = kept {
+        source
+    } else {
+        let source = Arc::new(Source::take(source, codec.clone(), &how).await?);
+        if let Some(held) = held {
+            held.keep(base, &source);
+        }
+        source
+    };
     let mut counts =
         MergeCounts { source_rows: source.rows, source_spills: source.spills, ..MergeCounts::default() };
     if job.unique && source.passes() > 1 {

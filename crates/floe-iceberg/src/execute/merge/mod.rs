@@ -4,6 +4,7 @@ mod counts;
 mod engine;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod held;
 mod pairs;
 mod passes;
 mod statement;
@@ -13,4 +14,6 @@ mod tests;
 
 pub use counts::{MergeChange, MergeCounts};
 pub(crate) use engine::{MergeJob, merge_rows};
+pub(crate) use held::HeldSource;
+pub(crate) use statement::merge_held;
 pub use statement::{MergeOptions, merge};

@@ -60,7 +60,7 @@ impl Merge<'_> {
     /// counts, and a filter that is true for the rows that were looked at.
     pub(super) async fn run(
         mut self,
-        source: Source,
+        source: Arc<Source>,
         session: Option<&Arc<WriteSession>>,
         options: &RowOptions,
     ) -> Result<(Removal, MergeCounts, BoundExpr)> {
@@ -120,7 +120,7 @@ impl Merge<'_> {
         Ok((removal, self.counts, filter))
     }
 
-    async fn join(&mut self, source: Source) -> Result<()> {
+    async fn join(&mut self, source: Arc<Source>) -> Result<()> {
         for pass in 0..source.passes() {
             let batches = source.pass(pass).await?;
             let table = Arc::new(source.table(&batches).await?);

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use iceberg::spec::MAIN_BRANCH;
 use serde::{Deserialize, Serialize};
 
-use super::{MergeChange, MergeJob, merge_rows};
+use super::{HeldSource, MergeChange, MergeJob, merge_rows};
 use crate::base::TableBase;
 use crate::data::BatchStream;
 use crate::execute::rows::{RowMode, RowOptions};
@@ -56,13 +56,25 @@ pub async fn merge(
     options: &MergeOptions,
     env: &dyn Environment,
 ) -> Result<MergeChange> {
+    merge_held(base, source, None, options, env).await
+}
+
+/// The same with a source that is held for another run, or was.
+pub(crate) async fn merge_held(
+    base: &TableBase,
+    source: BatchStream,
+    held: Option<&mut HeldSource>,
+    options: &MergeOptions,
+    env: &dyn Environment,
+) -> Result<MergeChange> {
     // A large future: callers need not hold it.
-    Box::pin(run(base, source, options, env)).await.map_err(|e| e.with_table(&base.table.ident))
+    Box::pin(run(base, source, held, options, env)).await.map_err(|e| e.with_table(&base.table.ident))
 }
 
 async fn run(
     base: &TableBase,
     source: BatchStream,
+    held: Option<&mut HeldSource>,
     options: &MergeOptions,
     env: &dyn Environment,
 ) -> Result<MergeChange> {
@@ -89,5 +101,5 @@ async fn run(
     let target = ready.schema().clone();
     let rows = source.stream.map(move |batch| ready.prepare(&batch?)).boxed();
     // On the heap: a merge holds much across its pauses.
-    Box::pin(merge_rows(base, BatchStream::new(target, rows), job, &options.rows, env)).await
+    Box::pin(merge_rows(base, BatchStream::new(target, rows), held, job, &options.rows, env)).await
 }

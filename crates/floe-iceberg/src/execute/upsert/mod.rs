@@ -15,7 +15,7 @@ use iceberg::spec::Schema;
 
 pub use options::{UpsertOptions, WhenMatched, WhenNotMatched, WhenNotMatchedBySource};
 
-use super::merge::{MergeChange, MergeJob, merge_rows};
+use super::merge::{HeldSource, MergeChange, MergeJob, merge_rows};
 use super::rows::RowMode;
 use crate::base::TableBase;
 use crate::data::{BatchStream, fitted};
@@ -47,13 +47,25 @@ pub async fn upsert(
     options: &UpsertOptions,
     env: &dyn Environment,
 ) -> Result<MergeChange> {
+    upsert_held(base, source, None, options, env).await
+}
+
+/// The same with a source that is held for another run, or was.
+pub(crate) async fn upsert_held(
+    base: &TableBase,
+    source: BatchStream,
+    held: Option<&mut HeldSource>,
+    options: &UpsertOptions,
+    env: &dyn Environment,
+) -> Result<MergeChange> {
     // A large future: callers need not hold it.
-    Box::pin(run(base, source, options, env)).await.map_err(|e| e.with_table(&base.table.ident))
+    Box::pin(run(base, source, held, options, env)).await.map_err(|e| e.with_table(&base.table.ident))
 }
 
 async fn run(
     base: &TableBase,
     source: BatchStream,
+    held: Option<&mut HeldSource>,
     options: &UpsertOptions,
     env: &dyn Environment,
 ) -> Result<MergeChange> {
@@ -77,7 +89,7 @@ async fn run(
     let target = mapping.target.clone();
     let rows = fitted(source.stream, mapping);
     // On the heap: a merge holds much across its pauses.
-    Box::pin(merge_rows(base, BatchStream::new(target, rows), job, &options.rows, env)).await
+    Box::pin(merge_rows(base, BatchStream::new(target, rows), held, job, &options.rows, env)).await
 }
 
 fn mode(base: &TableBase, options: &UpsertOptions) -> Result<RowMode> {

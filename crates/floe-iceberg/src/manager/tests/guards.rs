@@ -5,7 +5,7 @@ use floe_plan::guard::Isolation;
 use floe_testkit::catalog::Method;
 
 use super::act::Act;
-use super::lake::{Lake, rows};
+use super::lake::{Lake, ONCE, rows};
 use crate::execute::rows::RowMode;
 use crate::model::{ChangeOptions, WriteConfig};
 
@@ -26,7 +26,7 @@ async fn race(
     let (manager, catalog) = lake.after(async move {
         theirs.run(&other, &table, others).await.unwrap();
     });
-    let options = ChangeOptions { isolation, ..way };
+    let options = ChangeOptions { isolation, rerun: ONCE, ..way };
     let before = lake.data_files();
     let done = mine.run(&manager, &lake.table, options).await;
     if done.is_err() {

@@ -29,7 +29,7 @@ use crate::commit::{CommitRequest, commit};
 use crate::data::BatchStream;
 use crate::execute::scan::ScanRequest;
 use crate::execute::write::{WriteOptions, write_data_files};
-use crate::model::{IcebergTableManagerConfig, TableConfig};
+use crate::model::{IcebergTableManagerConfig, RerunOptions, TableConfig};
 
 /// A table `id long, part string, v long`, with `part` as its partition if that is wanted.
 pub(super) struct Lake {
@@ -229,6 +229,9 @@ fn manager(
         .unwrap()
         .with_environment(env)
 }
+
+/// Run once, whatever another writer does.
+pub(super) const ONCE: RerunOptions = RerunOptions { max_attempts: Some(0), total_timeout_ms: None };
 
 /// Rows of the columns that the table begins with.
 pub(super) fn rows(rows: &[(i64, &str, i64)]) -> BatchStream {

@@ -11,7 +11,7 @@ use super::act::Act;
 use super::lake::{Lake, rows};
 use crate::IcebergTableManager;
 use crate::execute::rows::RowMode;
-use crate::model::{ChangeOptions, WriteConfig};
+use crate::model::{ChangeOptions, RerunOptions, WriteConfig};
 
 /// A row, and the partition spec that it was written with.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +49,8 @@ struct Case {
     isolation: Isolation,
     mode: RowMode,
     their_mode: RowMode,
+    /// Whether my change is run again after a conflict.
+    again: bool,
 }
 
 /// Filters of the tests: what they select, and the only partition they can select rows of.
@@ -132,6 +134,17 @@ impl Case {
         Some(rows)
     }
 
+    /// What must be there when my change is made on the table that theirs left.
+    fn mine_after_theirs(&self) -> Vec<Row> {
+        let mut rows = self.after_theirs();
+        let before = rows.len();
+        rows.retain(|row| !self.removes(self.mine, row));
+        // An upsert updates every row with its key.
+        let times = if matches!(self.mine, Act::Upsert(..)) { (before - rows.len()).max(1) } else { 1 };
+        rows.extend(std::iter::repeat_n(self.added(self.mine), times).flatten());
+        rows
+    }
+
     /// Whether the two cannot be in each other's way.
     fn is_disjoint(&self) -> bool {
         let partition = |act: Act| match act {
@@ -192,6 +205,7 @@ async fn check(case: Case) -> std::result::Result<(), TestCaseError> {
     let options = ChangeOptions {
         isolation: Some(case.isolation),
         row_mode: Some(case.mode),
+        rerun: RerunOptions { max_attempts: Some(if case.again { 2 } else { 0 }), ..RerunOptions::default() },
         ..ChangeOptions::default()
     };
     let done = case.mine.run(&manager, &lake.table, options).await;
@@ -209,13 +223,22 @@ async fn check(case: Case) -> std::result::Result<(), TestCaseError> {
         return Ok(());
     }
     match done {
+        Ok(done) if done.reruns > 0 => {
+            prop_assert!(
+                case.again && done.reruns == 1 && !case.is_disjoint(),
+                "{:?}: {}",
+                case,
+                done.reruns
+            );
+            prop_assert_eq!(found, text(case.mine_after_theirs()), "{:?}", case);
+        }
         Ok(_) => {
             let wanted = case.after_both().map(text);
             prop_assert_eq!(Some(found), wanted, "{:?}", case);
         }
         Err(e) => {
             prop_assert_eq!(e.kind(), ErrorKind::CommitConflict, "{:?}: {}", case, e);
-            prop_assert!(!case.is_disjoint(), "{:?}: {}", case, e);
+            prop_assert!(!case.is_disjoint() && !case.again, "{:?}: {}", case, e);
             prop_assert_eq!(found, text(case.after_theirs()), "{:?}", case);
         }
     }
@@ -252,8 +275,9 @@ fn case() -> impl Strategy<Value = Case> {
         (1..5_i64, part(), spec, proptest::bool::weighted(0.3))
             .prop_map(|(id, part, spec, adds)| Theirs::Equality(id, part, spec, adds)),
     ];
-    (ids, proptest::bool::weighted(0.3), deleted, act(), theirs, isolation, mode(), mode()).prop_map(
-        |(ids, evolved, deleted, mine, theirs, isolation, mode, their_mode)| {
+    let modes = (mode(), mode(), any::<bool>());
+    (ids, proptest::bool::weighted(0.3), deleted, act(), theirs, isolation, modes).prop_map(
+        |(ids, evolved, deleted, mine, theirs, isolation, (mode, their_mode, again))| {
             let mut appends: Vec<Vec<(i64, &'static str)>> = vec![Vec::new(); 2];
             for (id, (part, at)) in ids.into_iter().enumerate() {
                 appends[at].push((id as i64 + 1, part));
@@ -265,13 +289,13 @@ fn case() -> impl Strategy<Value = Case> {
                 }
                 other => other,
             };
-            Case { appends, evolved, deleted, mine, theirs, isolation, mode, their_mode }
+            Case { appends, evolved, deleted, mine, theirs, isolation, mode, their_mode, again }
         },
     )
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 320, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 480, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_change_after_any_other_is_refused_or_right(case in case()) {
