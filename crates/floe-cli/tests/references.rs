@@ -53,7 +53,7 @@ fn a_tag_is_made_moved_listed_and_dropped() {
     assert_eq!(floe.line("tag t.t v2 --at v1 --json").json()["snapshot_id"], second);
     assert_eq!(names(&floe), ["main", "newest", "v1", "v2"]);
     let text = floe.line("refs t.t").ok().text();
-    assert!(text.contains("NAME") && text.contains("newest") && text.contains(&second.to_string()), "{text}");
+    assert!(text.contains("NAME") && text.contains("newest") && text.contains(&second), "{text}");
     let dropped = floe.line("tag t.t v1 --drop --json").json();
     assert_eq!((&dropped["dropped"], &dropped["snapshot_id"]), (&true.into(), &json!(second)));
     assert_eq!(names(&floe), ["main", "newest", "v2"]);
@@ -189,7 +189,7 @@ fn a_staged_append_shows_when_it_is_published_and_only_once() {
     let staged = append(&floe, 10, "--staged --snapshot-property wap.id=one");
     append(&floe, 11, "--staged --snapshot-property wap.id=two");
     assert_eq!(ids(&floe, "main"), [1, 2, 3]);
-    assert_eq!(ids(&floe, &staged.to_string()), [1, 2, 3, 10]);
+    assert_eq!(ids(&floe, &staged), [1, 2, 3, 10]);
     for (wap_id, then) in [("one", vec![1, 2, 3, 10]), ("two", vec![1, 2, 3, 10, 11])] {
         let done = floe.line(&format!("publish t.t {wap_id} --json")).json();
         assert_eq!((&done["wap_id"], &done["rows"]), (&wap_id.into(), &1.into()));

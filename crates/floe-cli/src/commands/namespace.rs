@@ -1,6 +1,7 @@
 //! `floe namespace`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use floe::{Error, ErrorKind, Result};
 use serde_json::json;
@@ -78,7 +79,8 @@ async fn describe(name: &NamespaceName, location: &Location) -> Result<Report> {
     let tables = manager.list_tables(&name.ident()).await?.len();
     let mut text = format!("{name}\n  tables  {}", counted(tables as u64, "table"));
     for (key, value) in &now {
-        text.push_str(&format!("\n  {key}={value}"));
+        // A string takes everything.
+        let _ = write!(text, "\n  {key}={value}");
     }
     Ok(report("describe", name).with("tables", tables).with("properties", json!(now)).text(text))
 }

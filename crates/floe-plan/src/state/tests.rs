@@ -143,6 +143,7 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 /// What is right, said another way: every candidate is written down, and the first of its kind is taken.
+#[allow(clippy::option_option, reason = "no state, and the state of a table without snapshots")]
 fn brute_force(states: &States, text: &str) -> Option<Option<i64>> {
     let there = |id: i64| states.snapshots.iter().any(|s| *s == id).then_some(Some(id));
     for (name, reference) in &states.references {
