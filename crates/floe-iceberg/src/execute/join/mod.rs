@@ -13,7 +13,7 @@ use arrow_schema::ArrowError;
 use floe_core::{Error, ErrorKind, Result};
 
 pub(crate) use keys::KeyCodec;
-pub(crate) use source::{Source, SourceOptions};
+pub(crate) use source::{Source, SourceOptions, memory_of};
 pub(crate) use table::KeyTable;
 
 /// An error of an Arrow kernel over rows. Its text may quote a value, and is not kept.

@@ -167,7 +167,7 @@ fn passes(parts: Vec<Part>, most: u64) -> Vec<Arc<Vec<Part>>> {
 }
 
 /// What the rows of a batch take in memory, with their keys.
-pub(super) fn memory_of(batch: &RecordBatch) -> u64 {
+pub(crate) fn memory_of(batch: &RecordBatch) -> u64 {
     batch_bytes(batch) + batch.num_rows() as u64 * ROW_BYTES
 }
 
