@@ -85,7 +85,9 @@ fn streams_of_every_format_and_several_of_them_are_read() {
     }
     let words: Vec<&str> = words.iter().map(String::as_str).chain(["--json"]).collect();
     let run = floe.run(&words).json();
-    writers.into_iter().for_each(|writer| writer.join().unwrap());
+    for writer in writers {
+        writer.join().unwrap();
+    }
     assert_eq!(
         (&run["rows"], &run["inputs"], &run["input_repeatable"]),
         (&8.into(), &4.into(), &true.into())
@@ -379,14 +381,18 @@ fn schema_message(big_endian: bool) -> Vec<u8> {
     let half = |bytes: &mut Vec<u8>, value: u16| bytes.extend(value.to_le_bytes());
     word(&mut message, 16);
     // Where the message has its version, the type of its header, its header, the length of its body.
-    [12, 20, 16, 18, 4, 8].into_iter().for_each(|value| half(&mut message, value));
+    for value in [12, 20, 16, 18, 4, 8] {
+        half(&mut message, value);
+    }
     word(&mut message, 12);
     word(&mut message, 24);
     message.extend(0_u64.to_le_bytes());
     half(&mut message, 4);
     half(&mut message, 1);
     // Where the schema has its order of bytes and its columns.
-    [8, 12, 8, 4].into_iter().for_each(|value| half(&mut message, value));
+    for value in [8, 12, 8, 4] {
+        half(&mut message, value);
+    }
     word(&mut message, 8);
     word(&mut message, 8);
     half(&mut message, u16::from(big_endian));

@@ -76,7 +76,7 @@ impl Corpus {
         }
         let (name, bytes) = &self.files[chosen];
         let mut bytes = bytes.clone();
-        for _ in 0..1 + rng.random_range(0..4) * rng.random_range(0..3) {
+        for _ in 0..=(rng.random_range(0..4) * rng.random_range(0..3)) {
             self.damage(&mut rng, &mut bytes);
         }
         bytes.truncate(MOST_BYTES);
@@ -92,7 +92,7 @@ impl Corpus {
         match rng.random_range(0..11) {
             0 if length > 0 => bytes[at] ^= 1 << rng.random_range(0..8),
             1 if length > 0 => {
-                bytes[at] = [0, 1, 0x7f, 0x80, 0xff, b'"', b'\n', b','][rng.random_range(0..8)]
+                bytes[at] = [0, 1, 0x7f, 0x80, 0xff, b'"', b'\n', b','][rng.random_range(0..8)];
             }
             2 => bytes.truncate(at),
             3 => drop(bytes.drain(at..(at + some).min(length))),

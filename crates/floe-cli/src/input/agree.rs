@@ -147,7 +147,9 @@ fn column() -> impl Strategy<Value = (P, ArrayRef)> {
         some(text()).prop_map(|v| (P::String, Arc::new(StringArray::from(v)) as ArrayRef)),
         some(prop::collection::vec(any::<u8>(), 0..20)).prop_map(|v| {
             let mut builder = LargeBinaryBuilder::new();
-            v.iter().for_each(|v| builder.append_option(v.as_ref()));
+            for v in &v {
+                builder.append_option(v.as_ref());
+            }
             (P::Binary, Arc::new(builder.finish()) as ArrayRef)
         }),
         some(any::<[u8; 16]>()).prop_map(|v| {

@@ -97,18 +97,25 @@ fn finer(micros: &ArrayRef, nanos: &ArrayRef) -> Option<bool> {
 fn leaves(batch: &RecordBatch) -> Vec<ArrayRef> {
     fn add(array: &ArrayRef, into: &mut Vec<ArrayRef>) {
         match array.data_type() {
-            DataType::Struct(_) => array.as_struct().columns().iter().for_each(|column| add(column, into)),
+            DataType::Struct(_) => {
+                for column in array.as_struct().columns() {
+                    add(column, into);
+                }
+            }
             DataType::List(_) => add(array.as_list::<i32>().values(), into),
             DataType::LargeList(_) => add(array.as_list::<i64>().values(), into),
             DataType::FixedSizeList(..) => add(array.as_fixed_size_list().values(), into),
             DataType::Map(..) => {
-                let entries = array.as_map().entries();
-                entries.columns().iter().for_each(|column| add(column, into));
+                for column in array.as_map().entries().columns() {
+                    add(column, into);
+                }
             }
             _ => into.push(array.clone()),
         }
     }
     let mut all = Vec::new();
-    batch.columns().iter().for_each(|column| add(column, &mut all));
+    for column in batch.columns() {
+        add(column, &mut all);
+    }
     all
 }

@@ -21,7 +21,9 @@ impl Uuids {
     pub(crate) fn of<'a>(schemas: impl Iterator<Item = &'a TableSchema>) -> Self {
         let mut uuids = Self::default();
         for schema in schemas {
-            schema.as_struct().fields().iter().for_each(|field| uuids.add(field));
+            for field in schema.as_struct().fields() {
+                uuids.add(field);
+            }
         }
         uuids
     }
@@ -32,7 +34,11 @@ impl Uuids {
                 self.0.insert(field.id);
             }
             Type::Primitive(_) => {}
-            Type::Struct(ty) => ty.fields().iter().for_each(|field| self.add(field)),
+            Type::Struct(ty) => {
+                for field in ty.fields() {
+                    self.add(field);
+                }
+            }
             Type::List(ty) => self.add(&ty.element_field),
             Type::Map(ty) => {
                 self.add(&ty.key_field);

@@ -178,7 +178,11 @@ fn check_ids(value: &Value, key: &str) {
                 check_ids(value, key);
             }
         }
-        Value::Array(items) => items.iter().for_each(|item| check_ids(item, key)),
+        Value::Array(items) => {
+            for item in items {
+                check_ids(item, key);
+            }
+        }
         Value::Number(number) => {
             assert!(!key.contains("snapshot_id"), "{key}: {number} is no string");
             assert!(number.as_f64().is_some_and(|n| n.abs() <= 9_007_199_254_740_992.0), "{key}: {number}");

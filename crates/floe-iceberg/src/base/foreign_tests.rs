@@ -191,7 +191,11 @@ impl Ty {
                     value.random(draw, out, depth);
                 });
             }
-            Self::Record(fields) => fields.iter().for_each(|field| field.ty.random(draw, out, depth)),
+            Self::Record(fields) => {
+                for field in fields {
+                    field.ty.random(draw, out, depth);
+                }
+            }
             Self::Union(branches) => {
                 let at = draw.below(branches.len());
                 test_avro::long(out, at as i64);
@@ -221,7 +225,9 @@ fn items_of<T>(
     while !rest.is_empty() {
         let (block, after) = rest.split_at(1 + draw.below(rest.len()));
         let mut bytes = Vec::new();
-        block.iter().for_each(|item| encode(item, draw, &mut bytes));
+        for item in block {
+            encode(item, draw, &mut bytes);
+        }
         if draw.chance(30) {
             test_avro::long(out, -(block.len() as i64));
             test_avro::long(out, bytes.len() as i64);
@@ -362,7 +368,9 @@ fn container(schema: &Ty, header: &[(&str, String)], records: &[Val], draw: &mut
     file.extend_from_slice(&[3; 16]);
     for block in records.chunks(1 + draw.below(4)) {
         let mut data = Vec::new();
-        block.iter().for_each(|record| schema.encode(record, draw, &mut data));
+        for record in block {
+            schema.encode(record, draw, &mut data);
+        }
         let packed = match codec {
             "deflate" => {
                 let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());

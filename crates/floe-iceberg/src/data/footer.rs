@@ -89,7 +89,7 @@ impl Walk<'_> {
     /// numbers of children are noted there.
     fn structure(&mut self, depth: u32, schema: &mut Option<&mut Vec<i64>>) -> Option<()> {
         let mut id = 0;
-        while let Some(ty) = self.field(&mut id)? {
+        while let ty @ 1.. = self.field(&mut id)? {
             match schema {
                 Some(children) if id == 2 && ty == 9 => self.list(depth + 1, &mut Some(&mut **children))?,
                 _ => self.value(ty, depth, true)?,
@@ -98,22 +98,22 @@ impl Walk<'_> {
         Some(())
     }
 
-    /// The type of the next field, whose number goes to `id`; `None` at the end.
-    fn field(&mut self, id: &mut i64) -> Option<Option<u8>> {
+    /// The type of the next field, whose number goes to `id`; 0 at the end.
+    fn field(&mut self, id: &mut i64) -> Option<u8> {
         let head = self.byte()?;
-        if head & 0x0f == 0 {
-            return Some(None);
+        let (ty, delta) = (head & 0x0f, head >> 4);
+        if ty > 0 {
+            *id = match delta {
+                0 => self.signed()?,
+                delta => id.checked_add(i64::from(delta))?,
+            };
         }
-        *id = match head >> 4 {
-            0 => self.signed()?,
-            delta => id.checked_add(i64::from(delta))?,
-        };
-        Some(Some(head & 0x0f))
+        Some(ty)
     }
 
     fn element(&mut self, depth: u32, children: &mut Vec<i64>) -> Option<()> {
         let (mut id, mut count) = (0, 0);
-        while let Some(ty) = self.field(&mut id)? {
+        while let ty @ 1.. = self.field(&mut id)? {
             match (id, ty) {
                 (5, 5) => count = self.signed()?,
                 _ => self.value(ty, depth, true)?,

@@ -1,6 +1,6 @@
 //! Encrypted Parquet files (Parquet specification, "Parquet Modular Encryption").
 
-use super::thrift::{Thrift, footer_of};
+use super::thrift::{STOP, Thrift, footer_of};
 
 /// Why a file that ends with `end` cannot be read without its keys; `None` if it is not encrypted, as far as can be seen.
 ///
@@ -20,14 +20,17 @@ const ALGORITHM: i16 = 8;
 fn has_algorithm(footer: &[u8]) -> Option<bool> {
     let mut thrift = Thrift::new(footer);
     let mut id = 0;
-    while let Some((next, kind)) = thrift.field(id)? {
+    loop {
+        let (next, kind) = thrift.field(id)?;
+        if kind == STOP {
+            return Some(false);
+        }
         if next == ALGORITHM {
             return Some(true);
         }
         id = next;
         thrift.skip(kind, 0)?;
     }
-    Some(false)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 /// Deeper structs are in no footer.
 const MAX_DEPTH: usize = 32;
+/// The type that ends a struct.
+pub(super) const STOP: u8 = 0;
 
 /// The footer in the end of a file, which is given without its magic.
 pub(super) fn footer_of(end: &[u8]) -> Option<&[u8]> {
@@ -14,14 +16,17 @@ pub(super) fn footer_of(end: &[u8]) -> Option<&[u8]> {
 pub(crate) fn fields(footer: &[u8]) -> Vec<(i16, std::ops::Range<usize>)> {
     let mut thrift = Thrift::new(footer);
     let (mut fields, mut id, mut start) = (Vec::new(), 0, 0);
-    while let Some((next, kind)) = thrift.field(id).unwrap() {
+    loop {
+        let (next, kind) = thrift.field(id).unwrap();
+        if kind == STOP {
+            return fields;
+        }
         id = next;
         thrift.skip(kind, 0).unwrap();
         let end = footer.len() - thrift.rest().len();
         fields.push((id, start..end));
         start = end;
     }
-    fields
 }
 
 /// Steps through the compact protocol of Thrift.
@@ -62,11 +67,11 @@ impl<'a> Thrift<'a> {
         Some(())
     }
 
-    /// The next field of a struct: its id and its type. `Some(None)` at the end.
-    pub(super) fn field(&mut self, last: i16) -> Option<Option<(i16, u8)>> {
+    /// The next field of a struct: its id and its type, which is [`STOP`] at the end.
+    pub(super) fn field(&mut self, last: i16) -> Option<(i16, u8)> {
         let head = self.byte()?;
         if head == 0 {
-            return Some(None);
+            return Some((0, STOP));
         }
         let id = match head >> 4 {
             0 => {
@@ -75,7 +80,7 @@ impl<'a> Thrift<'a> {
             }
             delta => last.checked_add(i16::from(delta))?,
         };
-        Some(Some((id, head & 0x0f)))
+        Some((id, head & 0x0f)).filter(|(_, kind)| *kind != STOP)
     }
 
     pub(super) fn skip(&mut self, kind: u8, depth: usize) -> Option<()> {
@@ -117,11 +122,14 @@ impl<'a> Thrift<'a> {
             }
             12 => {
                 let mut id = 0;
-                while let Some((next, kind)) = self.field(id)? {
+                loop {
+                    let (next, kind) = self.field(id)?;
+                    if kind == STOP {
+                        return Some(());
+                    }
                     id = next;
                     self.skip(kind, depth + 1)?;
                 }
-                Some(())
             }
             _ => None,
         }

@@ -33,18 +33,17 @@ pub(super) fn check_second(time: &[u8], digits: usize) -> Result<(), &'static st
 
 /// A date, or a timestamp at midnight.
 pub(super) fn date(text: &str, row: usize) -> Result<i32, Unfit> {
-    let date = match text.parse::<NaiveDate>() {
-        Ok(date) => date,
-        Err(_) => {
-            let Some(at) = naive(text) else {
-                let instant = text.parse::<DateTime<Utc>>().is_ok();
-                return Err(if instant { Unfit::new(row, why::TIME) } else { Unfit::unreadable(row) });
-            };
-            if at.time() != NaiveTime::MIN {
-                return Err(Unfit::new(row, why::TIME));
-            }
-            at.date()
+    let date = if let Ok(date) = text.parse::<NaiveDate>() {
+        date
+    } else {
+        let Some(at) = naive(text) else {
+            let instant = text.parse::<DateTime<Utc>>().is_ok();
+            return Err(if instant { Unfit::new(row, why::TIME) } else { Unfit::unreadable(row) });
+        };
+        if at.time() != NaiveTime::MIN {
+            return Err(Unfit::new(row, why::TIME));
         }
+        at.date()
     };
     let days = date.signed_duration_since(NaiveDate::default()).num_days();
     i32::try_from(days).map_err(|_| Unfit::new(row, why::RANGE))

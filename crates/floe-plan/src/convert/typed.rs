@@ -147,18 +147,14 @@ fn there_and_back(array: &ArrayRef, to: &DataType, why: &'static str) -> Result<
 fn fault(from: &DataType, to: &DataType) -> &'static str {
     use DataType as T;
     match (from, to) {
-        (T::Timestamp(..), T::Date32) | (T::Date64, T::Date32) => why::TIME,
+        (T::Timestamp(..) | T::Date64, T::Date32) => why::TIME,
         (T::Timestamp(from, _), T::Timestamp(to, _)) if rank(*from) > rank(*to) => why::FINER,
         (T::Time64(_), T::Time64(_)) => why::FINER,
         (_, T::Float32 | T::Float64) => why::EXACT,
-        (from, T::Int32 | T::Int64)
-            if matches!(
-                from,
-                T::Decimal32(..) | T::Decimal64(..) | T::Decimal128(..) | T::Decimal256(..)
-            ) =>
-        {
-            "it has a fraction or is out of range"
-        }
+        (
+            T::Decimal32(..) | T::Decimal64(..) | T::Decimal128(..) | T::Decimal256(..),
+            T::Int32 | T::Int64,
+        ) => "it has a fraction or is out of range",
         (from, T::Decimal128(..)) if !is_integer(from) => "it has more digits than the column can hold",
         _ => why::RANGE,
     }

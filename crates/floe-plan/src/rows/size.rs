@@ -74,7 +74,8 @@ pub fn row_bytes(batch: &RecordBatch) -> Vec<u64> {
             DataType::LargeBinary => lengths(column.as_binary::<i64>().offsets(), &mut rows),
             DataType::Boolean => rows.iter_mut().for_each(|row| *row += 1),
             DataType::FixedSizeBinary(width) => {
-                rows.iter_mut().for_each(|row| *row += u64::try_from(*width).unwrap_or(0));
+                let width = u64::try_from(*width).unwrap_or(0);
+                rows.iter_mut().for_each(|row| *row += width);
             }
             other => match other.primitive_width() {
                 Some(width) => rows.iter_mut().for_each(|row| *row += width as u64),

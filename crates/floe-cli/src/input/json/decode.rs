@@ -131,7 +131,9 @@ impl Decoder {
             let (count, at) = match present.then(|| tape.token(*object)) {
                 Some(Token::Object(count, _)) => (count, *object + 1),
                 Some(Token::Null) | None => {
-                    places.iter_mut().for_each(|places| places.push(NULL));
+                    for places in &mut places {
+                        places.push(NULL);
+                    }
                     continue;
                 }
                 Some(_) => {
@@ -140,7 +142,9 @@ impl Decoder {
                     return Err(Fault { row, what: What::Unfit { column, ty, why } });
                 }
             };
-            places.iter_mut().for_each(|places| places.push(ABSENT));
+            for places in &mut places {
+                places.push(ABSENT);
+            }
             let (mut at, mut expected) = (at, 0);
             for _ in 0..count {
                 let key = tape.string(tape.token(at)).unwrap_or_default();
@@ -249,7 +253,9 @@ impl Decoder {
                 let inner = self.members(tape, places, column, path)?;
                 let columns = self.fields(tape, column, &inner, path, false)?;
                 let mut nulls = NullBufferBuilder::new(places.len());
-                places.iter().for_each(|place| nulls.append(!matches!(token(*place), Token::Null)));
+                for place in places {
+                    nulls.append(!matches!(token(*place), Token::Null));
+                }
                 if fields.is_empty() {
                     return Ok(Arc::new(StructArray::new_empty_fields(places.len(), nulls.finish())));
                 }

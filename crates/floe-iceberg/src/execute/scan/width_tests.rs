@@ -249,19 +249,10 @@ fn check(batches: &[RecordBatch], expected: &RecordBatch, plan: &ScanPlan) {
         let bytes = batch_bytes(batch);
         assert!(batch.num_rows() == 1 || bytes <= most, "{} rows with {bytes} bytes", batch.num_rows());
     }
-    let expected = match &plan.projection.as_struct().fields().len() {
-        8 => expected.clone(),
-        _ => {
-            let names: Vec<usize> = plan
-                .projection
-                .as_struct()
-                .fields()
-                .iter()
-                .map(|field| expected.schema().index_of(&field.name).unwrap())
-                .collect();
-            expected.project(&names).unwrap()
-        }
-    };
+    let columns = plan.projection.as_struct().fields().iter();
+    let columns: Vec<usize> =
+        columns.map(|column| expected.schema().index_of(&column.name).unwrap()).collect();
+    let expected = expected.project(&columns).unwrap();
     let found = concat_batches(&expected.schema(), batches).unwrap();
     assert_eq!(found, expected);
 }
