@@ -149,7 +149,7 @@ impl Change<'_> {
         {
             refs.push((MAIN_BRANCH.to_owned(), serde_json::to_string(&plain(id)).ok()?));
         }
-        for update in self.updates {
+        for (number, update) in self.updates.iter().enumerate() {
             match update {
                 TableUpdate::SetSnapshotRef { ref_name, reference } => {
                     let old = refs.iter_mut().find(|(name, _)| name == ref_name);
@@ -166,7 +166,13 @@ impl Change<'_> {
                         None => refs.push((ref_name.clone(), serde_json::to_string(reference).ok()?)),
                     }
                 }
-                TableUpdate::RemoveSnapshotRef { ref_name } => refs.retain(|(name, _)| name != ref_name),
+                TableUpdate::RemoveSnapshotRef { ref_name } => {
+                    // One that is made again is a moved one.
+                    let again = self.updates[number..].iter().any(|later| {
+                        matches!(later, TableUpdate::SetSnapshotRef { ref_name: name, .. } if name == ref_name)
+                    });
+                    refs.retain(|(name, _)| name != ref_name || again);
+                }
                 _ => {}
             }
         }
