@@ -39,7 +39,7 @@ async fn what_pyiceberg_tagged_in_version_1_stays_through_every_commit() {
     peers.run(&[made]);
     let table = TableIdent::from_strs(["t", "old"]).unwrap();
     let asked = json!({"do": "refs", "uri": uri, "table": name});
-    let before = peers.run(&[asked.clone()]).remove(0);
+    let before = peers.run(std::slice::from_ref(&asked)).remove(0);
     assert_eq!(references(&warehouse, &table).await, before);
     assert_eq!(before.as_object().unwrap().len(), 3);
 

@@ -144,13 +144,13 @@ impl Ty {
                 items_of(out, draw, pairs, |(key, value), draw, out| {
                     let pair = BTreeMap::from([("key", Val::Num(*key)), ("value", value.clone())]);
                     item.encode(&Val::Rec(pair), draw, out);
-                })
+                });
             }
             (Self::Map(values), Val::Pairs(pairs)) => {
                 items_of(out, draw, pairs, |(key, value), draw, out| {
                     test_avro::bytes(out, key.to_string().as_bytes());
                     values.encode(value, draw, out);
-                })
+                });
             }
             (Self::Record(fields), Val::Rec(values)) => {
                 for field in fields {
@@ -175,7 +175,7 @@ impl Ty {
         match self {
             Self::Null => {}
             Self::Boolean => out.push(draw.below(2) as u8),
-            Self::Int | Self::Long => test_avro::long(out, draw.next() as i32 as i64),
+            Self::Int | Self::Long => test_avro::long(out, i64::from(draw.next() as i32)),
             Self::Double => out.extend_from_slice(&draw.next().to_le_bytes()),
             Self::Bytes | Self::String => test_avro::bytes(out, b"some"),
             Self::Fixed(size) => out.extend(std::iter::repeat_n(7, *size)),
@@ -257,16 +257,12 @@ impl Style<'_> {
         Ty::Union(branches)
     }
 
-    fn number(&mut self) -> Ty {
-        Ty::Long
-    }
-
     fn bytes(&mut self) -> Ty {
         if self.draw.chance(50) { Ty::Bytes } else { Ty::String }
     }
 
     fn list(&mut self) -> Ty {
-        let item = self.number();
+        let item = Ty::Long;
         Ty::Array(Box::new(self.optional(item, 30)))
     }
 
@@ -639,10 +635,10 @@ fn entry_type(style: &mut Style<'_>, partitioned: bool, left_out: &[&str], nulls
                 style.map(value)
             }
             "column_sizes" | "value_counts" | "null_value_counts" | "nan_value_counts" => {
-                let value = style.number();
+                let value = Ty::Long;
                 style.map(value)
             }
-            _ => style.number(),
+            _ => Ty::Long,
         };
         let ty = style.optional(ty, if OPTIONAL.contains(&what) { 100 } else { 30 });
         fields.push(style.field(id, name, what, ty));
@@ -787,7 +783,7 @@ fn list(seed: u64) -> (Vec<u8>, Vec<ManifestFile>) {
         let ty = match id {
             500 | 519 => style.bytes(),
             507 => Ty::Array(Box::new(summary.clone())),
-            _ => style.number(),
+            _ => Ty::Long,
         };
         let optional = matches!(id, 504..=507 | 512..=514 | 519);
         let ty = style.optional(ty, if optional { 100 } else { 30 });

@@ -92,17 +92,17 @@ fn fields(thrift: &mut Thrift<'_>) -> Option<Vec<Field>> {
 fn encode(fields: &[Field], out: &mut Vec<u8>) {
     let mut last = 0_i16;
     for field in fields {
-        match field.id.checked_sub(last).and_then(|delta| u8::try_from(delta).ok()) {
-            Some(delta @ 1..=15) => out.push((delta << 4) | field.kind),
-            _ => {
-                out.push(field.kind);
-                let mut zigzag = ((i32::from(field.id) << 1) ^ (i32::from(field.id) >> 31)) as u32;
-                while zigzag > 0x7f {
-                    out.push(zigzag as u8 | 0x80);
-                    zigzag >>= 7;
-                }
-                out.push(zigzag as u8);
+        let delta = field.id.checked_sub(last).and_then(|delta| u8::try_from(delta).ok());
+        if let Some(delta @ 1..=15) = delta {
+            out.push((delta << 4) | field.kind);
+        } else {
+            out.push(field.kind);
+            let mut zigzag = ((i32::from(field.id) << 1) ^ (i32::from(field.id) >> 31)) as u32;
+            while zigzag > 0x7f {
+                out.push(zigzag as u8 | 0x80);
+                zigzag >>= 7;
             }
+            out.push(zigzag as u8);
         }
         out.extend_from_slice(&field.value);
         last = field.id;

@@ -349,7 +349,7 @@ fn typed_values_fit_exactly_or_are_refused_with_their_row() {
         (Arc::new(Float64Array::from(vec![12.349])), DataType::Decimal128(9, 2), Some((0, why::SCALE))),
         (Arc::new(Float64Array::from(vec![0.1, f64::NAN, f64::INFINITY, 1e30])), DataType::Float32, None),
         (Arc::new(Float64Array::from(vec![1e300])), DataType::Float32, Some((0, why::RANGE))),
-        (Arc::new(Float64Array::from(vec![0.1234567890123])), DataType::Float32, Some((0, why::DIGITS))),
+        (Arc::new(Float64Array::from(vec![0.123_456_789_012_3])), DataType::Float32, Some((0, why::DIGITS))),
         (Arc::new(Decimal128Array::from(vec![1200, 1250])), DataType::Int64, None),
         (Arc::new(Date32Array::from(vec![i32::MAX])), nanos(false), Some((0, why::RANGE))),
         (Arc::new(Date64Array::from(vec![86_400_000, 86_400_001])), DataType::Date32, Some((1, why::TIME))),

@@ -50,7 +50,7 @@ fn partition(row: Key, by: Option<(i32, Transform)>) -> Struct {
     let datum = datums(row)[column as usize - 1].clone();
     let value =
         datum.and_then(|d| create_transform_function(&transform).unwrap().transform_literal(&d).unwrap());
-    Struct::from_iter([value.map(|value| Literal::from(value))])
+    Struct::from_iter([value.map(Literal::from)])
 }
 
 /// A file that an append adds, with all rows of the same partition as the first.
@@ -134,7 +134,7 @@ proptest! {
             let range = known.iter().min().zip(known.iter().max());
             range.is_none_or(|(low, high)| greatest.is_none_or(|g| g < low) || least.is_none_or(|l| l > high))
         } else {
-            !known.iter().any(|id| inside(id))
+            !known.iter().any(inside)
         };
         if bounds && apart && !nulls {
             prop_assert!(passes, "bounds prove that no row matches");

@@ -75,7 +75,9 @@ pub fn row_bytes(batch: &RecordBatch) -> Vec<u64> {
             DataType::Boolean => rows.iter_mut().for_each(|row| *row += 1),
             DataType::FixedSizeBinary(width) => {
                 let width = u64::try_from(*width).unwrap_or(0);
-                rows.iter_mut().for_each(|row| *row += width);
+                for row in &mut rows {
+                    *row += width;
+                }
             }
             other => match other.primitive_width() {
                 Some(width) => rows.iter_mut().for_each(|row| *row += width as u64),

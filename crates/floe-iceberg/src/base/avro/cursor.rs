@@ -135,7 +135,7 @@ impl<'a> Cursor<'a> {
                 self.take(*size)?;
             }
             AvroType::Array(item) => {
-                self.skip_items(takes_bytes(item), |c| c.skip_at(item, definitions, depth))?
+                self.skip_items(takes_bytes(item), |c| c.skip_at(item, definitions, depth))?;
             }
             AvroType::Map(value) => self.skip_items(true, |c| {
                 c.bytes()?;

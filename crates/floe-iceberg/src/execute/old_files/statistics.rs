@@ -2,6 +2,7 @@
 //! delete that took row groups over as bytes.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow_array::{
@@ -238,7 +239,7 @@ fn described(bytes: &[u8]) -> String {
     let mut said = format!("{:?}, orders: {}", file.created_by(), file.column_orders().is_some());
     for (number, group) in footer.row_groups().iter().enumerate() {
         for column in group.columns() {
-            said += &format!("\n{number} {} {:?}", column.column_path(), column.statistics());
+            write!(said, "\n{number} {} {:?}", column.column_path(), column.statistics()).unwrap();
         }
     }
     said
@@ -334,7 +335,7 @@ async fn play(seed: u64) {
 #[tokio::test]
 async fn no_row_vanishes_by_the_statistics_of_old_writers() {
     for seed in 0..120 {
-        play(seed).await;
+        Box::pin(play(seed)).await;
     }
 }
 

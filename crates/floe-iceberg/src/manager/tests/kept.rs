@@ -429,7 +429,7 @@ async fn a_move_that_got_lost_in_version_1_is_not_taken_for_done() {
             let (mut lake, ids) = foreign("1", |_| {}).await;
             let done = {
                 let Case(.., run) = cases().into_iter().find(|case| case.0 == name).unwrap();
-                lake.manager = lake.faulty(fault.clone());
+                lake.manager = lake.faulty(fault);
                 run(&lake, &ids).await
             };
             lake.manager = lake.another();

@@ -19,16 +19,16 @@ fn batch(lengths: &[Option<usize>], views: bool) -> RecordBatch {
         let take = |row: usize| texts[..row.min(3)].iter();
         if views {
             let mut builder = ListBuilder::new(StringViewBuilder::new());
-            for row in 0..texts.len() {
+            for (row, text) in texts.iter().enumerate() {
                 take(row).for_each(|text| builder.values().append_option(text.as_deref()));
-                builder.append(texts[row].is_some());
+                builder.append(text.is_some());
             }
             Arc::new(builder.finish())
         } else {
             let mut builder = ListBuilder::new(StringBuilder::new());
-            for row in 0..texts.len() {
+            for (row, text) in texts.iter().enumerate() {
                 take(row).for_each(|text| builder.values().append_option(text.as_deref()));
-                builder.append(texts[row].is_some());
+                builder.append(text.is_some());
             }
             Arc::new(builder.finish())
         }
