@@ -109,7 +109,7 @@ pub fn next_location_with(metadata: &TableMetadata, previous: Option<&str>, uuid
 }
 
 /// The metadata of a new table. Fails with `Validation` for a schema that no table can have, see
-/// [`check_schema`](crate::schema::check_schema).
+/// [`check_schema`].
 pub fn create(creation: TableCreation) -> Result<TableMetadata> {
     let built = iceberg::spec::TableMetadataBuilder::from_table_creation(creation)?.build()?;
     check_schema(built.metadata.current_schema(), built.metadata.format_version())?;
