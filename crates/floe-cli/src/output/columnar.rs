@@ -77,8 +77,7 @@ impl Parquet {
     pub(super) fn new(schema: &SchemaRef, out: Out, uuids: &Uuids) -> Result<Self> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            // Bounds that are cut at 64 bytes would make readers skip rows they should find.
-            .set_statistics_truncate_length(None)
+            // Bounds are cut at 64 bytes, the upper ones rounded up: whole texts would make a footer that others refuse.
             .build();
         let converted = ArrowSchemaConverter::new().convert(schema).map_err(parquet_error)?;
         let root = converted.root_schema();

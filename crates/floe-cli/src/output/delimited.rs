@@ -14,6 +14,7 @@ use floe::{Error, ErrorKind, Result};
 use super::sink::{Out, Sink, SinkOptions, arrow_error};
 use super::uuid;
 use super::values::Values;
+use super::years;
 
 /// CSV with a header line, which is there even when there are no rows. NULL is nothing, or the text that was chosen; what
 /// is a text and could be taken for NULL is put in quotes, an empty text too.
@@ -103,10 +104,7 @@ impl Sink for Csv {
                 {
                     uuid::write(bytes.value(row), &mut self.value);
                 } else if write!(self.value, "{}", formatter.value(row)).is_err() {
-                    return Err(Error::new(ErrorKind::Unsupported, "a value cannot be written as text")
-                        .with_hint(
-                            "dates and times beyond the year 262143 have none; use arrow or parquet",
-                        ));
+                    return Err(years::beyond());
                 }
                 self.field(number, true);
             }
@@ -140,6 +138,7 @@ impl Lines {
 
 impl Sink for Lines {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        years::check(batch)?;
         self.writer.write(batch).map_err(arrow_error)
     }
 

@@ -8,6 +8,7 @@ mod table;
 mod target;
 mod uuid;
 mod values;
+mod years;
 
 pub(crate) use object::ObjectFrame;
 #[cfg(test)]

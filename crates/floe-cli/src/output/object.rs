@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::sink::{Out, Sink, SinkOptions, arrow_error};
 use super::values::Values;
+use super::years;
 
 /// The fields of the object that are known before the rows are.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +49,7 @@ impl Object {
 
 impl Sink for Object {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        years::check(batch)?;
         self.writer.write(batch).map_err(arrow_error)
     }
 

@@ -1,6 +1,7 @@
 //! Aligned columns for people.
 
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 use arrow_array::{Array, RecordBatch};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
@@ -9,6 +10,7 @@ use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Tab
 use floe::Result;
 
 use super::sink::{Out, Sink, arrow_error};
+use super::years;
 
 /// How a table is laid out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -75,7 +77,7 @@ impl Table {
 
 impl Sink for Table {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let options = FormatOptions::new().with_null("NULL");
+        let options = FormatOptions::new().with_null("NULL").with_display_error(false);
         let formatters: Vec<_> = batch
             .columns()
             .iter()
@@ -85,11 +87,13 @@ impl Sink for Table {
         for row in 0..batch.num_rows() {
             let values = formatters.iter().zip(batch.columns()).map(|(formatter, column)| {
                 if column.is_null(row) {
-                    return "NULL".to_owned();
+                    return Ok("NULL".to_owned());
                 }
-                one_line(&formatter.value(row).to_string(), self.layout.width.is_some())
+                let mut text = String::new();
+                write!(text, "{}", formatter.value(row)).map_err(|_| years::beyond())?;
+                Ok(one_line(&text, self.layout.width.is_some()))
             });
-            self.rows.push(values.collect());
+            self.rows.push(values.collect::<Result<_>>()?);
             if self.rows.len() >= BLOCK_ROWS {
                 self.flush()?;
             }
