@@ -1,4 +1,5 @@
 //! What every plugin must hold, as async functions that panic with the broken property.
 
 pub mod catalog;
+pub mod keys;
 pub mod storage;

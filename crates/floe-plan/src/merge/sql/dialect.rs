@@ -1,5 +1,7 @@
 //! Tokens and expressions, with errors that show no values.
 
+use std::cell::Cell;
+
 use floe_core::{Error, Result};
 use sqlparser::ast::{Expr, Ident, ObjectNamePart};
 use sqlparser::dialect::{Dialect, Precedence};
@@ -11,6 +13,15 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 const MAX_OPERATORS: usize = 500;
 /// Tokens in a text.
 const MAX_TOKENS: usize = 200_000;
+
+/// Operands that are begun for each token of a text. The parser begins some more than once, on trial, and where they nest
+/// (`CASE CASE CASE …`), it would try twice as often for each level.
+const MAX_TRIALS: usize = 20;
+
+thread_local! {
+    /// How many operands may still be begun in the expression that this thread parses.
+    static OPERANDS_LEFT: Cell<usize> = const { Cell::new(0) };
+}
 
 /// Names in backticks or double quotes, text in single quotes.
 #[derive(Debug)]
@@ -27,6 +38,13 @@ impl Dialect for MergeDialect {
 
     fn is_identifier_part(&self, ch: char) -> bool {
         ch.is_alphanumeric() || ch == '_'
+    }
+
+    /// Stops a text that would take exponential time. Of all errors, this one is not taken for a trial that failed.
+    fn parse_prefix(&self, _parser: &mut Parser<'_>) -> Option<std::result::Result<Expr, ParserError>> {
+        let left = OPERANDS_LEFT.get().checked_sub(1);
+        OPERANDS_LEFT.set(left.unwrap_or(0));
+        left.is_none().then_some(Err(ParserError::RecursionLimitExceeded))
     }
 
     /// The parser itself takes all that follows for the right side of `IS DISTINCT FROM`, an `AND` too.
@@ -51,6 +69,7 @@ impl Dialect for MergeDialect {
 /// Reads tokens of a text.
 pub(super) struct Reader {
     parser: Parser<'static>,
+    tokens: usize,
     /// What the text is, for errors.
     what: &'static str,
 }
@@ -70,8 +89,9 @@ impl Reader {
             ))
             .with_hint("use IN for a list of values, or put the values into a column of the source"));
         }
+        let count = tokens.len();
         let parser = Parser::new(&MergeDialect).with_tokens_with_locations(tokens);
-        Ok(Self { parser, what })
+        Ok(Self { parser, tokens: count, what })
     }
 
     pub(super) fn eat(&mut self, keyword: Keyword) -> bool {
@@ -104,6 +124,7 @@ impl Reader {
     }
 
     pub(super) fn expression(&mut self) -> Result<Expr> {
+        OPERANDS_LEFT.set(MAX_TRIALS * self.tokens.max(50));
         let parsed = self.parser.parse_expr();
         parsed.map_err(|error| {
             if error == ParserError::RecursionLimitExceeded {

@@ -255,4 +255,46 @@ mod tests {
         let nested = format!("{}1{}", "(".repeat(5000), ")".repeat(5000));
         assert!(expression(&nested, "an expression").is_err());
     }
+
+    /// What the parser begins on trial nests: each level would double the time.
+    #[test]
+    fn text_that_would_be_tried_without_end_is_refused() {
+        let words = [
+            "CASE",
+            "CASE WHEN",
+            "CASE x WHEN",
+            "CASE WHEN a THEN",
+            "(",
+            "NOT",
+            "CAST(",
+            "f(",
+            "-",
+            "[",
+            "ARRAY[",
+            "{",
+            "EXISTS (",
+            "INTERVAL",
+            "DATE",
+            "STRUCT(",
+            "x ->",
+            "a IN (",
+            "EXTRACT(",
+            "CASE (",
+            "TRIM(",
+            "MAP {",
+        ];
+        for first in words {
+            for second in words {
+                for times in [10, 100] {
+                    let text = format!("{first} {second} ").repeat(times);
+                    assert!(expression(&text, "an expression").is_err(), "{text}");
+                    assert!(clauses(&format!("MATCHED AND {text} THEN DELETE")).is_err(), "{text}");
+                }
+            }
+        }
+        let nested = format!("{}0{}", "CASE WHEN a THEN 1 ELSE ".repeat(12), " END".repeat(12));
+        assert!(expression(&nested, "an expression").is_ok());
+        let list = format!("a IN ({})", vec!["1"; 50_000].join(", "));
+        assert!(expression(&list, "an expression").is_ok());
+    }
 }
