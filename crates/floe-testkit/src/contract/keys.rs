@@ -1,6 +1,8 @@
 //! Keys of objects are opaque: what a storage over an object store has to do with odd ones. The store is an
 //! [`ObjectServer`], which keeps keys as they come, and the warehouse of the storage is its folder `lake`.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 
 use floe_core::{Error, ErrorKind, StorageClient};
