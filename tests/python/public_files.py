@@ -9,8 +9,9 @@ Each Parquet and Arrow file is made a table (`create --from`, `append`), read ba
 Parquet, DuckDB. Each table is copied, its paths are made absolute, it is entered in a SQLite catalog, read, and
 compared with PyIceberg and DuckDB. Each lone metadata file is described, beside PyIceberg.
 
-An outcome is one of: `equal` (the rows of a peer), `refused` (an error of a kind, exit code 2 to 9), `differs`,
-`panic` (any other exit code), `hang`. The program ends with 1 when there is one of the last three.
+An outcome is one of: `equal` (the rows of a peer), `refused` (an error of a kind, exit code 2 to 9), `unread` (rows that
+pyarrow cannot hold, and so nothing to compare with), `differs`, `panic` (any other exit code), `hang`. The program ends
+with 1 when there is one of the last three.
 """
 
 import argparse
@@ -208,6 +209,8 @@ def compare(out, peers):
     told = []
     try:
         mine = rows_of(pq.ParquetFile(out).read())
+    except pa.ArrowNotImplementedError as error:
+        return "unread", f"pyarrow lacks what it takes to compare: {error}"
     except Exception as error:
         return "differs", f"pyarrow cannot read what floe wrote: {error}"
     for name, read in peers.items():
