@@ -83,7 +83,8 @@ impl RetryPolicy {
     }
 }
 
-fn number(properties: &HashMap<String, String>, key: &str) -> Result<Option<u64>> {
+/// The table property `key` as a whole number, if it is set.
+pub(crate) fn number(properties: &HashMap<String, String>, key: &str) -> Result<Option<u64>> {
     let Some(text) = properties.get(key) else { return Ok(None) };
     text.trim().parse().map(Some).map_err(|_| {
         Error::validation(format!("the table property {key} is not a whole number"))

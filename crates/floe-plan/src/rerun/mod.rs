@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use floe_core::{Error, Result};
+use floe_core::Result;
+
+use crate::backoff::number;
 
 /// The table property for [`RerunPolicy::max_attempts`].
 pub const MAX_ATTEMPTS: &str = "commit.rerun.max-attempts";
@@ -81,14 +83,6 @@ impl RerunPolicy {
         let pause = grown.mul_f64(random.clamp(0.0, 1.0)).min(self.total.saturating_sub(elapsed));
         Some(Rerun { pause, in_turn: done >= FREE_ATTEMPTS })
     }
-}
-
-fn number(properties: &HashMap<String, String>, key: &str) -> Result<Option<u64>> {
-    let Some(text) = properties.get(key) else { return Ok(None) };
-    text.trim().parse().map(Some).map_err(|_| {
-        Error::validation(format!("the table property {key} is not a whole number"))
-            .with_hint("set it to a number, or remove it")
-    })
 }
 
 #[cfg(test)]
