@@ -6,6 +6,7 @@ mod arch;
 mod features;
 mod matrix;
 mod peers;
+mod requirements;
 mod services;
 mod spark;
 mod steps;

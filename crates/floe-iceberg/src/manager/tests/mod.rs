@@ -11,4 +11,5 @@ mod model;
 mod names;
 mod publishing;
 mod reruns;
+mod spans;
 mod transaction;
