@@ -45,7 +45,7 @@ pub(crate) use prepared::prepared;
 pub use recover::find_token;
 pub(crate) use recover::{STAGED, find_done, input_of, later, other_input};
 pub use request::{CommitRequest, CommitStrategy};
-pub use updates::commit_updates;
+pub use updates::{UpdatedTable, commit_updates};
 
 use crate::base::TableBase;
 use manifest::Compression;

@@ -15,7 +15,8 @@ use super::execute::Executed;
 use super::work::Task;
 use crate::base::TableBase;
 use crate::commit::{
-    CommitRequest, CommitStrategy, Committed, Refused, check_settings, commit_in, find_done, input_of, other_input,
+    CommitRequest, CommitStrategy, Committed, Refused, check_settings, commit_in, find_done, input_of,
+    other_input,
 };
 use crate::data::Input;
 use crate::model::{ChangeOptions, WriteOutcome};

@@ -37,7 +37,8 @@ fn changes() -> Vec<(&'static str, Run)> {
         ("overwrite of partitions", |l, o| act(Act::Dynamic(9, "a"), l, o)),
         ("merge", |l, o| {
             async move {
-                let clauses = json!({"on": ["id"], "clauses": [{"when": "not_matched", "action": "insert_all"}]});
+                let clauses =
+                    json!({"on": ["id"], "clauses": [{"when": "not_matched", "action": "insert_all"}]});
                 let config: MergeConfig = serde_json::from_value(clauses).unwrap();
                 let config = MergeConfig { options: o, ..config };
                 l.manager.merge_data(&l.table, rows(&[(9, "b", 9)]), &config).await.map(drop)

@@ -68,14 +68,13 @@ fn operations() -> Vec<(&'static str, Run)> {
         ("table_exists", |l, t| async { l.manager.table_exists(t).await.map(drop) }.boxed_local()),
         ("load_table", |l, t| async { l.manager.load_table(t).await.map(drop) }.boxed_local()),
         ("write_data", |l, t| {
-            async {
-                l.manager.write_data(t, rows(&[(1, "a", 1)]), &WriteConfig::default()).await.map(drop)
-            }
-            .boxed_local()
+            async { l.manager.write_data(t, rows(&[(1, "a", 1)]), &WriteConfig::default()).await.map(drop) }
+                .boxed_local()
         }),
         ("merge_data", |l, t| {
             async {
-                let clauses = json!({"on": ["id"], "clauses": [{"when": "not_matched", "action": "insert_all"}]});
+                let clauses =
+                    json!({"on": ["id"], "clauses": [{"when": "not_matched", "action": "insert_all"}]});
                 let config: MergeConfig = serde_json::from_value(clauses).unwrap();
                 l.manager.merge_data(t, rows(&[(2, "a", 2)]), &config).await.map(drop)
             }
@@ -89,7 +88,9 @@ fn operations() -> Vec<(&'static str, Run)> {
             .boxed_local()
         }),
         ("scan", |l, t| async { l.manager.scan(t, &ScanRequest::default()).await.map(drop) }.boxed_local()),
-        ("plan_scan", |l, t| async { l.manager.plan_scan(t, &ScanRequest::default()).await.map(drop) }.boxed_local()),
+        ("plan_scan", |l, t| {
+            async { l.manager.plan_scan(t, &ScanRequest::default()).await.map(drop) }.boxed_local()
+        }),
         ("list_files", |l, t| {
             async { l.manager.list_files(t, &SnapshotSelector::Current).await.map(drop) }.boxed_local()
         }),
@@ -133,14 +134,21 @@ fn operations() -> Vec<(&'static str, Run)> {
             .boxed_local()
         }),
         ("transaction", |l, t| {
-            async { l.manager.transaction(t).set_properties([("a", "b")]).commit().await.map(drop) }.boxed_local()
+            async { l.manager.transaction(t).set_properties([("a", "b")]).commit().await.map(drop) }
+                .boxed_local()
         }),
         ("create_namespace", |l, t| {
             async { l.manager.create_namespace(&other(t), BTreeMap::new()).await.map(drop) }.boxed_local()
         }),
-        ("ensure_namespace", |l, t| async { l.manager.ensure_namespace(&other(t)).await.map(drop) }.boxed_local()),
-        ("load_namespace", |l, t| async { l.manager.load_namespace(&other(t)).await.map(drop) }.boxed_local()),
-        ("namespace_exists", |l, t| async { l.manager.namespace_exists(&other(t)).await.map(drop) }.boxed_local()),
+        ("ensure_namespace", |l, t| {
+            async { l.manager.ensure_namespace(&other(t)).await.map(drop) }.boxed_local()
+        }),
+        ("load_namespace", |l, t| {
+            async { l.manager.load_namespace(&other(t)).await.map(drop) }.boxed_local()
+        }),
+        ("namespace_exists", |l, t| {
+            async { l.manager.namespace_exists(&other(t)).await.map(drop) }.boxed_local()
+        }),
         ("update_namespace", |l, t| {
             async {
                 let set = [("owner".to_owned(), "me".to_owned())].into();
@@ -149,7 +157,9 @@ fn operations() -> Vec<(&'static str, Run)> {
             .boxed_local()
         }),
         ("list_namespaces", |l, _| async { l.manager.list_namespaces(None).await.map(drop) }.boxed_local()),
-        ("list_all_namespaces", |l, _| async { l.manager.list_all_namespaces().await.map(drop) }.boxed_local()),
+        ("list_all_namespaces", |l, _| {
+            async { l.manager.list_all_namespaces().await.map(drop) }.boxed_local()
+        }),
         ("list_tables", |l, t| async { l.manager.list_tables(t.namespace()).await.map(drop) }.boxed_local()),
         ("drop_namespace", |l, t| async { l.manager.drop_namespace(&other(t)).await }.boxed_local()),
         ("create_table", |l, t| {
