@@ -11,6 +11,7 @@ pub mod fuzz;
 pub mod gcs_xml;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod kept;
 pub mod services;
 pub mod sim;
 pub mod storage;
