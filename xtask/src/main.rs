@@ -6,6 +6,7 @@ mod arch;
 mod features;
 mod matrix;
 mod peers;
+mod requirements;
 mod services;
 mod spark;
 mod steps;
@@ -35,6 +36,9 @@ enum Command {
         /// Leave out the tests that need Spark.
         #[arg(long)]
         no_spark: bool,
+        /// Install Debian packages that the servers of the tests need and that are missing, such as PostgreSQL. As root.
+        #[arg(long)]
+        install: bool,
     },
     /// The same as `test`, without incremental builds and without colours.
     Ci,
@@ -120,7 +124,10 @@ enum ServicesAction {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
-        Command::Test { fast, no_spark } => tasks::test(&tasks::TestOptions { fast, no_spark, ci: false }),
+        Command::Test { fast, no_spark, install } => {
+            tools::allow_installing(install);
+            tasks::test(&tasks::TestOptions { fast, no_spark, ci: false })
+        }
         Command::Ci => tasks::test(&tasks::TestOptions { ci: true, ..tasks::TestOptions::default() }),
         Command::Interop { filter, no_spark } => tasks::interop(filter.as_deref(), no_spark),
         Command::Integration { catalog, storage } => {
