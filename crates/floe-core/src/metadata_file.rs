@@ -48,6 +48,12 @@ pub async fn write(file_io: &FileIO, location: &str, metadata: &TableMetadata) -
     write_text(file_io, location, MetadataText::new(metadata)?.json()).await
 }
 
+/// The transform of a field of a partition spec, as the metadata file at `location` has it: for messages about one that is
+/// not known, which the model does not name. `None` where that cannot be read.
+pub async fn transform_at(file_io: &FileIO, location: &str, spec_id: i32, field_id: i32) -> Option<String> {
+    lenient::written_transform(&read_text(file_io, location).await.ok()?, spec_id, field_id)
+}
+
 async fn read_text(file_io: &FileIO, location: &str) -> Result<Bytes> {
     let bytes = file_io.new_input(location)?.read().await?;
     if !bytes.starts_with(&[0x1f, 0x8b]) {
