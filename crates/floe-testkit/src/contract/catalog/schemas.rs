@@ -16,14 +16,14 @@ pub async fn schemas_that_no_table_can_have_are_refused(catalog: &CatalogUnderTe
     }
     let space = namespace(&["types"]);
     catalog.client.create_namespace(&space, HashMap::new()).await.unwrap();
-    let creation = TableCreation { format_version: FormatVersion::V2, ..creation("sound") };
-    let made = catalog.client.create_table(&space, creation.clone()).await.unwrap();
+    let sound = || TableCreation { format_version: FormatVersion::V2, ..creation("sound") };
+    let made = catalog.client.create_table(&space, sound()).await.unwrap();
     for bad in impossible() {
         for columns in places(&bad) {
             let mut fields = made.metadata.current_schema().as_struct().fields().to_vec();
-            fields.extend(columns);
+            fields.push(columns);
             let schema = Schema::builder().with_fields(fields).with_schema_id(1).build().unwrap();
-            let new = TableCreation { name: "bad".into(), schema: schema.clone(), ..creation.clone() };
+            let new = TableCreation { name: "bad".into(), schema: schema.clone(), ..sound() };
             assert_kind(catalog.client.create_table(&space, new).await, ErrorKind::Validation);
             let updates =
                 [TableUpdate::AddSchema { schema }, TableUpdate::SetCurrentSchema { schema_id: -1 }];
