@@ -10,6 +10,7 @@ mod requirements;
 mod services;
 mod spark;
 mod steps;
+mod supply;
 mod tasks;
 mod tools;
 mod workspace;
@@ -66,6 +67,8 @@ enum Command {
         #[command(subcommand)]
         action: ServicesAction,
     },
+    /// What comes from elsewhere: crates of every lock file, actions of the workflows, Python packages.
+    Supply,
     /// The arrows between the crates, and what floe-plan may depend on.
     Arch,
     /// Concurrent writers and faults, at random from seeds: `cargo xtask sim --seeds 100000`.
@@ -143,6 +146,7 @@ fn main() -> anyhow::Result<()> {
         },
         Command::Sim { seeds, from, seed } => tasks::sim(seeds, from, seed),
         Command::Arch => arch::check(),
+        Command::Supply => supply::check(),
         Command::Bench { arguments } => tasks::bench(&arguments),
         Command::Quickstart { arguments } => tasks::quickstart(&arguments),
     }
