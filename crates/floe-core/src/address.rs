@@ -27,7 +27,8 @@ pub fn exposed_host(address: &str) -> Option<String> {
 /// `setting` says where it comes from.
 pub fn check(setting: &str, address: &str) -> Result<()> {
     let fault = |why: &str| {
-        Error::validation(format!("{setting} {why}")).with_hint("write it as http://host:port or https://host")
+        Error::validation(format!("{setting} {why}"))
+            .with_hint("write it as http://host:port or https://host")
     };
     let begins = |scheme: &str| address.get(..scheme.len()).is_some_and(|s| s.eq_ignore_ascii_case(scheme));
     if !begins("http://") && !begins("https://") {
@@ -110,7 +111,9 @@ mod tests {
         ] {
             assert!(exposed_host(exposed).is_some(), "{exposed}");
         }
-        for own in ["http://2130706433:80", "http://127.9.9.9", "http://b.localhost", "http://[::ffff:127.0.0.1]"] {
+        for own in
+            ["http://2130706433:80", "http://127.9.9.9", "http://b.localhost", "http://[::ffff:127.0.0.1]"]
+        {
             assert_eq!(exposed_host(own), None, "{own}");
         }
     }
@@ -139,7 +142,10 @@ mod tests {
             "http://h:port",
         ] {
             let error = check("s3.endpoint", wrong).expect_err(wrong);
-            assert!(error.message().contains("s3.endpoint") && !error.message().contains("hunter2"), "{error}");
+            assert!(
+                error.message().contains("s3.endpoint") && !error.message().contains("hunter2"),
+                "{error}"
+            );
         }
     }
 }

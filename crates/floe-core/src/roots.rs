@@ -181,7 +181,8 @@ mod tests {
             "file" => key.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect(),
             _ => key.split('/').map(str::to_owned).collect(),
         };
-        let odd = key.iter().any(|part| part == "." || part == "..") || key[..].first().is_some_and(String::is_empty);
+        let odd = key.iter().any(|part| part == "." || part == "..")
+            || key[..].first().is_some_and(String::is_empty);
         (!odd).then(|| (scheme.to_owned(), authority.to_owned(), key))
     }
 
@@ -208,8 +209,17 @@ mod tests {
             keys.sort();
             keys.dedup();
         }
-        let begins =
-            ["s3://b/", "s3a://b/", "s3n://b2/", "gs://b/", "gcs://b/", "file:///", "file:/", "/", "s3://b/t/"];
+        let begins = [
+            "s3://b/",
+            "s3a://b/",
+            "s3n://b2/",
+            "gs://b/",
+            "gcs://b/",
+            "file:///",
+            "file:/",
+            "/",
+            "s3://b/t/",
+        ];
         begins.iter().flat_map(|begin| keys.iter().map(move |key| format!("{begin}{key}"))).collect()
     }
 
@@ -217,7 +227,9 @@ mod tests {
     fn what_is_a_tables_own_agrees_with_the_rule_spelled_out() {
         let all = generated();
         assert!(all.len() > 50_000, "{}", all.len());
-        for roots in [&["s3://b/t"][..], &["s3n://b/t/"], &["gs://b"], &["/t"], &["file:///t//", "s3://b/t/t"]] {
+        for roots in
+            [&["s3://b/t"][..], &["s3n://b/t/"], &["gs://b"], &["/t"], &["file:///t//", "s3://b/t/t"]]
+        {
             let own = TableRoots::new(roots.iter().copied(), Reach::OwnSchemes);
             let local = TableRoots::new(roots.iter().copied(), Reach::Anywhere);
             for file in &all {
@@ -240,7 +252,9 @@ mod tests {
     #[test]
     fn spellings_of_a_local_file_cheat_nobody() {
         let roots = TableRoots::new(["s3://lake/t"], Reach::OwnSchemes);
-        for file in ["file:///etc/passwd", "file:/etc/passwd", "/etc/passwd", "FILE:///etc/passwd", "File:/x", "x/y"] {
+        for file in
+            ["file:///etc/passwd", "file:/etc/passwd", "/etc/passwd", "FILE:///etc/passwd", "File:/x", "x/y"]
+        {
             let error = roots.check_read(file).expect_err(file);
             assert_eq!(error.kind(), crate::ErrorKind::Validation, "{file}");
             assert!(!roots.may_write(file) && !roots.may_delete(file), "{file}");

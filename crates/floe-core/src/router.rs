@@ -82,8 +82,9 @@ impl StorageRouter {
 /// `Validation` where a catalog on a server would have floe use files of this machine.
 pub fn no_local_files(what: &str) -> Error {
     let why = format!("{what} is on this machine, and its catalog is on a server: local files are not used");
-    Error::validation(why)
-        .with_hint("if the server's word is to count for files of this machine, set storage = \"local\" for the catalog")
+    Error::validation(why).with_hint(
+        "if the server's word is to count for files of this machine, set storage = \"local\" for the catalog",
+    )
 }
 
 impl Plugins {
@@ -221,15 +222,21 @@ mod tests {
     #[tokio::test]
     async fn no_spelling_of_a_local_file_is_served_unless_the_storage_is_named() {
         let router = StorageRouter::new(Registry::default(), None, PluginConfig::default());
-        for location in
-            ["file:///etc/passwd", "file:/etc/passwd", "/etc/passwd", "FILE:///etc", "file://localhost/x", "file://h/x"]
-        {
+        for location in [
+            "file:///etc/passwd",
+            "file:/etc/passwd",
+            "/etc/passwd",
+            "FILE:///etc",
+            "file://localhost/x",
+            "file://h/x",
+        ] {
             let error = router.client(location).await.expect_err(location);
             assert_eq!(error.kind(), crate::ErrorKind::Validation, "{location}: {error}");
             assert!(error.hint().is_some_and(|hint| hint.contains("storage = \"local\"")), "{error}");
             let listed: Vec<_> = router.list(location).collect().await;
             assert!(matches!(&listed[..], [Err(_)]), "{location}");
-            let deleted: Vec<_> = router.delete_many(stream::iter([location.to_owned()]).boxed()).collect().await;
+            let deleted: Vec<_> =
+                router.delete_many(stream::iter([location.to_owned()]).boxed()).collect().await;
             assert!(matches!(&deleted[..], [(_, Err(_))]), "{location}");
             assert!(router.file_io().new_input(location).expect("input").read().await.is_err(), "{location}");
         }

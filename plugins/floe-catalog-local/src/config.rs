@@ -211,8 +211,13 @@ mod tests {
     #[cfg(feature = "postgres")]
     #[test]
     fn a_database_on_another_host_is_remote() {
-        let remote = |uri: &str| LocalCatalogConfig { uri: Some(uri.into()), ..Default::default() }.is_remote();
-        for uri in ["postgresql://ann:x@db.example/lake", "postgres://10.0.0.7:5432/lake", "postgresql+psycopg2://a@h/l"] {
+        let remote =
+            |uri: &str| LocalCatalogConfig { uri: Some(uri.into()), ..Default::default() }.is_remote();
+        for uri in [
+            "postgresql://ann:x@db.example/lake",
+            "postgres://10.0.0.7:5432/lake",
+            "postgresql+psycopg2://a@h/l",
+        ] {
             assert!(remote(uri), "{uri}");
         }
         for uri in [

@@ -207,13 +207,17 @@ mod tests {
     fn the_address_follows_location_and_configuration() {
         let here = "box@acc.dfs.core.windows.net";
         assert_eq!(endpoint(&[], here), "https://acc.blob.core.windows.net");
-        assert_eq!(endpoint(&[], "box@acc.dfs.core.usgovcloudapi.net"), "https://acc.blob.core.usgovcloudapi.net");
+        assert_eq!(
+            endpoint(&[], "box@acc.dfs.core.usgovcloudapi.net"),
+            "https://acc.blob.core.usgovcloudapi.net"
+        );
         assert_eq!(endpoint(&[("adls.account-host", "acc.example.com")], here), "https://acc.example.com");
         let emulator =
             [("adls.blob-storage-authority", "127.0.0.1:10000"), ("adls.blob-storage-scheme", "http")];
         assert_eq!(endpoint(&emulator, here), "http://127.0.0.1:10000/acc");
         assert_eq!(endpoint(&[("adls.blob-storage-authority", ".example")], here), "https://acc.example");
-        let string = [("adls.connection-string", "AccountName=acc;AccountKey=aGk=;BlobEndpoint=http://h/acc/")];
+        let string =
+            [("adls.connection-string", "AccountName=acc;AccountKey=aGk=;BlobEndpoint=http://h/acc/")];
         assert_eq!(endpoint(&string, here), "http://h/acc");
     }
 

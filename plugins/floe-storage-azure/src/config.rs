@@ -237,7 +237,8 @@ impl AzureStorageConfig {
     /// Fails with `Validation` where a key or signature is there, belongs to another account than this one, or to nobody
     /// knows which, and nothing `other` is there to be used in its place.
     pub(crate) fn check_owner(&self, account: &str, other: &[Option<String>]) -> Result<()> {
-        let secrets = [&self.sas_token, &self.account_key, &self.shared_key_account_key, &self.connection_string];
+        let secrets =
+            [&self.sas_token, &self.account_key, &self.shared_key_account_key, &self.connection_string];
         let has_others = self.client_id.is_some() || other.iter().any(Option::is_some);
         if has_others || secrets.iter().all(|secret| secret.is_none()) {
             return Ok(());
@@ -246,7 +247,9 @@ impl AzureStorageConfig {
             Some(owner) => format!("is that of the account {owner}"),
             None => "says not of which account it is".into(),
         };
-        let why = format!("the key or signature that is configured for Azure {whose}, and is not sent to {account}");
+        let why = format!(
+            "the key or signature that is configured for Azure {whose}, and is not sent to {account}"
+        );
         Err(Error::validation(why).with_hint(format!(
             "set adls.account-name to its account; for several, set adls.sas-token.{account} or \
              adls.connection-string.{account}"

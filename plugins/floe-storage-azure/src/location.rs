@@ -134,10 +134,14 @@ mod tests {
 
     #[test]
     fn what_names_no_account_or_container_is_refused() {
-        for authority in ["box", "", "@acc.dfs.core.windows.net", "box@.dfs.core.windows.net", "box@", "c@acc"] {
+        for authority in
+            ["box", "", "@acc.dfs.core.windows.net", "box@.dfs.core.windows.net", "box@", "c@acc"]
+        {
             assert!(Place::parse(authority, None).is_err(), "{authority}");
         }
-        for character in (0..=0x2ff_u32).filter_map(char::from_u32).chain(['\u{3002}', '\u{ff0e}', '\u{202e}']) {
+        for character in
+            (0..=0x2ff_u32).filter_map(char::from_u32).chain(['\u{3002}', '\u{ff0e}', '\u{202e}'])
+        {
             let plain = character.is_ascii_lowercase() || character.is_ascii_digit();
             let container = format!("bo{character}x@acc.dfs.core.windows.net");
             assert_eq!(Place::parse(&container, None).is_ok(), plain || character == '-', "{container:?}");

@@ -41,15 +41,23 @@ mod tests {
 
     #[test]
     fn whatever_could_end_a_path_or_begin_a_host_is_none() {
-        for character in (0..=0x2ff_u32).filter_map(char::from_u32).chain(['\u{3002}', '\u{ff0e}', '\u{202e}']) {
+        for character in
+            (0..=0x2ff_u32).filter_map(char::from_u32).chain(['\u{3002}', '\u{ff0e}', '\u{202e}'])
+        {
             let plain = character.is_ascii_lowercase() || character.is_ascii_digit();
             for name in [format!("{character}bucket"), format!("bucket{character}")] {
                 assert_eq!(check_bucket(&name).is_ok(), plain, "{name:?}");
             }
             let inside = format!("buc{character}ket");
-            assert_eq!(check_bucket(&inside).is_ok(), plain || ['.', '-', '_'].contains(&character), "{inside:?}");
+            assert_eq!(
+                check_bucket(&inside).is_ok(),
+                plain || ['.', '-', '_'].contains(&character),
+                "{inside:?}"
+            );
         }
-        for name in ["", "ab", "a..b", "127.0.0.1", "h:1#", "a@b", "a%20b", &"x".repeat(64), &"x.".repeat(112)] {
+        for name in
+            ["", "ab", "a..b", "127.0.0.1", "h:1#", "a@b", "a%20b", &"x".repeat(64), &"x.".repeat(112)]
+        {
             assert_eq!(check_bucket(name).unwrap_err().kind(), floe_core::ErrorKind::Validation, "{name}");
         }
         for name in ["bucket", "my.bucket_1-x", &format!("{}.{}", "x".repeat(63), "y".repeat(63))] {

@@ -71,9 +71,13 @@ mod tests {
 
     #[test]
     fn whatever_could_end_a_host_or_begin_another_is_none() {
-        for character in (0..=0x2ff_u32).filter_map(char::from_u32).chain(['\u{3002}', '\u{ff0e}', '\u{202e}']) {
+        for character in
+            (0..=0x2ff_u32).filter_map(char::from_u32).chain(['\u{3002}', '\u{ff0e}', '\u{202e}'])
+        {
             let plain = character.is_ascii_alphanumeric();
-            for name in [format!("{character}bucket"), format!("bucket{character}"), character.to_string().repeat(3)] {
+            for name in
+                [format!("{character}bucket"), format!("bucket{character}"), character.to_string().repeat(3)]
+            {
                 assert_eq!(check_bucket(&name).is_ok(), plain, "{name:?}");
             }
             let inside = format!("buc{character}ket");
@@ -81,7 +85,9 @@ mod tests {
             assert_eq!(check_bucket(&inside).is_ok(), taken, "{inside:?}");
             assert_eq!(check_region(&inside).is_ok(), plain || character == '-', "{inside:?}");
         }
-        for name in ["", "ab", "a..b", "127.0.0.1", "2130706433:18185#", "a@b", "a%20b", "a\\b", &"x".repeat(256)] {
+        for name in
+            ["", "ab", "a..b", "127.0.0.1", "2130706433:18185#", "a@b", "a%20b", "a\\b", &"x".repeat(256)]
+        {
             let error = check_bucket(name).unwrap_err();
             assert_eq!(error.kind(), floe_core::ErrorKind::Validation, "{name}");
         }

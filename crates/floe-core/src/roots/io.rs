@@ -159,8 +159,11 @@ mod tests {
             io.new_output("memory://lake/other/2").expect("output").write("y".into()).await,
             io.new_output("memory://lake/t2/2").expect("output").writer().await.map(drop),
             io.new_input("file:///etc/hostname").expect("input").read().await.map(drop),
-            io.delete_stream(futures::stream::iter(["memory://lake/other/1".to_owned(), "memory://lake/t/1".into()]))
-                .await,
+            io.delete_stream(futures::stream::iter([
+                "memory://lake/other/1".to_owned(),
+                "memory://lake/t/1".into(),
+            ]))
+            .await,
         ] {
             let error = Error::from(refused.expect_err("refused"));
             assert_eq!(error.kind(), ErrorKind::Validation, "{error}");
