@@ -49,12 +49,22 @@ pub(crate) fn rows() -> BatchStream {
 
 /// Appends to the table.
 pub(crate) async fn append(manager: &IcebergTableManager) -> Result<(), Error> {
-    manager.write_data(&table(), rows(), &WriteConfig::default()).await.map(drop)
+    append_to(manager, &table()).await
+}
+
+/// Appends to a table.
+pub(crate) async fn append_to(manager: &IcebergTableManager, table: &TableIdent) -> Result<(), Error> {
+    manager.write_data(table, rows(), &WriteConfig::default()).await.map(drop)
 }
 
 /// Reads the table, and says how many rows came.
 pub(crate) async fn scan(manager: &IcebergTableManager) -> Result<usize, Error> {
-    let batches = manager.scan(&table(), &ScanRequest::default()).await?.data.collect().await?;
+    scan_of(manager, &table()).await
+}
+
+/// Reads a table, and says how many rows came.
+pub(crate) async fn scan_of(manager: &IcebergTableManager, table: &TableIdent) -> Result<usize, Error> {
+    let batches = manager.scan(table, &ScanRequest::default()).await?.data.collect().await?;
     Ok(batches.iter().map(RecordBatch::num_rows).sum())
 }
 

@@ -36,7 +36,7 @@ async fn private_rows(folder: &Path) -> NamedFile {
     let manager = floe::embedded(folder).await.unwrap();
     manager.ensure_namespace(&NamespaceIdent::new("own".into())).await.unwrap();
     let schema: TableSchema =
-        serde_json::from_value(json!({"fields": [{"name": "id", "type": "long", "required": true}]}))
+        serde_json::from_value(json!({"fields": [{"field_id": 1, "name": "id", "field_type": "long", "required": true}]}))
             .unwrap();
     let table: TableIdent =
         manager.create_table(&TableConfig::new("own", "t", schema), false).await.unwrap().ident;

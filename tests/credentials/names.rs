@@ -1,10 +1,11 @@
 //! Names of buckets, containers and accounts that would make another host of a location.
 
+use floe::iceberg::TableIdent;
 use floe::{ErrorKind, Properties};
 use floe_testkit::http::{HostileCatalog, HostileTable, Trap};
 use serde_json::json;
 
-use crate::attacked::{append, refused, scan, user, with_keys};
+use crate::attacked::{append, append_to, refused, scan_of, user, with_keys};
 
 /// Authorities that lead, or could lead, to the port; none is a bucket, or a container of an account.
 fn authorities(port: u16) -> Vec<String> {
@@ -64,15 +65,26 @@ fn with_all_keys(properties: Properties) -> Properties {
         .with("adls.connect-timeout", "1")
 }
 
+/// Tables `ns.t0`, `ns.t1`, … of one server.
+async fn catalog(tables: &[HostileTable]) -> HostileCatalog {
+    let tables = tables.iter().enumerate().map(|(number, table)| (format!("t{number}"), table));
+    HostileCatalog::of(tables.collect(), json!({}), json!({})).await
+}
+
+fn ident(number: usize) -> TableIdent {
+    TableIdent::from_strs(["ns", &format!("t{number}")]).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_servers_location_opens_no_connection_and_makes_no_panic() {
     let trap = Trap::start().await;
     let all = locations(trap.port());
     assert!(all.len() > 1000, "{}", all.len());
-    for location in all {
-        let catalog = HostileCatalog::start(&HostileTable::new(&location, &[]), json!({}), json!({})).await;
-        let manager = floe::connect("lake", &with_all_keys(user(&catalog))).await.unwrap();
-        let error = refused(append(&manager).await, &location);
+    let tables: Vec<_> = all.iter().map(|location| HostileTable::new(location, &[])).collect();
+    let catalog = catalog(&tables).await;
+    let manager = floe::connect("lake", &with_all_keys(user(&catalog))).await.unwrap();
+    for (number, location) in all.iter().enumerate() {
+        let error = refused(append_to(&manager, &ident(number)).await, location);
         assert_eq!(error.kind(), ErrorKind::Validation, "{location}: {error}");
     }
     assert_eq!(trap.connections(), 0);
@@ -81,12 +93,16 @@ async fn a_servers_location_opens_no_connection_and_makes_no_panic() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_manifest_list_elsewhere_opens_no_connection() {
     let trap = Trap::start().await;
-    for location in locations(trap.port()).into_iter().step_by(7) {
+    let all: Vec<_> = locations(trap.port()).into_iter().step_by(7).collect();
+    let mut tables = Vec::new();
+    for location in &all {
         let table = HostileTable::new("s3://bucket/t", &[]);
-        let table = table.with_files(&format!("{location}/list.avro"), "s3://bucket/t/m.avro", &[]).await;
-        let catalog = HostileCatalog::start(&table, json!({}), json!({})).await;
-        let manager = floe::connect("lake", &with_all_keys(user(&catalog))).await.unwrap();
-        let error = refused(scan(&manager).await, &location);
+        tables.push(table.with_files(&format!("{location}/list.avro"), "s3://bucket/t/m.avro", &[]).await);
+    }
+    let catalog = catalog(&tables).await;
+    let manager = floe::connect("lake", &with_all_keys(user(&catalog))).await.unwrap();
+    for (number, location) in all.iter().enumerate() {
+        let error = refused(scan_of(&manager, &ident(number)).await, location);
         assert_eq!(error.kind(), ErrorKind::Validation, "{location}: {error}");
     }
     assert_eq!(trap.connections(), 0);

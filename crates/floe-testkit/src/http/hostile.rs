@@ -150,28 +150,38 @@ impl HostileTable {
     }
 }
 
-/// A REST catalog whose server tells of one table, `ns.t`, and takes no change of it.
+/// A REST catalog whose server tells of tables that it likes, and takes no change of them.
 #[derive(Debug)]
 pub struct HostileCatalog {
     server: HttpServer,
 }
 
 impl HostileCatalog {
-    /// Starts a server that answers `/v1/config` with `config`, and loads of the table with its metadata and what `extra`
-    /// holds: `config`, `storage-credentials`.
+    /// Starts a server that answers `/v1/config` with `config`, and loads of the table `ns.t` with its metadata and what
+    /// `extra` holds: `config`, `storage-credentials`.
     pub async fn start(table: &HostileTable, config: Value, extra: Value) -> Self {
-        let at = format!("{}/metadata/00001-a.metadata.json", table.metadata.location());
-        let mut reply = json!({"metadata-location": at, "metadata": table.metadata});
-        for (key, value) in extra.as_object().into_iter().flatten() {
-            reply[key] = value.clone();
-        }
-        let server = HttpServer::start(move |request: Request| {
-            let reply = match (request.method.as_str(), request.path()) {
-                (_, "/v1/config") => Reply::json(200, &config),
-                ("GET" | "HEAD", path) if path.ends_with("/namespaces/ns/tables/t") => {
-                    Reply::json(200, &reply)
+        Self::of([("t".to_owned(), table)].into(), config, extra).await
+    }
+
+    /// The same with several tables, `ns.NAME`.
+    pub async fn of(tables: HashMap<String, &HostileTable>, config: Value, extra: Value) -> Self {
+        let replies: HashMap<String, Value> = tables
+            .into_iter()
+            .map(|(name, table)| {
+                let at = format!("{}/metadata/00001-a.metadata.json", table.metadata.location());
+                let mut reply = json!({"metadata-location": at, "metadata": table.metadata});
+                for (key, value) in extra.as_object().into_iter().flatten() {
+                    reply[key] = value.clone();
                 }
-                ("POST", _) => Reply::iceberg_error(400, "BadRequestException", "nothing is changed here"),
+                (format!("/v1/namespaces/ns/tables/{name}"), reply)
+            })
+            .collect();
+        let (replies, config) = (Arc::new(replies), Arc::new(config));
+        let server = HttpServer::start(move |request: Request| {
+            let reply = match (request.method.as_str(), request.path(), replies.get(request.path())) {
+                (_, "/v1/config", _) => Reply::json(200, &*config),
+                ("GET" | "HEAD", _, Some(table)) => Reply::json(200, table),
+                ("POST", ..) => Reply::iceberg_error(400, "BadRequestException", "nothing is changed here"),
                 _ => Reply::iceberg_error(404, "NoSuchTableException", "not there"),
             };
             async move { reply.into() }
