@@ -6,7 +6,7 @@ mod complete;
 mod encrypted;
 mod mend;
 mod physical;
-mod thrift;
+pub(crate) mod thrift;
 mod trust;
 mod writer;
 
@@ -16,5 +16,6 @@ pub use complete::completed;
 pub use encrypted::encrypted;
 pub use mend::mended;
 pub use physical::arrow_metadata;
+pub(crate) use physical::{is_int96, with_int96};
 #[cfg(test)]
 pub(crate) use thrift::fields;
