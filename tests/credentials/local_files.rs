@@ -35,9 +35,10 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 async fn private_rows(folder: &Path) -> NamedFile {
     let manager = floe::embedded(folder).await.unwrap();
     manager.ensure_namespace(&NamespaceIdent::new("own".into())).await.unwrap();
-    let schema: TableSchema =
-        serde_json::from_value(json!({"fields": [{"field_id": 1, "name": "id", "field_type": "long", "required": true}]}))
-            .unwrap();
+    let schema: TableSchema = serde_json::from_value(
+        json!({"fields": [{"field_id": 1, "name": "id", "field_type": "long", "required": true}]}),
+    )
+    .unwrap();
     let table: TableIdent =
         manager.create_table(&TableConfig::new("own", "t", schema), false).await.unwrap().ident;
     manager.write_data(&table, rows(), &WriteConfig::default()).await.unwrap();

@@ -105,29 +105,29 @@ impl TableRoots {
 
     /// Fails with `Validation` for a file that may not be written.
     pub fn check_write(&self, file: &str) -> Result<()> {
-        if self.may_write(file) { Ok(()) } else { Err(self.not_own(file, "written")) }
+        if self.may_write(file) { Ok(()) } else { Err(not_own(file, "written")) }
     }
 
     /// Fails with `Validation` for a file that may not be deleted.
     pub fn check_delete(&self, file: &str) -> Result<()> {
-        if self.may_delete(file) { Ok(()) } else { Err(self.not_own(file, "deleted")) }
-    }
-
-    fn not_own(&self, file: &str, done: &str) -> Error {
-        let why = format!(
-            "the file '{}' lies outside of the table's own folders, and is not {done}",
-            file.escape_debug()
-        );
-        Error::validation(why).with_hint(
-            "a table's folders are its location, write.data.path and write.metadata.path; where this operation changes \
-             them, commit that change first",
-        )
+        if self.may_delete(file) { Ok(()) } else { Err(not_own(file, "deleted")) }
     }
 
     /// Whether the place is below a root, and not a root itself.
     fn has(&self, place: &Place) -> bool {
         self.roots.iter().any(|root| root.has(place))
     }
+}
+
+fn not_own(file: &str, done: &str) -> Error {
+    let why = format!(
+        "the file '{}' lies outside of the table's own folders, and is not {done}",
+        file.escape_debug()
+    );
+    Error::validation(why).with_hint(
+        "a table's folders are its location, write.data.path and write.metadata.path; where this operation changes \
+         them, commit that change first",
+    )
 }
 
 impl Place {

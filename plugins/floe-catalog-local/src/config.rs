@@ -10,7 +10,7 @@ use std::time::Duration;
 #[cfg(not(feature = "postgres"))]
 use floe_core::ErrorKind;
 #[cfg(feature = "postgres")]
-use floe_core::address;
+use floe_core::hosts;
 use floe_core::{Error, Result};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -101,7 +101,7 @@ impl LocalCatalogConfig {
             && let Ok((options, _)) = postgres::parse(self.uri.as_deref().unwrap_or_default())
         {
             let is_socket = options.get_socket().is_some() || options.get_host().starts_with('/');
-            return !is_socket && !address::is_loopback(options.get_host());
+            return !is_socket && !hosts::is_loopback(options.get_host());
         }
         false
     }
