@@ -128,7 +128,8 @@ async fn with_the_storage_named_local_files_are_served_and_only_the_tables_own_a
         std::fs::write(path, content).unwrap();
     }
     let catalog = HostileCatalog::start(&table, json!({}), json!({})).await;
-    let manager = connect(&catalog, &[("storage", "local")]).await;
+    let properties = Properties::default().with("type", "rest").with("uri", catalog.uri());
+    let manager = floe::connect("lake", &properties.with("storage", "local")).await.unwrap();
     assert_eq!(scan(&manager).await.unwrap(), 3, "the user asked for it");
     let loaded = manager.load_table(&crate::attacked::table()).await.unwrap();
     let error = floe::Error::from(loaded.file_io.delete(&private.path).await.unwrap_err());
