@@ -20,6 +20,10 @@ pub const TYPE: &str = "type";
 pub const STORAGE: &str = "storage";
 /// The property that says where new tables go.
 pub const WAREHOUSE: &str = "warehouse";
+/// The property that lets tables of a catalog on a server have files in other kinds of storage than their own: `true`.
+pub const OTHER_SCHEMES: &str = "other-schemes-enabled";
+/// Set for a storage that serves locations which a catalog's server chose, and no user; never a user's property.
+pub const PLACED_BY_SERVER: &str = "floe.placed-by-server";
 
 /// Named catalogs.
 ///
@@ -329,7 +333,7 @@ impl fmt::Debug for PluginConfig {
 /// `properties`, and those that share a beginning in `patternProperties`, as `^beginning`.
 pub fn unknown_keys<'a>(keys: impl Iterator<Item = &'a str>, plugins: &[&PluginDescriptor]) -> Vec<String> {
     let known = |key: &str| {
-        [TYPE, STORAGE, WAREHOUSE].contains(&key)
+        [TYPE, STORAGE, WAREHOUSE, OTHER_SCHEMES].contains(&key)
             || plugins.iter().any(|plugin| {
                 let named = |name| plugin.config_schema.get(name).and_then(|p| p.as_object());
                 let begins = |pattern: &String| {

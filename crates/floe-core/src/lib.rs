@@ -6,6 +6,7 @@
 //! Nothing in this crate performs IO, except for the helpers in [`metadata_file`] which read and write
 //! Iceberg table metadata through the storage that a plugin gave.
 
+pub mod address;
 pub mod catalog;
 pub mod config;
 mod credentials;
@@ -19,6 +20,7 @@ pub mod metadata_file;
 pub mod names;
 pub mod plugin;
 mod registry;
+mod roots;
 mod router;
 pub mod schema;
 pub mod secret;
@@ -36,7 +38,8 @@ pub use env::{Environment, SystemEnvironment};
 pub use error::{Action, Error, ErrorKind, Result};
 pub use plugin::{PluginDescriptor, PluginKind};
 pub use registry::{CatalogRegistration, FeatureAnnouncement, PluginFeature, Registry, StorageRegistration};
-pub use router::StorageRouter;
+pub use roots::{Reach, TableRoots, guarded};
+pub use router::{StorageRouter, no_local_files};
 pub use secret::{SecretRef, SecretString};
 pub use storage::{FileEntry, StorageCapabilities, StorageClient, StoragePlugin};
 pub use turn::{CommitTurn, TaskQueues};

@@ -4,7 +4,88 @@
 //! to a store so is refused by name, for reading as for writing: to take it for another one would read or overwrite the
 //! wrong file. See `docs/decisions/0038-keys-are-opaque.md`.
 
+use std::borrow::Cow;
+
 use crate::{Error, Result};
+
+/// A location in its parts, taken literally.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parts<'a> {
+    /// The scheme; `file` for a path without one.
+    pub scheme: &'a str,
+    /// Bucket, container or host; empty for local files.
+    pub authority: &'a str,
+    /// The key or path, without its first slash.
+    pub path: &'a str,
+}
+
+impl Parts<'_> {
+    /// Whether it is a file of this machine, however its scheme is written.
+    pub fn is_local(&self) -> bool {
+        self.scheme.eq_ignore_ascii_case("file")
+    }
+
+    /// One name for all schemes that mean the same stores: `s3` for `s3a` and `s3n`, `gs` for `gcs`, `abfss` for `abfs`,
+    /// `wasbs` and `wasb`.
+    pub fn store_scheme(&self) -> &str {
+        store_scheme(self.scheme)
+    }
+
+    /// One name for the authorities that mean the same store: on Azure an account has two hosts, and its name alone
+    /// stands for the public one.
+    pub fn store_authority(&self) -> Cow<'_, str> {
+        match self.store_scheme() {
+            "abfss" => match self.authority.split_once('@') {
+                Some((_, host)) if !host.contains('.') => {
+                    format!("{}.dfs.core.windows.net", self.authority).into()
+                }
+                _ => self.authority.replacen(".blob.", ".dfs.", 1).into(),
+            },
+            _ => self.authority.into(),
+        }
+    }
+}
+
+/// The parts of a location; nothing for what is neither a URI nor an absolute path.
+///
+/// ```
+/// use floe_core::location::parts;
+///
+/// let found = parts("s3a://bucket/a%20b//c").unwrap();
+/// assert_eq!((found.store_scheme(), found.authority, found.path), ("s3", "bucket", "a%20b//c"));
+/// assert!(parts("/data/a:/b").unwrap().is_local() && parts("data/x").is_none());
+/// ```
+pub fn parts(location: &str) -> Option<Parts<'_>> {
+    let (scheme, rest) = match location.split_once(":/") {
+        Some((scheme, rest)) if is_scheme(scheme) => (scheme, rest),
+        _ => {
+            let path = location.strip_prefix('/')?;
+            return Some(Parts { scheme: "file", authority: "", path });
+        }
+    };
+    let (authority, path) = match rest.strip_prefix('/') {
+        Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
+        None => ("", rest),
+    };
+    // RFC 8089 allows the host name `localhost` in a file URI.
+    let authority = if scheme == "file" && authority == "localhost" { "" } else { authority };
+    Some(Parts { scheme, authority, path })
+}
+
+/// See [`Parts::store_scheme`].
+pub fn store_scheme(scheme: &str) -> &str {
+    match scheme {
+        "s3a" | "s3n" => "s3",
+        "gcs" => "gs",
+        "abfs" | "wasbs" | "wasb" => "abfss",
+        other => other,
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+}
 
 /// Why no store can be asked for this key, if so. `key` is what follows the bucket and its slash.
 ///

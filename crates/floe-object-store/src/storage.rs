@@ -64,7 +64,8 @@ impl ObjectStoreStorage {
     }
 
     /// The same storage with the credentials of a catalog for the files of one table; nothing where this kind
-    /// of storage takes none. Other locations are served by this storage's own stores.
+    /// of storage takes none. Other locations are refused once the catalog gave credentials, unless
+    /// [`CredentialProvider::allows_own`]; where it gave none, this storage's own stores serve them.
     pub fn with_credentials(&self, credentials: Arc<dyn CredentialProvider>) -> Option<Self> {
         self.provider
             .takes_credentials()

@@ -274,8 +274,7 @@ pub(super) fn parquet_error(path: &str, error: ParquetError) -> Error {
 }
 
 fn read_error(path: &str, source: Error) -> Error {
-    Error::new(source.kind(), format!("the data file {path} cannot be read: {}", source.message()))
-        .with_source(source)
+    source.context(format!("the data file {path} cannot be read"))
 }
 
 #[cfg(test)]
