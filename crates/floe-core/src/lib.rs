@@ -13,6 +13,7 @@ pub mod env;
 mod error;
 pub mod guard;
 pub mod json_id;
+pub mod limits;
 pub mod location;
 pub mod metadata_file;
 pub mod names;
