@@ -46,7 +46,7 @@ pub fn may_sweep(head: &str, metadata: &TableMetadata, file: &str) -> Result<(),
     if odd_folder || folder != pointed || folder != own.trim_end_matches('/') {
         return Err(Stays::Elsewhere);
     }
-    if !is_metadata_name(&name) {
+    if file.ends_with('/') || !is_metadata_name(&name) {
         return Err(Stays::OddName);
     }
     let same = |other: &str| plain(other) == plain(file);

@@ -75,7 +75,7 @@ fn blocks_unfold_within_the_limits_only() {
             &[(data.len(), block.clone()), (data.len(), block.clone()), (data.len(), block)],
         );
         assert_eq!(read(&one, &Limits::default()).unwrap().len(), data.len(), "{codec}");
-        let small = Limits { metadata_bytes: 20 << 20, ..Limits::default() };
+        let small = Limits { metadata_bytes: 15 << 20, ..Limits::default() };
         for (file, limits) in [(&three, &small), (&three, &Limits::default())] {
             // Snappy packs by less than the ratio, and null not at all.
             if matches!(codec, "snappy" | "null") && limits != &small {
