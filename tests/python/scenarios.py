@@ -269,7 +269,37 @@ def version_1(command: dict):
     return table
 
 
-SCENARIOS = {f.__name__: f for f in (primitives, hourly, nested, evolved, respecified, deleted, version_1)}
+def referenced(command: dict):
+    """A table of any format version with two snapshots, a tag, a branch that is one ahead, and a staged snapshot."""
+    schema = Schema(
+        NestedField(1, "id", LongType(), required=True, doc="the key"),
+        NestedField(2, "part", StringType(), required=False),
+        NestedField(3, "v", IntegerType(), required=False),
+    )
+    properties = {
+        "format-version": command["version"],
+        "schema.name-mapping.default": command["mapping"],
+        "write.metadata.metrics.column.v": "counts",
+    }
+    partitions = spec((2, IdentityTransform(), "part"))
+    table = command["catalog"].create_table(command["table"], schema, partition_spec=partitions, properties=properties)
+
+    def append(row, **options):
+        rows = [{"id": id, "part": "a", "v": row} for id in (row, 10 * row + 1)]
+        table.append(pa.Table.from_pylist(rows, schema=schema.as_arrow()), **options)
+
+    append(1)
+    table.manage_snapshots().create_tag(table.current_snapshot().snapshot_id, "first", max_ref_age_ms=777_600_000).commit()
+    append(2)
+    second = table.current_snapshot().snapshot_id
+    table.manage_snapshots().create_branch(second, "audit", min_snapshots_to_keep=3).commit()
+    append(3, branch="audit")
+    append(4, snapshot_properties={"wap.id": "w"})
+    table.manage_snapshots().set_current_snapshot(second).commit()
+    return table
+
+
+SCENARIOS = {f.__name__: f for f in (primitives, hourly, nested, evolved, respecified, deleted, version_1, referenced)}
 
 
 def run(command: dict) -> dict:

@@ -11,6 +11,9 @@ pub mod fuzz;
 pub mod gcs_xml;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod kept;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod services;
 pub mod sim;
 pub mod storage;

@@ -35,6 +35,7 @@ mod paths;
 mod reply;
 mod signing;
 mod tables;
+mod trust;
 mod types;
 
 use std::sync::Arc;

@@ -21,6 +21,7 @@ use crate::Result;
 pub use parts::UNKNOWN_OPERATION;
 pub(super) use reason::corrupted;
 pub use spec::transform;
+pub(super) use spec::written_transform;
 
 /// The metadata in `json`, which was read from `location`.
 ///

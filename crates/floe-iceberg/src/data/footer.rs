@@ -4,8 +4,12 @@
 //! damaged footer then ends the process, which no guard prevents. Here lists are compared with what is left of the footer, and
 //! depths are bounded. Nothing is decoded but that (Thrift compact protocol; Parquet format, `FileMetaData`).
 
-/// Deeper structures than those of the format are refused.
-const MOST_STRUCTS: u32 = 24;
+use crate::footer::thrift::{I32, LIST, STOP, STRUCT, Thrift};
+
+/// The field `schema` of `FileMetaData`.
+const SCHEMA: i16 = 2;
+/// The field `num_children` of `SchemaElement`.
+const CHILDREN: i16 = 5;
 /// Deeper schemas are refused, rather than overflow the stack.
 const MOST_LEVELS: usize = 200;
 
@@ -28,9 +32,7 @@ pub fn footer_length(trailer: &[u8]) -> Option<u64> {
 /// assert!(!is_plausible(&[0x29, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x07]));
 /// ```
 pub fn is_plausible(footer: &[u8]) -> bool {
-    let mut walk = Walk { rest: footer };
-    let mut children = Vec::new();
-    walk.structure(0, &mut Some(&mut children)).is_some() && depth(&children) <= MOST_LEVELS
+    children(footer).is_some_and(|children| depth(&children) <= MOST_LEVELS)
 }
 
 /// How deep a schema is whose elements, in order, have so many children.
@@ -52,128 +54,39 @@ fn depth(children: &[i64]) -> usize {
     deepest
 }
 
-struct Walk<'a> {
-    rest: &'a [u8],
-}
-
-impl Walk<'_> {
-    fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.rest.split_first()?;
-        self.rest = rest;
-        Some(*first)
-    }
-
-    fn skip(&mut self, bytes: u64) -> Option<()> {
-        self.rest = self.rest.get(usize::try_from(bytes).ok()?..)?;
-        Some(())
-    }
-
-    fn number(&mut self) -> Option<u64> {
-        let mut number = 0;
-        for shift in (0..70).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
-            if byte & 0x80 == 0 {
-                return Some(number);
-            }
-        }
-        None
-    }
-
-    fn signed(&mut self) -> Option<i64> {
-        let number = self.number()?;
-        Some((number >> 1) as i64 ^ -((number & 1) as i64))
-    }
-
-    /// Walks over a structure. With `schema`, it is the outermost one: its second field is the list of schema elements, whose
-    /// numbers of children are noted there.
-    fn structure(&mut self, depth: u32, schema: &mut Option<&mut Vec<i64>>) -> Option<()> {
-        let mut id = 0;
-        while let ty @ 1.. = self.field(&mut id)? {
-            match schema {
-                Some(children) if id == 2 && ty == 9 => self.list(depth + 1, &mut Some(&mut **children))?,
-                _ => self.value(ty, depth, true)?,
-            }
-        }
-        Some(())
-    }
-
-    /// The type of the next field, whose number goes to `id`; 0 at the end.
-    fn field(&mut self, id: &mut i64) -> Option<u8> {
-        let head = self.byte()?;
-        let (ty, delta) = (head & 0x0f, head >> 4);
-        if ty > 0 {
-            *id = match delta {
-                0 => self.signed()?,
-                delta => id.checked_add(i64::from(delta))?,
-            };
-        }
-        Some(ty)
-    }
-
-    fn element(&mut self, depth: u32, children: &mut Vec<i64>) -> Option<()> {
-        let (mut id, mut count) = (0, 0);
-        while let ty @ 1.. = self.field(&mut id)? {
-            match (id, ty) {
-                (5, 5) => count = self.signed()?,
-                _ => self.value(ty, depth, true)?,
-            }
-        }
-        children.push(count);
-        Some(())
-    }
-
-    fn list(&mut self, depth: u32, schema: &mut Option<&mut Vec<i64>>) -> Option<()> {
-        let head = self.byte()?;
-        let count = match head >> 4 {
-            15 => self.number()?,
-            count => u64::from(count),
-        };
-        // Every element takes a byte at least.
-        if count > self.rest.len() as u64 || depth > MOST_STRUCTS {
-            return None;
-        }
-        for _ in 0..count {
-            match schema {
-                Some(children) if head & 0x0f == 12 => self.element(depth + 1, children)?,
-                _ => self.value(head & 0x0f, depth, false)?,
-            }
-        }
-        Some(())
-    }
-
-    fn value(&mut self, ty: u8, depth: u32, in_field: bool) -> Option<()> {
-        if depth > MOST_STRUCTS {
-            return None;
-        }
-        match ty {
-            // The value of a field is in its type.
-            1 | 2 if in_field => Some(()),
-            1..=3 => self.skip(1),
-            4..=6 => self.number().map(drop),
-            7 => self.skip(8),
-            8 => {
-                let length = self.number()?;
-                self.skip(length)
-            }
-            9 | 10 => self.list(depth + 1, &mut None),
-            11 => {
-                let count = self.number()?;
-                if count == 0 {
-                    return Some(());
-                }
-                let types = self.byte()?;
-                if count > self.rest.len() as u64 {
+/// How many children each element of the schema has, which is the second field of a footer; `None` for a footer that claims
+/// what it cannot hold.
+fn children(footer: &[u8]) -> Option<Vec<i64>> {
+    let (mut thrift, mut id, mut children) = (Thrift::new(footer), 0, Vec::new());
+    loop {
+        let (next, kind) = thrift.field(id)?;
+        id = next;
+        match (id, kind) {
+            (_, STOP) => return Some(children),
+            (SCHEMA, LIST) => {
+                let (kind, count) = thrift.list()?;
+                if kind != STRUCT {
                     return None;
                 }
                 for _ in 0..count {
-                    self.value(types >> 4, depth + 1, false)?;
-                    self.value(types & 0x0f, depth + 1, false)?;
+                    children.push(children_of_one(&mut thrift)?);
                 }
-                Some(())
             }
-            12 => self.structure(depth + 1, &mut None),
-            _ => None,
+            _ => thrift.skip(kind, 0)?,
+        }
+    }
+}
+
+/// Of one element of the schema, its number of children.
+fn children_of_one(thrift: &mut Thrift<'_>) -> Option<i64> {
+    let (mut id, mut count) = (0, 0);
+    loop {
+        let (next, kind) = thrift.field(id)?;
+        id = next;
+        match (id, kind) {
+            (_, STOP) => return Some(count),
+            (CHILDREN, I32) => count = thrift.integer()?,
+            _ => thrift.skip(kind, 1)?,
         }
     }
 }

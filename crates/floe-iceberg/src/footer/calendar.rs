@@ -73,18 +73,26 @@ impl Calendar {
         if !self.is_old() {
             return fields;
         }
-        let mut next = 0;
-        let concerns = |leaf: usize| leaf < schema.num_columns() && self.concerns(&schema.column(leaf));
-        fields.iter().map(|field| marked(field, &mut next, &concerns)).collect()
+        marked_leaves(&fields, schema, MARK, &|column| self.concerns(column))
     }
 }
 
-fn marked(field: &FieldRef, next: &mut usize, concerns: &dyn Fn(usize) -> bool) -> FieldRef {
-    let inner = |inner: &FieldRef, next: &mut usize| marked(inner, next, concerns);
+/// The columns of a file, with a mark in the metadata of the leaves that are concerned.
+pub(super) fn marked_leaves(
+    fields: &Fields,
+    schema: &SchemaDescriptor,
+    mark: &str,
+    concerns: &dyn Fn(&ColumnDescriptor) -> bool,
+) -> Fields {
+    let mut next = 0;
+    let concerns = |leaf: usize| leaf < schema.num_columns() && concerns(&schema.column(leaf));
+    fields.iter().map(|field| marked(field, mark, &mut next, &concerns)).collect()
+}
+
+fn marked(field: &FieldRef, mark: &str, next: &mut usize, concerns: &dyn Fn(usize) -> bool) -> FieldRef {
+    let inner = |inner: &FieldRef, next: &mut usize| marked(inner, mark, next, concerns);
     let data_type = match field.data_type() {
-        DataType::Struct(fields) => {
-            DataType::Struct(fields.iter().map(|field| marked(field, next, concerns)).collect())
-        }
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| inner(field, next)).collect()),
         DataType::List(item) => DataType::List(inner(item, next)),
         DataType::LargeList(item) => DataType::LargeList(inner(item, next)),
         DataType::FixedSizeList(item, size) => DataType::FixedSizeList(inner(item, next), *size),
@@ -96,7 +104,7 @@ fn marked(field: &FieldRef, next: &mut usize, concerns: &dyn Fn(usize) -> bool) 
                 return field.clone();
             }
             let mut metadata: HashMap<String, String> = field.metadata().clone();
-            metadata.insert(MARK.to_owned(), String::new());
+            metadata.insert(mark.to_owned(), String::new());
             return Arc::new(Field::clone(field).with_metadata(metadata));
         }
     };

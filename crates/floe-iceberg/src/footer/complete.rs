@@ -2,7 +2,7 @@
 
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
-use super::thrift::{STOP, Thrift, footer_of};
+use super::thrift::{I32, I64, LIST, STOP, STRUCT, Thrift, footer_of};
 
 /// The footer of a file that ends with `end`, without fields of column chunks that have another type than Parquet gives
 /// them. Dremio kept page headers where Parquet has the length of a Bloom filter by now; the crate takes a field for what
@@ -22,10 +22,6 @@ const KINDS: [(i16, u8); 4] = [(14, I64), (15, I32), (16, STRUCT), (17, STRUCT)]
 const ROW_GROUPS: i16 = 4;
 const COLUMNS: i16 = 1;
 const COLUMN_METADATA: i16 = 3;
-const I32: u8 = 5;
-const I64: u8 = 6;
-const LIST: u8 = 9;
-const STRUCT: u8 = 12;
 
 /// A field of a struct, as it is encoded.
 struct Field {
@@ -58,9 +54,8 @@ fn with_columns(footer: &[u8], change: &dyn Fn(&mut Vec<Field>)) -> Option<Vec<u
 fn in_list(of: &mut [Field], id: i16, change: &dyn Fn(&mut Vec<Field>) -> Option<()>) -> Option<()> {
     for field in of.iter_mut().filter(|field| field.id == id && field.kind == LIST) {
         let mut list = Thrift::new(&field.value);
-        let head = list.byte()?;
-        let count = if head >> 4 == 15 { list.varint()? } else { u64::from(head >> 4) };
-        if head & 0x0f != STRUCT {
+        let (kind, count) = list.list()?;
+        if kind != STRUCT {
             return None;
         }
         let mut value = field.value[..field.value.len() - list.rest().len()].to_vec();

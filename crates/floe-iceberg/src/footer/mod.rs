@@ -7,7 +7,7 @@ mod encrypted;
 mod mend;
 mod pages;
 mod physical;
-mod thrift;
+pub(crate) mod thrift;
 mod trust;
 mod writer;
 
@@ -18,5 +18,6 @@ pub use encrypted::encrypted;
 pub use mend::mended;
 pub(crate) use pages::{BadPage, check_pages};
 pub use physical::arrow_metadata;
+pub(crate) use physical::{is_int96, with_int96};
 #[cfg(test)]
 pub(crate) use thrift::fields;

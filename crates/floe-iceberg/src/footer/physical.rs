@@ -8,7 +8,9 @@ use parquet::arrow::{RowNumber, is_virtual_column};
 use parquet::basic::Type as Physical;
 use parquet::errors::Result;
 use parquet::file::metadata::ParquetMetaData;
-use parquet::schema::types::SchemaDescriptor;
+use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
+
+use super::calendar::marked_leaves;
 
 /// The Arrow form of a file, taken from its Parquet types alone: what the writer noted besides may be of types that
 /// floe would have to convert. With `row_number`, a last column of that name gives the positions of the rows.
@@ -32,6 +34,24 @@ pub fn arrow_metadata(footer: Arc<ParquetMetaData>, row_number: Option<&str>) ->
     let fields: Fields = own.map(|field| in_micros(field, parquet, &mut next)).collect();
     let schema = Schema::new_with_metadata(fields, metadata.schema().metadata().clone());
     ArrowReaderMetadata::try_new(footer.clone(), options()?.with_schema(Arc::new(schema)))
+}
+
+/// Marks a column that is stored as INT96.
+const MARK: &str = "floe.int96";
+
+/// The columns of a file, those marked that are stored as INT96, at any depth. [`arrow_metadata`] gives microseconds of them,
+/// whatever more digits they have.
+pub(crate) fn with_int96(fields: Fields, parquet: &SchemaDescriptor) -> Fields {
+    let int96 = |column: &ColumnDescriptor| column.physical_type() == Physical::INT96;
+    if !parquet.columns().iter().any(|column| int96(column)) {
+        return fields;
+    }
+    marked_leaves(&fields, parquet, MARK, &int96)
+}
+
+/// Whether a column was marked by [`with_int96`].
+pub(crate) fn is_int96(field: &Field) -> bool {
+    field.metadata().contains_key(MARK)
 }
 
 /// The field, with microseconds for each leaf that is INT96. `next` is the number of its first leaf.

@@ -1,7 +1,8 @@
 //! From configurations to changes of a table that is pinned at one version. Nothing is committed here.
 
 use floe_core::Result;
-use floe_plan::change::{ChangeSet, check_writable};
+use floe_core::metadata_file::transform_at;
+use floe_plan::change::{ChangeSet, check_writable, unknown_field};
 use floe_plan::expr::Expr;
 use floe_plan::guard::Guard;
 use iceberg::spec::MAIN_BRANCH;
@@ -41,6 +42,26 @@ impl From<RowChange> for Executed {
     }
 }
 
+/// Fails as [`check_writable`] does, and names a transform that is not known.
+async fn writable(base: &TableBase) -> Result<()> {
+    let Err(error) = check_writable(base.metadata()) else { return Ok(()) };
+    let (table, spec) = (&base.table, base.metadata().default_partition_spec());
+    let Some(field) = unknown_field(spec) else { return Err(error) };
+    let written =
+        transform_at(&table.file_io, &table.metadata_location, spec.spec_id(), field.field_id).await;
+    Err(match written {
+        // It is somebody's text.
+        Some(name) => {
+            let name: String = name.escape_debug().take(LONGEST_NAME).collect();
+            error.context(format!("the transform '{name}'"))
+        }
+        None => error,
+    })
+}
+
+/// More characters of a name are not shown.
+const LONGEST_NAME: usize = 60;
+
 impl ChangeOptions {
     /// The branch to write to.
     pub(super) fn branch(&self) -> &str {
@@ -58,7 +79,7 @@ impl IcebergTableManager {
         config: &WriteConfig,
         progress: Option<ProgressFn>,
     ) -> Result<Executed> {
-        check_writable(base.metadata())?;
+        writable(base).await?;
         match config.mode {
             WriteMode::Append => self.append(base, data, progress).await,
             WriteMode::Overwrite => self.overwrite(base, data, config).await,
@@ -73,7 +94,7 @@ impl IcebergTableManager {
         filter: &Expr,
         config: &DeleteConfig,
     ) -> Result<Executed> {
-        check_writable(base.metadata())?;
+        writable(base).await?;
         let options = self.row_options(&config.options);
         delete(base, config.options.branch(), filter, &options, &*self.environment).await.map(Executed::from)
     }
@@ -86,7 +107,7 @@ impl IcebergTableManager {
         held: Option<&mut HeldSource>,
         config: &MergeConfig,
     ) -> Result<Executed> {
-        check_writable(base.metadata())?;
+        writable(base).await?;
         let options = MergeOptions {
             spec: config.spec(),
             branch: config.options.branch().to_owned(),

@@ -6,8 +6,8 @@ use std::collections::HashSet;
 
 use floe_core::{Error, ErrorKind, Result};
 use iceberg::spec::{
-    DataContentType, DataFile, DataFileFormat, FormatVersion, Operation, PartitionSpec, PrimitiveLiteral,
-    PrimitiveType, SchemaRef, Struct, StructType, TableMetadata, Transform,
+    DataContentType, DataFile, DataFileFormat, FormatVersion, Operation, PartitionField, PartitionSpec,
+    PrimitiveLiteral, PrimitiveType, SchemaRef, Struct, StructType, TableMetadata, Transform,
 };
 use serde::{Deserialize, Serialize};
 
@@ -236,8 +236,13 @@ pub fn check_writable(metadata: &TableMetadata) -> Result<()> {
 /// The property that says by which key the files of a table are encrypted.
 const ENCRYPTION_KEY_ID: &str = "encryption.key-id";
 
+/// The first field of a spec whose transform floe does not know.
+pub fn unknown_field(spec: &PartitionSpec) -> Option<&PartitionField> {
+    spec.fields().iter().find(|field| field.transform == Transform::Unknown)
+}
+
 fn check_transforms(spec: &PartitionSpec) -> Result<()> {
-    match spec.fields().iter().find(|field| field.transform == Transform::Unknown) {
+    match unknown_field(spec) {
         None => Ok(()),
         Some(field) => Err(Error::new(
             ErrorKind::Unsupported,

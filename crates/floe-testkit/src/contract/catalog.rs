@@ -7,12 +7,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod kept;
+mod schemas;
 
 use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 pub use self::kept::{fields_that_nobody_knows_stay, references_stay_in_every_format_version};
+pub use self::schemas::schemas_that_no_table_can_have_are_refused;
 use floe_core::{CatalogClient, CommitOutcome, Error, ErrorKind, LoadedTable, StorageClient};
 use futures::{StreamExt, TryStreamExt, stream};
 use iceberg::spec::{
@@ -71,6 +73,7 @@ where
     two_clients_see_each_other(&make().await).await;
     references_stay_in_every_format_version(&make().await).await;
     fields_that_nobody_knows_stay(&make().await).await;
+    schemas_that_no_table_can_have_are_refused(&make().await).await;
 }
 
 /// Create, exists, load, list, drop; a second create is refused.

@@ -72,6 +72,19 @@ pub fn transform(name: &str) -> Transform {
     }
 }
 
+/// The transform of a field of a partition spec, as the metadata in `json` has it; `None` where it is not there.
+pub(in crate::metadata_file) fn written_transform(
+    json: &[u8],
+    spec_id: i32,
+    field_id: i32,
+) -> Option<String> {
+    let metadata: Value = serde_json::from_slice(json).ok()?;
+    let specs = metadata["partition-specs"].as_array()?;
+    let spec = specs.iter().find(|spec| spec["spec-id"] == spec_id)?;
+    let field = spec["fields"].as_array()?.iter().find(|field| field["field-id"] == field_id)?;
+    field["transform"].as_str().map(str::to_owned)
+}
+
 /// Every column of the current schema, at any depth, with its type as far as it is primitive.
 pub(super) fn columns(metadata: &Map<String, Value>) -> Vec<(i64, Option<Type>)> {
     fn walk(of: &Value, all: &mut Vec<(i64, Option<Type>)>) {

@@ -295,6 +295,55 @@ async fn int96_is_read_right_at_every_depth_and_stays_so_when_rows_are_rewritten
     check(&fixture, &[0, 2]).await;
 }
 
+/// Floe reads microseconds of INT96, and cuts nothing.
+#[tokio::test]
+async fn int96_is_refused_for_columns_of_nanoseconds() {
+    let value = |ty: PrimitiveType| Type::Primitive(ty);
+    let messages = [
+        "message m { optional int96 t = 1; }",
+        "message m { optional group t = 1 { optional int96 x = 2; } }",
+        "message m { optional group t (LIST) = 1 { repeated group list { optional int96 element = 2; } } }",
+    ];
+    for ty in [PrimitiveType::TimestampNs, PrimitiveType::TimestamptzNs] {
+        let types = [
+            value(ty.clone()),
+            Type::Struct(StructType::new(vec![field(2, "x", value(ty.clone()))])),
+            Type::List(ListType::new(Arc::new(NestedField::list_element(2, value(ty.clone()), false)))),
+        ];
+        for ((message, column), level) in messages.iter().zip(types).zip([1, 2, 3]) {
+            let bytes = by_hand(message, |_, writer| {
+                let ColumnWriter::Int96ColumnWriter(w) = writer else { panic!("one column") };
+                let mut moment = Int96::new();
+                moment.set_data(1, 0, 2_460_000);
+                w.write_batch(&[moment], Some(&[level]), (level == 3).then_some(&[0][..]))
+                    .map(|_| ())
+                    .unwrap();
+            });
+            let fixture = of_file(vec![(1, "t", column)], bytes, 1, None).await;
+            let error = failed(&fixture, None).await;
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+            assert!(error.to_string().contains("INT96"), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_whose_type_floe_does_not_read_as_that_of_the_column_is_no_damage() {
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    for (array, ty) in [
+        (texts, LONG),
+        (numbers.clone(), Type::Primitive(PrimitiveType::Int)),
+        (numbers, Type::Struct(StructType::new(vec![field(2, "x", LONG)]))),
+    ] {
+        let bytes = written(&batch(vec![(1, "n", array)]), 10, true);
+        let fixture = of_file(vec![(1, "n", ty)], bytes, 1, None).await;
+        let error = failed(&fixture, None).await;
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        assert!(error.to_string().contains("column 'n'"), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn lists_and_maps_of_old_annotations_are_read_with_a_name_mapping_and_without() {
     let messages = [

@@ -20,7 +20,7 @@ use super::plan::constant_values;
 use super::project::{Constants, Projection};
 use super::request::ScanTask;
 use super::row_groups;
-use crate::footer::{self, Calendar};
+use crate::footer::{self, Calendar, with_int96};
 
 /// What every file of a scan needs.
 #[derive(Debug)]
@@ -150,11 +150,11 @@ pub(super) fn arrow_metadata(input: &ParquetInput, row_numbers: bool) -> Result<
     footer::arrow_metadata(input.metadata(), number).map_err(|e| input.error(e))
 }
 
-/// The columns of the file with their ids; those that may hold dates of an old calendar are marked.
+/// The columns of the file with their ids; those that may hold dates of an old calendar, or are stored as INT96, are marked.
 pub(super) fn columns(metadata: &ArrowReaderMetadata, mapping: Option<&NameMapping>) -> Fields {
     let file = metadata.metadata().file_metadata();
     let fields = with_ids(metadata.schema().fields(), mapping);
-    Calendar::of(file).marked(fields, file.schema_descr())
+    Calendar::of(file).marked(with_int96(fields, file.schema_descr()), file.schema_descr())
 }
 
 /// Fails with `Corrupted` when the row groups of a file do not hold so many rows as its manifest says.

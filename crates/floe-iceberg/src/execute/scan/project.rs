@@ -10,10 +10,11 @@ use arrow_array::{
 };
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, SchemaRef, TimeUnit};
 use floe_core::{Error, ErrorKind, Result};
+use floe_plan::convert::type_name;
 use iceberg::spec::{Datum, Literal, NestedField, NestedFieldRef, PrimitiveLiteral, PrimitiveType, Type};
 
 use super::ids::field_id;
-use crate::footer::{check_calendar, of_old_calendar};
+use crate::footer::{check_calendar, is_int96, of_old_calendar};
 
 /// The values of columns that a file need not hold, by field id: those of its partition.
 pub(super) type Constants = HashMap<i32, Option<Datum>>;
@@ -228,14 +229,15 @@ impl Step {
     fn new(read: &FieldRef, field: &NestedField, target: &FieldRef) -> Result<Self> {
         let misfit = || {
             Error::new(
-                ErrorKind::Corrupted,
+                ErrorKind::Unsupported,
                 format!(
-                    "column '{}' is {} in the file, which cannot be read as {}",
+                    "column '{}' is {} in the file, which floe does not read as {}",
                     field.name,
-                    read.data_type(),
+                    type_name(read.data_type()),
                     field.field_type
                 ),
             )
+            .with_hint("write the file anew with the type of the column, by an engine that reads it")
         };
         match (&*field.field_type, read.data_type(), target.data_type()) {
             (Type::Struct(ty), DataType::Struct(read), DataType::Struct(targets)) => {
@@ -260,6 +262,18 @@ impl Step {
                     Self::new(&read[1], &ty.value_field, &pair[1])?,
                 );
                 Ok(Self::Map(target.clone(), *sorted, pair.clone(), Box::new(steps)))
+            }
+            (Type::Primitive(PrimitiveType::TimestampNs | PrimitiveType::TimestamptzNs), ..)
+                if is_int96(read) =>
+            {
+                Err(Error::new(
+                    ErrorKind::Unsupported,
+                    format!(
+                        "column '{}' is INT96 in the file, of which floe reads microseconds only, and the column is {}",
+                        field.name, field.field_type
+                    ),
+                )
+                .with_hint("write the file anew with timestamps of nanoseconds, by an engine that reads it"))
             }
             (Type::Primitive(ty), stored, target) => {
                 let step = Self::primitive(ty, stored, target).ok_or_else(misfit)?;

@@ -11,4 +11,6 @@ mod model;
 mod names;
 mod publishing;
 mod reruns;
+mod settings;
+mod spans;
 mod transaction;
