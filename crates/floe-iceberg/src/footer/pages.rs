@@ -7,7 +7,7 @@ use std::io::Read;
 
 use parquet::basic::Compression;
 
-use super::thrift::{STOP, Thrift};
+use super::thrift::{I32, STOP, STRUCT, Thrift};
 
 /// A byte of gzip unfolds to no more than so many.
 const GZIP_RATIO: u64 = 1032;
@@ -91,15 +91,15 @@ fn header(thrift: &mut Thrift<'_>) -> Option<Header> {
         }
         id = next;
         match (id, kind) {
-            (1, 5) => header.kind = u64::try_from(number(thrift)?).unwrap_or(u64::MAX),
-            (2, 5) => header.unfolded = number(thrift)?,
-            (3, 5) => header.stored = number(thrift)?,
-            (7, 12) => within(thrift, |id, number| {
+            (1, I32) => header.kind = u64::try_from(thrift.integer()?).unwrap_or(u64::MAX),
+            (2, I32) => header.unfolded = thrift.integer()?,
+            (3, I32) => header.stored = thrift.integer()?,
+            (7, STRUCT) => within(thrift, |id, number| {
                 if id == 1 {
                     header.dictionary_values = number;
                 }
             })?,
-            (8, 12) => {
+            (8, STRUCT) => {
                 let mut plain = false;
                 within(thrift, |id, number| match id {
                     5 | 6 => header.level_bytes = header.level_bytes.saturating_add(number),
@@ -123,15 +123,10 @@ fn within(thrift: &mut Thrift<'_>, mut tell: impl FnMut(i16, i64)) -> Option<()>
             STOP => return Some(()),
             1 => tell(id, 1),
             2 => tell(id, 0),
-            5 => tell(id, number(thrift)?),
+            I32 => tell(id, thrift.integer()?),
             kind => thrift.skip(kind, 0)?,
         }
     }
-}
-
-fn number(thrift: &mut Thrift<'_>) -> Option<i64> {
-    let zigzag = thrift.varint()?;
-    Some((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64))
 }
 
 #[cfg(test)]
