@@ -83,7 +83,8 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) catalog: Option<String>,
 
-    /// Memory that a command may take for rows, such as 512MB; rows beyond it go to temporary files [default: 256MiB]
+    /// Memory that a command may take for rows, such as 512MB; rows beyond it go to temporary files [default: 256MiB]. Larger
+    /// metadata and pages are refused if it is given
     #[arg(long, global = true, value_name = "SIZE", value_parser = crate::values::bytes)]
     pub(crate) memory: Option<u64>,
 

@@ -47,6 +47,8 @@ pub struct FloeConfig {
     pub default_catalog: Option<String>,
     /// Properties of each catalog, by its name.
     pub catalogs: BTreeMap<String, Properties>,
+    /// Limits of the process, by their names; see [`crate::limits::Limits::from_properties`].
+    pub limits: Properties,
 }
 
 impl FloeConfig {
@@ -72,9 +74,12 @@ impl FloeConfig {
                         config.catalogs.insert(name, properties);
                     }
                 }
+                ("limits", toml::Value::Table(limits)) => flatten("", limits, &mut config.limits)?,
                 (key, _) => {
                     return Err(Error::validation(format!("unknown or ill-typed configuration key '{key}'"))
-                        .with_hint("known: default-catalog (a string), catalogs (tables)"));
+                        .with_hint(
+                            "known: default-catalog (a string), catalogs (tables), limits (a table)",
+                        ));
                 }
             }
         }
@@ -94,15 +99,18 @@ impl FloeConfig {
         for (name, properties) in other.catalogs {
             self.catalogs.entry(name).or_default().extend(properties);
         }
+        self.limits.extend(other.limits);
         self
     }
 
     /// Lays environment variables over this configuration; see [`ENV_PREFIX`]. `FLOE_DEFAULT_CATALOG` names
-    /// the default catalog.
+    /// the default catalog, `FLOE_LIMITS__…` sets a limit.
     pub fn with_env(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
         for (variable, value) in variables {
             if variable == "FLOE_DEFAULT_CATALOG" {
                 self.default_catalog = Some(value);
+            } else if let Some(limit) = variable.strip_prefix(crate::limits::ENV_PREFIX) {
+                self.limits.set(limit.to_lowercase().replace('_', "-"), value);
             } else if let Some((name, key)) =
                 variable.strip_prefix(ENV_PREFIX).and_then(|rest| rest.split_once("__"))
             {

@@ -15,6 +15,7 @@ mod error;
 pub mod guard;
 pub mod hosts;
 pub mod json_id;
+pub mod limits;
 pub mod location;
 pub mod metadata_file;
 pub mod names;

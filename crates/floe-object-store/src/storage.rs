@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use floe_core::{CredentialProvider, Error, ErrorKind, Result};
+use floe_core::{CredentialProvider, Error, ErrorKind, Result, limits};
 use futures::stream::{BoxStream, StreamExt};
 use iceberg::io::{
     FileIO, FileIOBuilder, FileMetadata, FileRead, FileWrite, InputFile, OutputFile, Storage, StorageConfig,
@@ -180,6 +180,11 @@ impl ObjectStoreStorage {
         let target = self.file(location)?;
         let fail = |e| missing_below_file(target.failed(e, "reading", location));
         let got = target.store.get_opts(&target.path, GetOptions::default()).await.map_err(fail)?;
+        let most = limits::current().metadata_bytes;
+        if got.meta.size > most {
+            let what = format!("{location} has, in bytes,");
+            return Err(limits::refusal(ErrorKind::Corrupted, &what, "metadata-bytes", most));
+        }
         match got.payload {
             GetResultPayload::File(mut file, _) => blocking(move || {
                 let mut buffer = Vec::with_capacity(got.meta.size as usize);

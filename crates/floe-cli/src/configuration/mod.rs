@@ -82,7 +82,9 @@ impl Configuration {
         }
         all.lay(FloeConfig::default().with_env(env.iter().cloned()), &Origin::Environment);
         if all.config.catalogs.is_empty() && all.config.default_catalog.is_none() {
-            return pyiceberg::load(env, folder);
+            let mut theirs = pyiceberg::load(env, folder)?;
+            theirs.config.limits = all.config.limits;
+            return Ok(theirs);
         }
         Ok(all)
     }

@@ -184,6 +184,7 @@ fn of_failure(
         ),
         Failure::NotHttp => (ErrorKind::Io, "write https:// in the endpoint, or check its port"),
         Failure::Clock(_) => (ErrorKind::Unauthenticated, "set the clock of this machine"),
+        Failure::TooLarge(_) => (ErrorKind::Corrupted, "check the endpoint: no store answers so"),
         Failure::NoAnswer(_) | Failure::Stalled => (ErrorKind::Timeout, "check the endpoint and the network"),
     };
     let address = address.map(|address| format!("{address}: ")).unwrap_or_default();
