@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use floe_core::names::check_seen;
 use floe_core::schema::schema_faults;
 use floe_core::{Error, Result};
 use iceberg::spec::{
@@ -289,6 +290,9 @@ fn field_faults(path: &str, field: &SchemaField, ids: &mut HashSet<i32>, faults:
     let name = format!("{path}{}", field.name);
     let chars = field.name.chars().count();
     faults.check((1..=255).contains(&chars), || format!("the name '{name}' must have 1 to 255 characters"));
+    if let Err(e) = check_seen("a column", &field.name) {
+        faults.add(e.message());
+    }
     faults.check(field.field_id >= 1, || format!("'{name}': field_id must be 1 or above"));
     faults
         .check(ids.insert(field.field_id), || format!("'{name}': field_id {} is used twice", field.field_id));

@@ -49,7 +49,7 @@ pub(in super::super) fn list(command: &str, ui: &Ui) -> Result<()> {
     } else {
         table.trim_fmt()
     };
-    ui.print(&Report::new(command).with("catalogs", entries).text(text))
+    ui.print(&Report::new(command).with("catalogs", entries).lines(text))
 }
 
 fn visible(properties: &Properties) -> serde_json::Map<String, serde_json::Value> {
