@@ -146,10 +146,15 @@ impl Report {
     }
 
     /// Says how the change is taken back, by commands on the catalog of `location`; or why it cannot be.
-    pub(crate) fn undo(mut self, undo: &Undo, location: &Location) -> Self {
+    pub(crate) fn undo(self, undo: &Undo, location: &Location) -> Self {
+        self.undo_by(undo, location.option())
+    }
+
+    /// As [`Report::undo`], with the options that choose the catalog, if any.
+    pub(crate) fn undo_by(mut self, undo: &Undo, catalog: &str) -> Self {
         let by = match undo {
             Undo::By(lines) if lines.iter().all(Line::is_printable) => {
-                let lines: Vec<String> = lines.iter().map(|line| line.render(location.option())).collect();
+                let lines: Vec<String> = lines.iter().map(|line| line.render(catalog)).collect();
                 Some(lines.join(" && "))
             }
             _ => None,

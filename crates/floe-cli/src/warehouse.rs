@@ -25,6 +25,8 @@ pub(crate) struct Location {
     pub(crate) origins: Vec<Origin>,
     /// Memory that a write may take, in bytes, if not the default.
     memory: Option<u64>,
+    /// What the user should know of the configuration.
+    pub(crate) notes: Vec<String>,
 }
 
 impl Location {
@@ -62,12 +64,13 @@ impl Location {
             (None, Some(warehouse)) => return Self::embedded(folder, warehouse),
             (None, None) => variable(env, "FLOE_CATALOG"),
         };
-        let all = Configuration::load(env, folder)?;
+        let all = Configuration::load(env, folder, global.config(env).as_deref())?;
         let config = &all.config;
         if named.is_none() && config.default_catalog.is_none() && config.catalogs.is_empty() {
-            return Self::embedded(folder, DEFAULT_WAREHOUSE);
+            return Ok(Self { notes: all.notes, ..Self::embedded(folder, DEFAULT_WAREHOUSE)? });
         }
         let (name, properties) = config.catalog(named)?;
+        all.check_trust(name)?;
         let option = global.catalog.as_ref().map(|name| format!(" --catalog {}", quoted(name)));
         Ok(Self {
             option: option.unwrap_or_default(),
@@ -75,6 +78,7 @@ impl Location {
             properties: properties.clone(),
             origins: all.origins_of(name).to_vec(),
             memory: None,
+            notes: all.notes.clone(),
         })
     }
 
@@ -85,7 +89,7 @@ impl Location {
         let properties =
             Properties::default().with(TYPE, "local").with(WAREHOUSE, absolute(folder, warehouse));
         let name = EMBEDDED_CATALOG.to_owned();
-        Ok(Self { option: String::new(), name, properties, origins: Vec::new(), memory: None })
+        Ok(Self { option: String::new(), name, properties, origins: Vec::new(), memory: None, notes: Vec::new() })
     }
 
     /// The warehouse as configured, for messages.
@@ -148,6 +152,7 @@ mod tests {
             warehouse: warehouse.map(PathBuf::from),
             catalog: catalog.map(str::to_owned),
             memory: None,
+            config: None,
             json: false,
             quiet: false,
             verbose: 0,

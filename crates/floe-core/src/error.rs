@@ -312,7 +312,7 @@ impl From<iceberg::Error> for Error {
                 _ => ErrorKind::Internal,
             },
         };
-        Error::new(kind, error.message().to_owned()).with_source(error)
+        Error::new(kind, crate::location::mask_text(error.message())).with_source(error)
     }
 }
 

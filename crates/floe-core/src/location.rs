@@ -125,7 +125,7 @@ fn end_of_value(text: &str) -> usize {
 }
 
 fn refused(location: &str, why: &str) -> Error {
-    Error::validation(format!("the location '{}' cannot be used: {why}", location.escape_debug()))
+    Error::validation(format!("the location '{}' cannot be used: {why}", masked(location).escape_debug()))
         .with_hint("choose a location whose parts are plain names")
 }
 

@@ -63,11 +63,8 @@ pub fn check_folder(table: &TableIdent) -> Result<()> {
 pub fn check_seen(what: &str, name: &str) -> Result<()> {
     match name.contains(crate::text::is_unseen) {
         false => Ok(()),
-        true => Err(Error::validation(format!(
-            "the name of {what} holds characters that cannot be seen: '{}'",
-            crate::text::escape(name)
-        ))
-        .with_hint("leave away control characters, such as line breaks, and marks of direction")),
+        true => Err(Error::validation(format!("the name of {what} holds characters that cannot be seen"))
+            .with_hint("leave away control characters, such as line breaks, and marks of direction")),
     }
 }
 

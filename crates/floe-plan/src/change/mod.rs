@@ -4,6 +4,7 @@ mod partition;
 
 use std::collections::HashSet;
 
+use floe_core::location::masked;
 use floe_core::{Error, ErrorKind, Result};
 use iceberg::spec::{
     DataContentType, DataFile, DataFileFormat, FormatVersion, Operation, PartitionSpec, PrimitiveLiteral,
@@ -279,7 +280,7 @@ fn partition_fits(file: &DataFile, of: &StructType) -> bool {
 }
 
 fn refused(path: &str, why: &str) -> Error {
-    Error::validation(format!("the file {path} {why}"))
+    Error::validation(format!("the file {} {why}", masked(path)))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod tests;
 
 use std::collections::{HashMap, HashSet};
 
+use floe_core::location::masked;
 use floe_core::{Error, ErrorKind, Result};
 use iceberg::spec::{
     DataContentType, DataFile, Datum, Operation, PartitionSpecRef, PrimitiveLiteral, Struct, TableMetadata,
@@ -219,13 +220,13 @@ fn conflict(other: &OtherCommit, new: &NewFile, what: &str, metadata: &TableMeta
     .with_hint("run the operation again on the table as it is now")
 }
 
-/// Names a partition.
+/// Names a partition, without its values, which are data.
 fn place(metadata: &TableMetadata, spec: &PartitionSpecRef, partition: &Struct) -> String {
     if spec.is_unpartitioned() {
         return "the table has no partitions".to_owned();
     }
     match partition_type(metadata, spec.spec_id()) {
-        Ok(of) => format!("partition {}", partition_path(spec, &of, partition)),
+        Ok(of) => format!("partition {}", masked(&partition_path(spec, &of, partition))),
         Err(_) => format!("a partition of spec {}", spec.spec_id()),
     }
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use floe_core::location::masked;
 use floe_core::guard::Guard;
 use floe_core::{Error, ErrorKind, Result};
 use futures::future::BoxFuture;
@@ -57,7 +58,7 @@ impl ParquetInput {
         let input = file_io.new_input(path).map_err(|e| read_error(path, Error::from(e)))?;
         let file = input.reader().await.map_err(|e| read_error(path, Error::from(e)))?;
         let mut source = Source { size, file: file.into(), tail: None, metrics };
-        let guard = Guard::new("the Parquet reader", path);
+        let guard = Guard::new("the Parquet reader", masked(path));
         let recorded = source.guarded_footer(&guard, pages).await;
         let metadata = match recorded {
             Ok(metadata) => metadata,
@@ -139,7 +140,7 @@ impl Source {
     fn error(&self, path: &str, error: ParquetError) -> Error {
         match self.tail.as_ref().and_then(|(_, tail)| encrypted(tail)) {
             Some(why) => {
-                Error::new(ErrorKind::Unsupported, format!("the data file {path} cannot be read: {why}"))
+                Error::new(ErrorKind::Unsupported, format!("the data file {} cannot be read: {why}", masked(path)))
                     .with_source(error)
             }
             None => parquet_error(path, error),
@@ -270,11 +271,11 @@ pub(super) fn parquet_error(path: &str, error: ParquetError) -> Error {
         _ if missing.iter().any(|words| text.contains(words)) => ErrorKind::Unsupported,
         _ => ErrorKind::Corrupted,
     };
-    Error::new(kind, format!("the data file {path} cannot be read: {error}")).with_source(error)
+    Error::new(kind, format!("the data file {} cannot be read: {error}", masked(path))).with_source(error)
 }
 
 fn read_error(path: &str, source: Error) -> Error {
-    Error::new(source.kind(), format!("the data file {path} cannot be read: {}", source.message()))
+    Error::new(source.kind(), format!("the data file {} cannot be read: {}", masked(path), source.message()))
         .with_source(source)
 }
 
