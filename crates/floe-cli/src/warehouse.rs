@@ -89,7 +89,14 @@ impl Location {
         let properties =
             Properties::default().with(TYPE, "local").with(WAREHOUSE, absolute(folder, warehouse));
         let name = EMBEDDED_CATALOG.to_owned();
-        Ok(Self { option: String::new(), name, properties, origins: Vec::new(), memory: None, notes: Vec::new() })
+        Ok(Self {
+            option: String::new(),
+            name,
+            properties,
+            origins: Vec::new(),
+            memory: None,
+            notes: Vec::new(),
+        })
     }
 
     /// The warehouse as configured, for messages.

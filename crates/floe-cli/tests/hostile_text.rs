@@ -41,7 +41,8 @@ impl Numbers {
 
 #[track_caller]
 fn is_shown(run: &Run, what: &str) {
-    for (stream, text) in [("output", String::from_utf8(run.stdout.clone()).unwrap()), ("error", run.stderr.clone())]
+    for (stream, text) in
+        [("output", String::from_utf8(run.stdout.clone()).unwrap()), ("error", run.stderr.clone())]
     {
         let bad = text.char_indices().find(|(_, c)| *c != '\n' && is_unseen(*c));
         if let Some((at, c)) = bad {
@@ -165,8 +166,12 @@ fn new_names_that_cannot_be_seen_are_refused_and_old_ones_work() {
     for c in ['\n', '\u{1b}', '\u{9b}', '\u{202e}', '\u{2066}', '\u{feff}'] {
         let odd = format!("a{c}b");
         floe.file("schema.json", json!({"fields": [{"name": odd, "type": "long"}]}).to_string());
-        floe.file("inner.json", json!({"fields": [{"name": "s", "type": {"type": "struct",
-            "fields": [{"name": odd, "type": "long"}]}}]}).to_string());
+        floe.file(
+            "inner.json",
+            json!({"fields": [{"name": "s", "type": {"type": "struct",
+            "fields": [{"name": odd, "type": "long"}]}}]})
+            .to_string(),
+        );
         floe.file("head.csv", format!("\"{odd}\",b\n1,2\n"));
         let (set, add, name) = (format!("{odd}=1"), format!("{odd}:long"), format!("t.\"{odd}\""));
         let lines: &[&[&str]] = &[

@@ -94,7 +94,11 @@ fn no_fault_of_input_or_arguments_shows_a_value() {
     }
     // Two rows of one key.
     let twice = format!("id,name\n1,{MARK}\n2,{MARK}\n");
-    assert_ne!(silent(&floe, &["upsert", "t.t", "-", "--on", "name", "--input-format", "csv"], twice.as_bytes()).code, 0);
+    assert_ne!(
+        silent(&floe, &["upsert", "t.t", "-", "--on", "name", "--input-format", "csv"], twice.as_bytes())
+            .code,
+        0
+    );
     for filter in [
         format!("id = {quoted}"),
         format!("name = '{MARK}"),
@@ -108,8 +112,11 @@ fn no_fault_of_input_or_arguments_shows_a_value() {
         format!("name = {quoted} {quoted}"),
         format!("id + {quoted} = 1"),
     ] {
-        for words in [&["scan", "t.t", "--filter"][..], &["delete", "t.t", "--filter"], &["overwrite", "t.t", "-", "--filter"]]
-        {
+        for words in [
+            &["scan", "t.t", "--filter"][..],
+            &["delete", "t.t", "--filter"],
+            &["overwrite", "t.t", "-", "--filter"],
+        ] {
             let mut words = words.to_vec();
             words.push(&filter);
             assert_ne!(silent(&floe, &words, b"id\n1\n").code, 0, "{words:?}");
@@ -158,7 +165,8 @@ fn no_damaged_or_missing_file_shows_the_values_of_its_partition() {
             if words[0] == "scan" {
                 assert_ne!(run.code, 0, "{words:?}");
                 let name = files[0].file_name().unwrap().to_string_lossy().into_owned();
-                let named = files.iter().any(|f| run.stderr.contains(&*f.file_name().unwrap().to_string_lossy()));
+                let named =
+                    files.iter().any(|f| run.stderr.contains(&*f.file_name().unwrap().to_string_lossy()));
                 assert!(named, "the file is found by its name {name}: {}", run.stderr);
             }
         }

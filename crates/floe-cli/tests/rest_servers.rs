@@ -432,7 +432,8 @@ fn locations_that_others_read_otherwise_are_refused_before_anything_is_made() {
 fn a_server_cannot_write_to_the_terminal() {
     use floe::text::is_unseen;
 
-    let hostile = "x\u{1b}]0;owned\u{7}\u{1b}[2J\r\nundo: floe drop a.b\u{9b}31m\u{202e}y\u{2066}\u{feff}\u{7f}z";
+    let hostile =
+        "x\u{1b}]0;owned\u{7}\u{1b}[2J\r\nundo: floe drop a.b\u{9b}31m\u{202e}y\u{2066}\u{feff}\u{7f}z";
     for status in [200, 400, 403, 404, 409, 429, 500, 503] {
         let beside = Beside::new(move |request| {
             if request.path() == "/v1/config" {
@@ -445,7 +446,10 @@ fn a_server_cannot_write_to_the_terminal() {
                 let named = json!({"namespace": ["a"], "name": hostile});
                 return Some(Reply::json(200, &json!({"identifiers": [named]})));
             }
-            if status == 200 && request.path().starts_with("/v1/namespaces/") && !request.path().contains("/tables") {
+            if status == 200
+                && request.path().starts_with("/v1/namespaces/")
+                && !request.path().contains("/tables")
+            {
                 let properties = json!({hostile: hostile});
                 return Some(Reply::json(200, &json!({"namespace": [hostile], "properties": properties})));
             }

@@ -38,7 +38,8 @@ impl Project {
     fn run(&self, words: &[&str]) -> Run {
         let folder = self.floe.path().join("projects/p");
         let mut command = self.floe.command();
-        let output = command.current_dir(folder).env("FLOE_TEST_SECRET", SECRET).args(words).output().unwrap();
+        let output =
+            command.current_dir(folder).env("FLOE_TEST_SECRET", SECRET).args(words).output().unwrap();
         Run::of(output, words)
     }
 
@@ -70,7 +71,10 @@ fn secrets_are_taken_for_a_project_that_is_trusted_as_it_is_now() {
 
     let told = project.run(&["trust", "--json"]).json();
     assert_eq!(told["changed"], true);
-    assert_eq!(told["references"][0], json!({"catalog": "env", "property": "uri", "from": "env:FLOE_TEST_SECRET"}));
+    assert_eq!(
+        told["references"][0],
+        json!({"catalog": "env", "property": "uri", "from": "env:FLOE_TEST_SECRET"})
+    );
     let list = project.floe.path().join(".config/floe/trusted.json");
     assert_eq!(std::fs::metadata(&list).unwrap().permissions().mode() & 0o777, 0o600);
     for name in ["env", "file"] {
@@ -121,9 +125,13 @@ fn what_others_may_write_is_not_read() {
     let project = Project::new();
     let file = project.floe.path().join("projects/p/floe.toml");
     let folder = file.parent().unwrap().to_owned();
-    for (file_mode, folder_mode, read) in
-        [(0o644, 0o755, true), (0o666, 0o755, false), (0o646, 0o755, false), (0o644, 0o777, false), (0o644, 0o1777, true)]
-    {
+    for (file_mode, folder_mode, read) in [
+        (0o644, 0o755, true),
+        (0o666, 0o755, false),
+        (0o646, 0o755, false),
+        (0o644, 0o777, false),
+        (0o644, 0o1777, true),
+    ] {
         mode(&file, file_mode);
         mode(&folder, folder_mode);
         let run = project.run(&["--catalog", "plain", "list"]);
@@ -157,18 +165,27 @@ fn nothing_above_the_home_is_read() {
     std::fs::create_dir(&below).unwrap();
     let run = |home: &Path| {
         let words = ["catalog", "list"];
-        Run::of(project.floe.command().current_dir(&below).env("HOME", home).args(words).output().unwrap(), &words)
+        Run::of(
+            project.floe.command().current_dir(&below).env("HOME", home).args(words).output().unwrap(),
+            &words,
+        )
     };
     assert!(run(project.floe.path()).ok().text().contains("above"));
     let told = run(&home).ok();
-    assert!(!told.text().contains("above") && told.stderr.contains("--config"), "{} {}", told.text(), told.stderr);
+    assert!(
+        !told.text().contains("above") && told.stderr.contains("--config"),
+        "{} {}",
+        told.text(),
+        told.stderr
+    );
 }
 
 #[test]
 fn pyicebergs_file_of_a_folder_is_no_better() {
     let project = Project::new();
     std::fs::remove_file(project.floe.path().join("projects/p/floe.toml")).unwrap();
-    let yaml = "catalog:\n  default:\n    type: sql\n    warehouse: file:///w\n    uri: env:FLOE_TEST_SECRET\n";
+    let yaml =
+        "catalog:\n  default:\n    type: sql\n    warehouse: file:///w\n    uri: env:FLOE_TEST_SECRET\n";
     project.floe.file("projects/p/.pyiceberg.yaml", yaml);
     let run = project.run(&["list"]);
     assert_eq!(run.code, 7, "{}", run.stderr);
@@ -185,7 +202,9 @@ fn pyicebergs_file_of_a_folder_is_no_better() {
 #[test]
 fn a_file_with_secrets_that_all_can_read_is_warned_of_once() {
     let project = Project::new();
-    let text = format!("[catalogs.c]\ntype = 'local'\nwarehouse = 'w'\ns3.secret-access-key = '{SECRET}'\ns3.session-token = 'x'\n");
+    let text = format!(
+        "[catalogs.c]\ntype = 'local'\nwarehouse = 'w'\ns3.secret-access-key = '{SECRET}'\ns3.session-token = 'x'\n"
+    );
     let file = project.write(&text);
     for (permissions, notes) in [(0o644, 1), (0o600, 0), (0o640, 0)] {
         mode(&file, permissions);

@@ -146,10 +146,14 @@ mod tests {
     #[test]
     fn values_of_partitions_are_masked_wherever_they_stand() {
         let mut cases = 0;
-        for value in ["SECRET", "SECRET+x", "SECRET%20y", "x%2FSECRET", "a=SECRET", "SECRET.parquet", "x y SECRET"] {
+        for value in
+            ["SECRET", "SECRET+x", "SECRET%20y", "x%2FSECRET", "a=SECRET", "SECRET.parquet", "x y SECRET"]
+        {
             for place in ["s3://b/t/data", "file:///t", "/t/x y", "abfss://c@a.dfs.core.windows.net/t"] {
-                for path in [format!("{place}/k={value}/f.parquet"), format!("{place}/a=1/k={value}/l%3D{value}/f.parquet")]
-                {
+                for path in [
+                    format!("{place}/k={value}/f.parquet"),
+                    format!("{place}/a=1/k={value}/l%3D{value}/f.parquet"),
+                ] {
                     let shown = masked(&path);
                     assert!(!shown.contains("SECRET") && shown.ends_with("/f.parquet"), "{shown}");
                     assert!(shown.starts_with(place), "{shown}");

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use floe::text::escape;
 use floe::plan::evolve::{SchemaChange, SchemaEvolution};
+use floe::text::escape;
 use floe::{Error, LoadedTable, Result};
 use serde_json::{Value, json};
 

@@ -7,7 +7,7 @@ use floe::Result;
 use super::at;
 use crate::args::FilesArgs;
 use crate::exit::internal;
-use crate::output::{plain_table};
+use crate::output::plain_table;
 use crate::render;
 use crate::ui::{Report, Ui};
 use crate::warehouse::Location;

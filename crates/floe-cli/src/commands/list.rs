@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use floe::text::escape;
 use floe::names::{render_namespace, render_parts};
+use floe::text::escape;
 use floe::{Error, ErrorKind, NamespaceListing, Result, SkippedNamespace};
 use iceberg::NamespaceIdent;
 use serde_json::{Value, json};

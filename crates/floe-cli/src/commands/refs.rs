@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::at;
 use crate::args::{BranchArgs, PlaceArgs, TableArgs, TagArgs};
-use crate::output::{plain_table};
+use crate::output::plain_table;
 use crate::ui::{Report, Ui};
 use crate::undo::{self, Undo};
 use crate::values::{DAY_MS, TableName};

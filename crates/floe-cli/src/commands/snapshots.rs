@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::args::TableArgs;
 use crate::exit::internal;
-use crate::output::{plain_table};
+use crate::output::plain_table;
 use crate::render;
 use crate::ui::{Report, Ui};
 use crate::warehouse::Location;

@@ -29,11 +29,16 @@ pub(super) fn run(command: &str, args: &TrustArgs, ui: &Ui) -> Result<()> {
                 .with_hint("name a file: floe trust PATH")
         })?,
     };
-    if args.revoke { revoke(command, &mut trusted, &path, ui) } else { trust(command, &mut trusted, &path, ui) }
+    if args.revoke {
+        revoke(command, &mut trusted, &path, ui)
+    } else {
+        trust(command, &mut trusted, &path, ui)
+    }
 }
 
 fn trust(command: &str, trusted: &mut Trusted, path: &Path, ui: &Ui) -> Result<()> {
-    let in_path = |e: std::io::Error| Error::from(e).context(format!("configuration file {}", path.display()));
+    let in_path =
+        |e: std::io::Error| Error::from(e).context(format!("configuration file {}", path.display()));
     let content = std::fs::read(path).map_err(in_path)?;
     let path = path.canonicalize().map_err(in_path)?;
     let references = Configuration::references_in(&path, &content)?;
@@ -50,7 +55,8 @@ fn trust(command: &str, trusted: &mut Trusted, path: &Path, ui: &Ui) -> Result<(
         true => Undo::by(Line::new("trust").name(path.display()).flag("revoke")),
         false => Undo::Nothing,
     };
-    let entries = references.iter().map(|(name, key, from)| json!({"catalog": name, "property": key, "from": from}));
+    let entries =
+        references.iter().map(|(name, key, from)| json!({"catalog": name, "property": key, "from": from}));
     let report = Report::new(command)
         .with("file", path.display().to_string())
         .with("owner", owner.clone())

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use floe::config::{ENV_PREFIX, WAREHOUSE};
 use floe::{Error, ErrorKind, FloeConfig, Properties, Result};
 
-use self::source::{Document, Reason};
 pub(crate) use self::source::owner_of;
+use self::source::{Document, Reason};
 
 /// The name of the configuration file.
 const CONFIG_FILE: &str = "floe.toml";
@@ -84,7 +84,8 @@ impl Configuration {
     /// Files of others, and files that others may write, are refused with `PermissionDenied`.
     pub(crate) fn load(env: &Variables, folder: &Path, named: Option<&Path>) -> Result<Self> {
         let mut all = Self::default();
-        let user = trust::user_folder(env).map(|folder| folder.join(CONFIG_FILE)).filter(|path| path.is_file());
+        let user =
+            trust::user_folder(env).map(|folder| folder.join(CONFIG_FILE)).filter(|path| path.is_file());
         if let Some(path) = &user {
             all.read(path, Reason::User, env)?;
         }
@@ -210,7 +211,9 @@ impl Configuration {
         let shown = file.display();
         let of = source::owner_of(file).map(|owner| format!(", a file of {owner},")).unwrap_or_default();
         let why = format!("catalog '{name}': {shown}{of} {what}, and you have not said that you trust it");
-        let hint = format!("read it; then allow its content with `floe trust {shown}`, or name it with --config {shown}");
+        let hint = format!(
+            "read it; then allow its content with `floe trust {shown}`, or name it with --config {shown}"
+        );
         Err(Error::new(ErrorKind::PermissionDenied, why).with_hint(hint))
     }
 

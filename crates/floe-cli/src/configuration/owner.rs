@@ -57,11 +57,8 @@ impl Caller {
 /// whoever became root by `sudo`; and nobody else may write them. A group that has the number of its owner is the owner's
 /// own, as most systems make one for each user. In a folder such as `/tmp` nobody can replace the files of others.
 pub(super) fn objection(placed: &Placed, caller: Caller) -> Option<Objection> {
-    let things = [
-        (What::File, Some(placed.file)),
-        (What::Link, placed.link),
-        (What::Folder, Some(placed.folder)),
-    ];
+    let things =
+        [(What::File, Some(placed.file)), (What::Link, placed.link), (What::Folder, Some(placed.folder))];
     let things = things.into_iter().filter_map(|(what, facts)| Some((what, facts?)));
     let sticky = |what, facts: Facts| what == What::Folder && facts.mode & 0o1000 != 0;
     for (what, facts) in things.clone() {
@@ -97,7 +94,9 @@ impl fmt::Display for What {
 impl fmt::Display for Objection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Owner { what, owner } => write!(f, "{what} belongs to {}, not to you", system::user(*owner)),
+            Self::Owner { what, owner } => {
+                write!(f, "{what} belongs to {}, not to you", system::user(*owner))
+            }
             Self::Writable { what, group: false } => write!(f, "anybody may write {what}"),
             Self::Writable { what, group: true } => write!(f, "others of its group may write {what}"),
         }

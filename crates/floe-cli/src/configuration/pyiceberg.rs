@@ -34,8 +34,8 @@ pub(super) fn load(env: &Variables, folder: &Path) -> Result<Configuration> {
     let mut all = Configuration::default();
     if let Some((path, reason)) = found {
         let document = source::read(&path, reason, env)?;
-        let layer = parse(&document.text)
-            .map_err(|e| e.context(format!("configuration file {}", path.display())))?;
+        let layer =
+            parse(&document.text).map_err(|e| e.context(format!("configuration file {}", path.display())))?;
         all.lay_document(layer, &document, &Origin::PyIcebergFile(path.clone()), &path);
     }
     all.lay(from_env(env), &Origin::PyIcebergEnvironment);

@@ -68,7 +68,11 @@ mod tests {
             let device = |folder: &Path| Some(u64::from(folder.starts_with(mount)));
             let find = |folder: &Path| (folder == Path::new(file)).then(|| folder.join("floe.toml"));
             let found = within(Path::new("/home/ann/p/q"), Some(Path::new(home)), device, find);
-            assert_eq!((found.file.is_some(), found.beyond.is_some()), (read, !read), "{file} {home} {mount}");
+            assert_eq!(
+                (found.file.is_some(), found.beyond.is_some()),
+                (read, !read),
+                "{file} {home} {mount}"
+            );
         }
         let nothing = within(Path::new("/a/b"), None, |_| None, |_| None);
         assert_eq!(nothing, Found::default());

@@ -45,8 +45,11 @@ pub(super) fn read(path: &Path, reason: Reason, env: &Variables) -> Result<Docum
     let (file, canonical, content) = opened().map_err(|e| named(e.into()))?;
     // What a link leads to has a folder of its own.
     let places = [path, canonical.as_path()].map(|path| system::placed(&file, path));
-    let places: Vec<Placed> =
-        places.into_iter().filter_map(Result::transpose).collect::<Result<_, _>>().map_err(|e| named(e.into()))?;
+    let places: Vec<Placed> = places
+        .into_iter()
+        .filter_map(Result::transpose)
+        .collect::<Result<_, _>>()
+        .map_err(|e| named(e.into()))?;
     let caller = system::caller();
     let why = places.iter().find_map(|placed| owner::objection(placed, caller));
     let trusted = || Trusted::load(env).map(|list| list.holds(&canonical, &content));
@@ -74,9 +77,11 @@ pub(crate) fn owner_of(path: &Path) -> Option<String> {
 /// Whether a property may hold a secret as it stands, by what it is called.
 pub(super) fn is_secret(key: &str, value: &str) -> bool {
     let key = key.to_lowercase();
-    let named = ["secret", "password", "token", "credential", "account-key", "sas", "private-key", "authorization"];
+    let named =
+        ["secret", "password", "token", "credential", "account-key", "sas", "private-key", "authorization"];
     let harmless = ["uri", "enabled", "endpoint", "expires", "provider", "type", "name", "path", "file"];
-    let by_name = named.iter().any(|part| key.contains(part)) && !harmless.iter().any(|part| key.contains(part));
+    let by_name =
+        named.iter().any(|part| key.contains(part)) && !harmless.iter().any(|part| key.contains(part));
     let by_flag = value.is_empty() || ["true", "false"].contains(&value);
     let in_uri = value.split_once("://").is_some_and(|(_, rest)| {
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
@@ -94,7 +99,9 @@ pub(super) fn has_secrets(properties: &Properties) -> bool {
 /// The first property that holds a secret itself.
 pub(super) fn literal_secret(properties: &Properties) -> Option<&str> {
     let is_reference = |key: &str| properties.references().any(|(of, _)| of == key);
-    properties.keys().find(|key| is_secret(key, properties.get(key).unwrap_or_default()) && !is_reference(key))
+    properties
+        .keys()
+        .find(|key| is_secret(key, properties.get(key).unwrap_or_default()) && !is_reference(key))
 }
 
 fn refused(why: Objection, path: &Path, reason: Reason) -> Error {

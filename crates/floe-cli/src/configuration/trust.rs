@@ -59,7 +59,9 @@ impl Trusted {
         let place = folder.join(FILE);
         let named = |e: Error| e.context(format!("the list of trusted files, {}", place.display()));
         let file = match File::open(&place) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Self { files: BTreeMap::new(), place }),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Ok(Self { files: BTreeMap::new(), place });
+            }
             opened => opened.map_err(|e| named(e.into()))?,
         };
         let placed = system::placed(&file, &place).map_err(|e| named(e.into()))?;

@@ -270,7 +270,9 @@ mod tests {
 
     #[test]
     fn new_names_are_those_that_can_be_kept() {
-        for bad in ["", ".", "..", " a", "a ", "a\nb", "\u{1b}[0m", "a\u{202e}b", "a\u{9b}b", &"x".repeat(256)] {
+        for bad in
+            ["", ".", "..", " a", "a ", "a\nb", "\u{1b}[0m", "a\u{202e}b", "a\u{9b}b", &"x".repeat(256)]
+        {
             assert!(unfit_for_new(bad).is_some(), "{bad:?}");
         }
         for good in ["1a", "a-b", "a.b", "größe", "a b"] {

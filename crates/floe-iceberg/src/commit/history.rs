@@ -200,7 +200,11 @@ pub(super) async fn removed(base: &TableBase, since: &[SnapshotRef], path: &str)
     let why = match by {
         Some(s) => {
             let operation = s.summary().operation.as_str();
-            format!("snapshot {}, by operation {operation}, removed the file {}", s.snapshot_id(), masked(path))
+            format!(
+                "snapshot {}, by operation {operation}, removed the file {}",
+                s.snapshot_id(),
+                masked(path)
+            )
         }
         None => format!("the file {} is not part of the table", masked(path)),
     };

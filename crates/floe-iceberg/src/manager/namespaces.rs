@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use floe_core::text::escape;
 use floe_core::names::{check_properties, check_seen, namespace_exists, unfit_for_new};
+use floe_core::text::escape;
 use floe_core::{Error, ErrorKind, Result};
 use iceberg::NamespaceIdent;
 

@@ -289,7 +289,9 @@ fn fields_faults(path: &str, fields: &[SchemaField], ids: &mut HashSet<i32>, fau
 fn field_faults(path: &str, field: &SchemaField, ids: &mut HashSet<i32>, faults: &mut Faults) {
     let name = format!("{path}{}", field.name);
     let chars = field.name.chars().count();
-    faults.check((1..=255).contains(&chars), || format!("the name of column {} must have 1 to 255 characters", field.field_id));
+    faults.check((1..=255).contains(&chars), || {
+        format!("the name of column {} must have 1 to 255 characters", field.field_id)
+    });
     if let Err(e) = check_seen(&format!("column {}", field.field_id), &field.name) {
         faults.add(e.message());
     }

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use floe::text::escape;
 use floe::config::{STORAGE, TYPE, WAREHOUSE};
 use floe::names::render_table;
+use floe::text::escape;
 use floe::{Error, ErrorKind, IcebergTableManager, Registry, Result};
 use iceberg::TableIdent;
 use serde_json::{Value, json};

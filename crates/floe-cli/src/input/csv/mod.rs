@@ -46,7 +46,9 @@ pub(super) fn schema_for(
             ErrorKind::SchemaMismatch,
             format!("{label}: the table has none of the {} columns that the first line names", names.len()),
         )
-        .with_hint("CSV starts with a line that names its columns; `floe describe` shows those of the table"));
+        .with_hint(
+            "CSV starts with a line that names its columns; `floe describe` shows those of the table",
+        ));
     }
     let fields = names.iter().map(|name| {
         let field = table.field_with_name(name).map_err(|_| unknown_column(label, name))?;

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Field};
 use arrow_select::concat::concat;
-use floe_core::location::masked;
 use floe_core::guard::Guard;
+use floe_core::location::masked;
 use floe_core::{Error, ErrorKind, Result};
 use floe_plan::rows::size::{batch_bytes, plain, split};
 use futures::stream::BoxStream;
@@ -161,7 +161,10 @@ impl Decoder {
 fn too_wide(path: &str, column: &str) -> Error {
     Error::new(
         ErrorKind::Unsupported,
-        format!("the data file {} cannot be read: column '{column}' has more than 2 GiB in one row", masked(path)),
+        format!(
+            "the data file {} cannot be read: column '{column}' has more than 2 GiB in one row",
+            masked(path)
+        ),
     )
     .with_hint("leave the column out, or the row by a filter over other columns")
 }

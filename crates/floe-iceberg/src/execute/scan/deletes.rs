@@ -250,8 +250,9 @@ async fn read_columns(
             format!("the delete file {} does not have the column with field id {id}", masked(path)),
         ));
     }
-    let unreadable =
-        |e: Error| Error::new(e.kind(), format!("the delete file {} cannot be read: {}", masked(path), e.message()));
+    let unreadable = |e: Error| {
+        Error::new(e.kind(), format!("the delete file {} cannot be read: {}", masked(path), e.message()))
+    };
     let arrow = Arc::new(schema_to_arrow_schema(schema)?);
     let projection = Projection::new(&fields, schema.as_struct().fields(), arrow, &Constants::new())
         .map_err(unreadable)?;
@@ -274,7 +275,10 @@ async fn read_columns(
     let batches = rows.decode().map(move |batch| {
         projection.apply(&batch?).map_err(|e| {
             let why = compute_error(&e);
-            Error::new(why.kind(), format!("the delete file {} cannot be read: {}", masked(&path), why.message()))
+            Error::new(
+                why.kind(),
+                format!("the delete file {} cannot be read: {}", masked(&path), why.message()),
+            )
         })
     });
     Ok(batches.boxed())

@@ -6,8 +6,8 @@ use std::thread::available_parallelism;
 
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{ArrowError, Schema as ArrowSchema};
-use floe_core::location::masked;
 use floe_core::guard::Guard;
+use floe_core::location::masked;
 use floe_core::{Error, ErrorKind, Result};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt, future};
@@ -293,8 +293,10 @@ pub(super) fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'stati
         let batch = rows.and_then(|batch| filter.apply(batch));
         batch.map_err(|e| {
             let why = compute_error(&e);
-            let named =
-                Error::new(why.kind(), format!("the data file {} cannot be read: {}", masked(&path), why.message()));
+            let named = Error::new(
+                why.kind(),
+                format!("the data file {} cannot be read: {}", masked(&path), why.message()),
+            );
             why.hint().into_iter().fold(named, Error::with_hint)
         })
     });

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use floe_core::location::masked;
 use floe_core::guard::Guard;
+use floe_core::location::masked;
 use floe_core::{Error, ErrorKind, Result};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
@@ -139,10 +139,11 @@ impl Source {
     /// Says why the file could not be read: that it is encrypted, if it is.
     fn error(&self, path: &str, error: ParquetError) -> Error {
         match self.tail.as_ref().and_then(|(_, tail)| encrypted(tail)) {
-            Some(why) => {
-                Error::new(ErrorKind::Unsupported, format!("the data file {} cannot be read: {why}", masked(path)))
-                    .with_source(error)
-            }
+            Some(why) => Error::new(
+                ErrorKind::Unsupported,
+                format!("the data file {} cannot be read: {why}", masked(path)),
+            )
+            .with_source(error),
             None => parquet_error(path, error),
         }
     }

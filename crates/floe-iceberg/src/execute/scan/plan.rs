@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use floe_core::location::masked;
 use floe_core::guard::Guard;
+use floe_core::location::masked;
 use floe_core::{Error, ErrorKind, Result};
 use floe_plan::change::DroppedSources;
 use floe_plan::prune::Verdict;

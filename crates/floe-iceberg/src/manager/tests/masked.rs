@@ -36,7 +36,8 @@ impl Write for Log {
 
 /// Everything that can be made of an error.
 fn shown(error: &Error) -> String {
-    let mut text = format!("{error} {error:?} {error:#?} {:?}", iceberg::Error::from(error.clone()).to_string());
+    let mut text =
+        format!("{error} {error:?} {error:#?} {:?}", iceberg::Error::from(error.clone()).to_string());
     let mut next = std::error::Error::source(error);
     while let Some(source) = next {
         text += &format!(" {source}");
@@ -105,8 +106,15 @@ async fn no_error_event_or_debug_text_shows_a_value() {
             seen += errors.len();
         }
         // Another writer changes what was read.
-        for mine in [Act::Delete(FILTER), Act::Upsert(1, MARK), Act::Overwrite(FILTER, 9, MARK), Act::Dynamic(9, MARK)] {
-            for theirs in [Act::Append(7, MARK), Act::Delete(FILTER), Act::Upsert(1, MARK), Act::Dynamic(8, MARK)] {
+        for mine in [
+            Act::Delete(FILTER),
+            Act::Upsert(1, MARK),
+            Act::Overwrite(FILTER, 9, MARK),
+            Act::Dynamic(9, MARK),
+        ] {
+            for theirs in
+                [Act::Append(7, MARK), Act::Delete(FILTER), Act::Upsert(1, MARK), Act::Dynamic(8, MARK)]
+            {
                 for mode in [RowMode::CopyOnWrite, RowMode::MergeOnRead] {
                     let lake = Lake::new(&[]).await;
                     lake.manager.write_data(&lake.table, start(), &WriteConfig::default()).await.unwrap();
@@ -115,8 +123,12 @@ async fn no_error_event_or_debug_text_shows_a_value() {
                         theirs.run(&other, &table, ChangeOptions::default()).await.unwrap();
                     });
                     let isolation = Some(Isolation::Serializable);
-                    let options =
-                        ChangeOptions { row_mode: Some(mode), isolation, rerun: ONCE, ..ChangeOptions::default() };
+                    let options = ChangeOptions {
+                        row_mode: Some(mode),
+                        isolation,
+                        rerun: ONCE,
+                        ..ChangeOptions::default()
+                    };
                     if let Err(error) = mine.run(&manager, &lake.table, options).await {
                         hides(&error, &format!("{mine:?} {theirs:?}"));
                         seen += 1;
@@ -126,13 +138,18 @@ async fn no_error_event_or_debug_text_shows_a_value() {
         }
         // What is asked for is not there.
         let lake = Lake::new(&[]).await;
-        for filter in ["nope = 'zqSECRETqz'", "id = 'zqSECRETqz'", "v like 'zqSECRETqz%'", "id in (1, 'zqSECRETqz')"] {
+        for filter in
+            ["nope = 'zqSECRETqz'", "id = 'zqSECRETqz'", "v like 'zqSECRETqz%'", "id in (1, 'zqSECRETqz')"]
+        {
             let filter = floe_plan::expr::Expr::parse(filter).unwrap();
-            let error = lake.manager.delete_data(&lake.table, &filter, &DeleteConfig::default()).await.unwrap_err();
+            let error =
+                lake.manager.delete_data(&lake.table, &filter, &DeleteConfig::default()).await.unwrap_err();
             hides(&error, "a filter");
             seen += 1;
         }
-        for filter in ["part = 'zqSECRETqz", "part = 'zqSECRETqz' and", "'zqSECRETqz'", "part = date 'zqSECRETqz'"] {
+        for filter in
+            ["part = 'zqSECRETqz", "part = 'zqSECRETqz' and", "'zqSECRETqz'", "part = date 'zqSECRETqz'"]
+        {
             if let Err(error) = floe_plan::expr::Expr::parse(filter) {
                 hides(&error, filter);
                 seen += 1;

@@ -110,8 +110,7 @@ impl Columns {
     }
 
     pub(super) fn unknown(&self, path: &[String]) -> Error {
-        Error::validation(format!("the source has no column '{}'", path.join(".")))
-            .with_hint(self.listed())
+        Error::validation(format!("the source has no column '{}'", path.join("."))).with_hint(self.listed())
     }
 
     /// The columns that are used, in the order of their positions.
