@@ -63,7 +63,7 @@ fn mode(path: &Path, mode: u32) {
 #[test]
 fn secrets_are_taken_for_a_project_that_is_trusted_as_it_is_now() {
     let project = Project::new();
-    project.run(&["--catalog", "plain", "list"]).ok();
+    project.run(&["--catalog", "plain", "init"]).ok();
     for name in ["env", "file"] {
         assert!(!project.takes(&["--catalog", name, "list"]), "{name}");
     }
@@ -117,7 +117,7 @@ fn a_project_does_not_send_the_users_own_secrets_elsewhere() {
     );
     project.write("[catalogs.mine]\nuri = 'sqlite:////elsewhere'\n[catalogs.bare]\nwarehouse = 'w'\n");
     assert!(!project.takes(&["--catalog", "mine", "list"]));
-    project.run(&["--catalog", "bare", "list"]).ok();
+    project.run(&["--catalog", "bare", "init"]).ok();
 }
 
 #[test]
@@ -135,14 +135,14 @@ fn what_others_may_write_is_not_read() {
         mode(&file, file_mode);
         mode(&folder, folder_mode);
         let run = project.run(&["--catalog", "plain", "list"]);
-        assert_eq!(run.code == 0, read, "{file_mode:o} {folder_mode:o}: {}", run.stderr);
+        assert_eq!(run.code != 7, read, "{file_mode:o} {folder_mode:o}: {}", run.stderr);
         assert!(read || (run.code == 7 && run.stderr.contains("floe trust")), "{}", run.stderr);
     }
     mode(&file, 0o666);
     let named = project.run(&["--config", "floe.toml", "--catalog", "plain", "list"]);
     assert_eq!(named.code, 7, "{}", named.stderr);
     project.run(&["trust"]).ok();
-    project.run(&["--catalog", "plain", "list"]).ok();
+    project.run(&["--catalog", "plain", "init"]).ok();
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use floe_core::guard::Guard;
-use floe_core::location::masked;
+use floe_core::location::{mask_text, masked};
 use floe_core::{Error, ErrorKind, Result};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
@@ -272,12 +272,16 @@ pub(super) fn parquet_error(path: &str, error: ParquetError) -> Error {
         _ if missing.iter().any(|words| text.contains(words)) => ErrorKind::Unsupported,
         _ => ErrorKind::Corrupted,
     };
-    Error::new(kind, format!("the data file {} cannot be read: {error}", masked(path))).with_source(error)
+    Error::new(kind, format!("the data file {} cannot be read: {}", masked(path), mask_text(&text)))
+        .with_source(error)
 }
 
 fn read_error(path: &str, source: Error) -> Error {
-    Error::new(source.kind(), format!("the data file {} cannot be read: {}", masked(path), source.message()))
-        .with_source(source)
+    Error::new(
+        source.kind(),
+        format!("the data file {} cannot be read: {}", masked(path), mask_text(source.message())),
+    )
+    .with_source(source)
 }
 
 #[cfg(test)]
