@@ -6,9 +6,11 @@ mod arch;
 mod features;
 mod matrix;
 mod peers;
+mod requirements;
 mod services;
 mod spark;
 mod steps;
+mod supply;
 mod tasks;
 mod tools;
 mod workspace;
@@ -35,6 +37,9 @@ enum Command {
         /// Leave out the tests that need Spark.
         #[arg(long)]
         no_spark: bool,
+        /// Install Debian packages that the servers of the tests need and that are missing, such as PostgreSQL. As root.
+        #[arg(long)]
+        install: bool,
     },
     /// The same as `test`, without incremental builds and without colours.
     Ci,
@@ -62,6 +67,8 @@ enum Command {
         #[command(subcommand)]
         action: ServicesAction,
     },
+    /// What comes from elsewhere: crates of every lock file, actions of the workflows, Python packages.
+    Supply,
     /// The arrows between the crates, and what floe-plan may depend on.
     Arch,
     /// Concurrent writers and faults, at random from seeds: `cargo xtask sim --seeds 100000`.
@@ -120,7 +127,10 @@ enum ServicesAction {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
-        Command::Test { fast, no_spark } => tasks::test(&tasks::TestOptions { fast, no_spark, ci: false }),
+        Command::Test { fast, no_spark, install } => {
+            tools::allow_installing(install);
+            tasks::test(&tasks::TestOptions { fast, no_spark, ci: false })
+        }
         Command::Ci => tasks::test(&tasks::TestOptions { ci: true, ..tasks::TestOptions::default() }),
         Command::Interop { filter, no_spark } => tasks::interop(filter.as_deref(), no_spark),
         Command::Integration { catalog, storage } => {
@@ -136,6 +146,7 @@ fn main() -> anyhow::Result<()> {
         },
         Command::Sim { seeds, from, seed } => tasks::sim(seeds, from, seed),
         Command::Arch => arch::check(),
+        Command::Supply => supply::check(),
         Command::Bench { arguments } => tasks::bench(&arguments),
         Command::Quickstart { arguments } => tasks::quickstart(&arguments),
     }

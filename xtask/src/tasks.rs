@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::services::{Servers, Service};
 use crate::steps::{Steps, interactive};
 use crate::workspace::cargo;
-use crate::{arch, features, peers, spark};
+use crate::{arch, features, peers, spark, supply};
 
 /// What `test` does.
 #[derive(Debug, Default)]
@@ -90,6 +90,7 @@ fn checks_and_tests(
     surroundings: Option<ScopedJoinHandle<'_, Result<Surroundings>>>,
 ) -> Result<()> {
     steps.run("arrows between crates", arch::check)?;
+    steps.run("crates and actions of others", supply::check)?;
     steps.command("formatting", cargo(&["fmt", "--all", "--check"]))?;
     if installed("deny") {
         steps.command(

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 
@@ -10,6 +11,14 @@ use crate::workspace;
 
 /// Folders that are looked into besides those of `PATH`.
 const MORE_FOLDERS: &[&str] = &["/usr/local/go/bin", "/usr/local/bin", "/usr/bin"];
+
+/// Whether `--install` was given.
+static MAY_INSTALL: AtomicBool = AtomicBool::new(false);
+
+/// Lets what is missing be installed from Debian's packages, if `may` says so; see [`install`].
+pub(crate) fn allow_installing(may: bool) {
+    MAY_INSTALL.store(may, Ordering::Relaxed);
+}
 
 /// A lock between processes; held until it is dropped.
 #[derive(Debug)]
@@ -72,12 +81,13 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
-/// Installs a Debian package, where this may change the machine: as root, when `CI` or `FLOE_INSTALL` is set.
+/// Installs a Debian package, where this may change the machine: as root, with `--install`, or when `CI` or `FLOE_INSTALL`
+/// is set.
 pub(crate) fn install(package: &str) -> Result<()> {
-    let wanted =
-        ["CI", "FLOE_INSTALL"].iter().any(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()));
+    let wanted = MAY_INSTALL.load(Ordering::Relaxed)
+        || ["CI", "FLOE_INSTALL"].iter().any(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()));
     if !wanted || !rustix::process::geteuid().is_root() {
-        bail!("nothing is installed without being asked: as root, set FLOE_INSTALL=1");
+        bail!("nothing is installed without being asked: as root, give --install, or set FLOE_INSTALL=1");
     }
     let apt = find("apt-get").context("this machine has no apt-get")?;
     let _lock = Lock::take(&workspace::cache()?.join("apt.lock"))?;

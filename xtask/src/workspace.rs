@@ -5,9 +5,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-/// The root of the workspace.
+/// The root of the workspace: of the one that `cargo xtask` was called in, which need not be the one that this binary was
+/// built in, because two clones may share a target folder.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").to_path_buf()
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let package = package.as_deref().unwrap_or(Path::new(env!("CARGO_MANIFEST_DIR")));
+    package.parent().expect("xtask lies in the workspace").to_path_buf()
 }
 
 /// The cargo that runs this task, called in the root of the workspace. It is not told of the package that this task is:

@@ -12,6 +12,7 @@ mod credentials;
 pub mod env;
 mod error;
 pub mod guard;
+pub mod hosts;
 pub mod json_id;
 pub mod location;
 pub mod metadata_file;

@@ -70,7 +70,29 @@ async fn read_text(file_io: &FileIO, location: &str) -> Result<Bytes> {
 /// Fails with `Unsupported`, naming it, for what floe cannot leave aside: another format version, a type of a column,
 /// snapshots without a manifest list. With `Corrupted`, naming the place, for what is no valid table metadata.
 pub fn parse(json: &[u8], location: &str) -> Result<TableMetadata> {
-    Guard::new("the reader of table metadata", location).call(|| lenient::parse(json, location))
+    let metadata =
+        Guard::new("the reader of table metadata", location).call(|| lenient::parse(json, location))?;
+    check_counters(&metadata, location)?;
+    Ok(metadata)
+}
+
+/// `Corrupted` where a number that the next commit counts on from has no next one: it would begin anew below zero, and
+/// what is old would be taken for new.
+fn check_counters(metadata: &TableMetadata, location: &str) -> Result<()> {
+    let ended = [
+        ("last-sequence-number", !(0..i64::MAX).contains(&metadata.last_sequence_number())),
+        ("last-column-id", metadata.last_column_id() == i32::MAX),
+        ("last-partition-id", metadata.last_partition_id() == i32::MAX),
+        ("next-row-id", metadata.next_row_id() > i64::MAX as u64),
+    ];
+    match ended.iter().find(|(_, ended)| *ended) {
+        None => Ok(()),
+        Some((name, _)) => Err(Error::new(
+            ErrorKind::Corrupted,
+            format!("metadata {location}: `{name}` is no number that a table comes to"),
+        )
+        .with_hint("register a metadata file from before it was damaged")),
+    }
 }
 
 async fn write_text(file_io: &FileIO, location: &str, json: &Bytes) -> Result<()> {
@@ -92,7 +114,7 @@ pub fn next_location(metadata: &TableMetadata, previous: Option<&str>) -> Result
 
 /// As [`next_location`], with the UUID given: for runs that must repeat themselves. Never give one twice.
 pub fn next_location_with(metadata: &TableMetadata, previous: Option<&str>, uuid: Uuid) -> Result<String> {
-    let version = previous.map_or(0, |p| version_of(p) + 1);
+    let version = previous.map_or(0, |p| version_of(p).saturating_add(1));
     let folder = match metadata.properties().get(METADATA_PATH) {
         Some(path) => path.trim_end_matches('/').to_owned(),
         None => format!("{}/metadata", metadata.location().trim_end_matches('/')),
@@ -167,6 +189,40 @@ fn version_of(location: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counters_that_have_come_to_their_end_are_damage() {
+        let field = iceberg::spec::NestedField::required(
+            1,
+            "id",
+            iceberg::spec::Type::Primitive(iceberg::spec::PrimitiveType::Long),
+        );
+        let schema = iceberg::spec::Schema::builder().with_fields(vec![field.into()]).build().unwrap();
+        let creation = TableCreation::builder().name("t".into()).location("file:///t".into()).schema(schema);
+        let json = serde_json::to_value(create(creation.build()).unwrap()).unwrap();
+        let parsed = |name: &str, value: i64| {
+            let mut json = json.clone();
+            json[name] = value.into();
+            parse(json.to_string().as_bytes(), "m.json")
+        };
+        for (name, last) in [
+            ("last-sequence-number", i64::MAX),
+            ("last-column-id", i32::MAX.into()),
+            ("last-partition-id", i32::MAX.into()),
+        ] {
+            let error = parsed(name, last).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupted, "{name}: {error}");
+            assert!(error.to_string().contains(name), "{error}");
+            parsed(name, last - 1).unwrap_or_else(|e| panic!("{name}: {e}"));
+        }
+        assert_eq!(parsed("last-sequence-number", -1).unwrap_err().kind(), ErrorKind::Corrupted);
+    }
+
+    #[test]
+    fn the_version_after_the_last_one_is_the_last_one() {
+        let name = format!("{}-a.metadata.json", u64::MAX);
+        assert_eq!(version_of(&name).saturating_add(1), u64::MAX);
+    }
 
     #[test]
     fn versions_of_all_writers() {

@@ -11,6 +11,8 @@ pub mod fuzz;
 pub mod gcs_xml;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod services;
 pub mod sim;
 pub mod storage;

@@ -2,7 +2,7 @@
 
 use aws_types::SdkConfig;
 use floe_aws::{AwsKeys, AwsRole, AwsSettings};
-use floe_core::{Error, ErrorKind, Result, SecretString};
+use floe_core::{Error, ErrorKind, Result, SecretString, hosts};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -19,6 +19,10 @@ pub struct GlueCatalogConfig {
     /// Another endpoint of the service, as `https://host`.
     #[serde(rename = "glue.endpoint")]
     pub endpoint: Option<String>,
+    /// Send signed requests over plain http to other machines, where everybody on the way can read the token of temporary
+    /// keys and send the request again. Default: false.
+    #[serde(rename = "glue.allow-http")]
+    pub allow_http: Option<bool>,
     /// The AWS region; `client.region` and then the environment serve where it is absent.
     #[serde(rename = "glue.region")]
     pub region: Option<String>,
@@ -119,6 +123,9 @@ impl GlueCatalogConfig {
         {
             return Err(Error::validation("`glue.endpoint` must begin with https:// or http://"));
         }
+        if let Some(endpoint) = &self.endpoint {
+            self.check_encrypted("glue.endpoint", endpoint)?;
+        }
         self.keys().map(drop)
     }
 
@@ -140,11 +147,36 @@ impl GlueCatalogConfig {
             max_attempts: Some(self.max_retries.unwrap_or(3)),
         };
         let config = settings.load().await;
+        if self.endpoint.is_none() {
+            let of_glue = std::env::var("AWS_ENDPOINT_URL_GLUE").ok();
+            if let Some(endpoint) = of_glue.as_deref().or(config.endpoint_url()) {
+                self.check_encrypted("AWS_ENDPOINT_URL", endpoint)?;
+            }
+        }
         if config.region().is_none() {
             return Err(Error::validation("no AWS region is known")
                 .with_hint("set `glue.region`, AWS_REGION, or a region in the profile"));
         }
         Ok(config)
+    }
+
+    /// `Validation` for an endpoint that is spoken to in clear on another machine, or that holds a password.
+    fn check_encrypted(&self, key: &str, endpoint: &str) -> Result<()> {
+        let (scheme, rest) = endpoint.split_once("://").unwrap_or(("", endpoint));
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if rest.contains('@') {
+            return Err(Error::validation(format!("`{key}` holds a user or a password"))
+                .with_hint("write it as https://host:port; keys have properties of their own"));
+        }
+        let port = authority.rsplit_once(':').filter(|_| !authority.ends_with(']'));
+        let host = port.map_or(authority, |(host, _)| host);
+        if scheme.eq_ignore_ascii_case("https") || hosts::is_loopback(host) || self.allow_http == Some(true) {
+            return Ok(());
+        }
+        Err(Error::validation(format!(
+            "`{key}` is plain http to another machine: everybody on the way could use the requests that are signed"
+        ))
+        .with_hint("use https; where the network is trusted, set `glue.allow-http = true`"))
     }
 
     /// The role that is to be assumed.
@@ -243,5 +275,28 @@ mod tests {
             assert!(error.to_string().contains(named) && !error.to_string().contains("hunter2"), "{error}");
         }
         assert!(config(&[("glue.lakeformation-enabled", "false")]).check().is_ok());
+    }
+
+    #[test]
+    fn signed_requests_go_in_clear_to_this_machine_only() {
+        for endpoint in
+            ["https://glue.example", "http://127.0.0.1:5000", "http://localhost", "http://[::1]:5000/x"]
+        {
+            config(&[("glue.endpoint", endpoint)]).check().unwrap();
+        }
+        for endpoint in [
+            "http://glue.example",
+            "http://10.0.0.1:5000",
+            "http://localhost.example.com",
+            "http://moto:5000/",
+        ] {
+            let error = config(&[("glue.endpoint", endpoint)]).check().unwrap_err();
+            assert!(error.to_string().contains("glue.allow-http"), "{endpoint}: {error}");
+            config(&[("glue.endpoint", endpoint), ("glue.allow-http", "true")]).check().unwrap();
+        }
+        for endpoint in ["https://u:hunter2@glue.example", "https://u:hun/hunter2@glue.example"] {
+            let error = config(&[("glue.endpoint", endpoint)]).check().unwrap_err();
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
     }
 }

@@ -393,7 +393,8 @@ async fn what_cannot_be_reached_is_named_with_its_cause() {
         // It speaks no TLS.
         (moto.replace("http://", "https://"), ErrorKind::Io, "TLS"),
     ] {
-        let catalog = lake.open_with(&[("glue.endpoint", &endpoint)]).await.unwrap();
+        let properties = [("glue.endpoint", &*endpoint), ("glue.allow-http", "true")];
+        let catalog = lake.open_with(&properties).await.unwrap();
         let error = failed(catalog.list_namespaces(None).await);
         assert_eq!(error.kind(), kind, "{endpoint}: {error}");
         for said in [cause, "glue.endpoint", &endpoint] {

@@ -31,9 +31,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 pub struct LocalCatalogConfig {
     /// The SQLite file: `sqlite:///relative.db`, `sqlite:////absolute.db` (as PyIceberg spells it), a `file:`
     /// URI or a path. Or a PostgreSQL database, in builds that have the driver:
-    /// `postgresql://user:password@host:5432/database?sslmode=verify-full`, `postgresql+psycopg2://` as well.
+    /// `postgresql://user:password@host:5432/database?sslmode=verify-full`, `postgresql+psycopg2://` as well. Without
+    /// `sslmode` other hosts are spoken to over TLS only (`require`).
     /// Default: `catalog.db` in the warehouse folder.
     pub uri: Option<String>,
+    /// The PostgreSQL schema of the catalog's tables. Default: the one of the user's search path that has them; for a new
+    /// catalog the first one of it.
+    pub schema: Option<String>,
     /// The name under which the catalog is kept in the database; PyIceberg must use the same. Default: the name
     /// of the configured catalog, or `default`.
     pub catalog_name: Option<String>,
@@ -64,6 +68,11 @@ impl LocalCatalogConfig {
                 })?
                 .join(FILE_NAME));
         };
+        if is_database(uri) {
+            return Err(Error::validation("`uri` of the local catalog names no file").with_hint(
+                "write a database as postgresql://user:password@host/database, a file as its path",
+            ));
+        }
         let path = match uri.strip_prefix("sqlite://").or_else(|| uri.strip_prefix("sqlite+pysqlite://")) {
             // SQLAlchemy: what follows the third slash is the path.
             Some(rest) => rest.strip_prefix('/').map(PathBuf::from),
@@ -89,13 +98,22 @@ impl LocalCatalogConfig {
         if self.is_postgres() {
             return self.postgres(configured);
         }
+        if self.schema.is_some() {
+            return Err(Error::validation("`schema` is for catalogs in PostgreSQL: a SQLite file has none")
+                .with_hint("leave it out"));
+        }
         Ok(Database::sqlite(self.path(warehouse)?, self.name(configured), self.busy_timeout()?))
     }
 
     #[cfg(feature = "postgres")]
     fn postgres(&self, configured: &str) -> Result<Database> {
         let (options, wait) = postgres::parse(self.uri.as_deref().unwrap_or_default())?;
-        let store = PostgresStore::new(options, wait.unwrap_or(CONNECT_TIMEOUT), self.busy_timeout()?);
+        let store = PostgresStore::new(
+            options,
+            self.schema.clone(),
+            wait.unwrap_or(CONNECT_TIMEOUT),
+            self.busy_timeout()?,
+        );
         Ok(Database::postgres(store, self.name(configured)))
     }
 
@@ -126,14 +144,26 @@ impl LocalCatalogConfig {
 
 impl fmt::Debug for LocalCatalogConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The URI of a server holds a password.
-        let uri = if self.is_postgres() { Some("postgresql://***") } else { self.uri.as_deref() };
+        // The URI of a server holds a password, however it is spelled.
+        let uri = self.uri.as_deref().map(|uri| {
+            let server = is_database(uri) || uri.contains("://") && self.path("").is_err();
+            if server { "***" } else { uri }
+        });
         f.debug_struct("LocalCatalogConfig")
             .field("uri", &uri)
+            .field("schema", &self.schema)
             .field("catalog_name", &self.catalog_name)
             .field("busy_timeout_ms", &self.busy_timeout_ms)
             .finish()
     }
+}
+
+/// Whether a text begins as the URI of a database on a server does, rightly spelled or not: then it may hold a password.
+fn is_database(uri: &str) -> bool {
+    let scheme = uri.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    let scheme = scheme.split('+').next().unwrap_or_default();
+    uri.contains(':')
+        && ["postgresql", "postgres", "mysql", "mariadb", "mssql", "oracle", "jdbc"].contains(&scheme)
 }
 
 /// The path that a `file:` URI or a plain path names; Iceberg URIs are not percent-encoded.

@@ -371,3 +371,91 @@ async fn pools_that_contend_lose_no_commit() {
     assert_eq!(end.metadata.properties().keys().filter(|k| k.starts_with('w')).count(), 80);
     assert_eq!(metadata_files(&made), 81, "one for each version, none of a loser");
 }
+
+/// The tables of a catalog, as the layout has them, but for the first.
+const NAMESPACES: &str = "CREATE TABLE iceberg_namespace_properties (catalog_name VARCHAR(255) NOT NULL, \
+    namespace VARCHAR(255) NOT NULL, property_key VARCHAR(255) NOT NULL, property_value VARCHAR(1000) NOT NULL, \
+    PRIMARY KEY (catalog_name, namespace, property_key)); \
+    INSERT INTO iceberg_namespace_properties VALUES ('default', 'ns', 'exists', 'true');";
+const COLUMNS: &str = "catalog_name VARCHAR(255) NOT NULL, table_namespace VARCHAR(255) NOT NULL, \
+    table_name VARCHAR(255) NOT NULL, metadata_location VARCHAR(1000), previous_metadata_location VARCHAR(1000), \
+    iceberg_type VARCHAR(5)";
+
+/// A file of somebody else, whose tables do more than keep rows.
+#[tokio::test]
+async fn a_file_whose_tables_do_more_than_keep_rows_is_refused_and_stays_as_it_is() {
+    let row = "'default', 'ns', 't', 'file:///etc/passwd', NULL, 'TABLE'";
+    let table = format!(
+        "CREATE TABLE iceberg_tables ({COLUMNS}, PRIMARY KEY (catalog_name, table_namespace, table_name)); \
+         INSERT INTO iceberg_tables VALUES ({row});"
+    );
+    let log = "CREATE TABLE log (what TEXT);";
+    let trigger = |event: &str| {
+        format!(
+            "{table}{log} CREATE TRIGGER x {event} BEGIN INSERT INTO log VALUES (new.metadata_location); END;"
+        )
+    };
+    let cases = [
+        format!("CREATE TABLE rows ({COLUMNS}); CREATE VIEW iceberg_tables AS SELECT * FROM rows;"),
+        format!(
+            "CREATE VIEW iceberg_tables ({}) AS SELECT {row};",
+            "catalog_name, table_namespace, table_name, \
+            metadata_location, previous_metadata_location, iceberg_type"
+        ),
+        trigger("AFTER UPDATE ON iceberg_tables"),
+        trigger("BEFORE INSERT ON ICEBERG_TABLES"),
+        "CREATE VIRTUAL TABLE iceberg_tables USING fts5(catalog_name, table_namespace, table_name, \
+         metadata_location, previous_metadata_location, iceberg_type);"
+            .to_owned(),
+        format!(
+            "CREATE TABLE iceberg_tables ({}, PRIMARY KEY (catalog_name, table_namespace, table_name)); \
+             INSERT INTO iceberg_tables VALUES ('default', 'ns', 't', NULL, 'TABLE');",
+            COLUMNS.replace(
+                "metadata_location VARCHAR(1000), p",
+                "metadata_location VARCHAR(1000) AS ('file:///etc/' || table_name) VIRTUAL, p"
+            )
+        ),
+        format!("{table} UPDATE iceberg_tables SET metadata_location = printf('%.*c', 200000, 'x');"),
+        format!("{table} UPDATE iceberg_tables SET metadata_location = x'66696c65ff';"),
+    ];
+    for script in cases {
+        let lake = Lake::new().await;
+        let connection = lake.sql(&format!("{NAMESPACES}{script}")).await;
+        connection.close().await.unwrap();
+        let before = std::fs::read(lake.file()).unwrap();
+        let catalog = lake.open();
+        let errors = [
+            failed(catalog.load_table(&ident()).await),
+            failed(catalog.commit(&ident(), &[], &[property("a")]).await),
+        ];
+        for error in errors {
+            assert_eq!(error.kind(), ErrorKind::Corrupted, "{script}: {error}");
+        }
+        if !script.contains("UPDATE iceberg_tables SET") {
+            let errors = [
+                failed(catalog.create_namespace(&NamespaceIdent::new("o".into()), HashMap::new()).await),
+                failed(catalog.drop_table(&ident()).await),
+                failed(catalog.set_up().await),
+            ];
+            for error in errors {
+                assert_eq!(error.kind(), ErrorKind::Corrupted, "{script}: {error}");
+            }
+        }
+        assert_eq!(std::fs::read(lake.file()).unwrap(), before, "{script}");
+    }
+}
+
+/// What is put into an open file is seen before the next change.
+#[tokio::test]
+async fn a_trigger_that_is_made_while_the_catalog_is_open_does_not_run() {
+    let lake = Lake::new().await;
+    let catalog = lake.open();
+    make_table(&catalog).await;
+    let trigger = "CREATE TABLE log (what TEXT); CREATE TRIGGER x AFTER UPDATE ON iceberg_tables \
+                   BEGIN INSERT INTO log VALUES ('ran'); END;";
+    let mut other = lake.sql(trigger).await;
+    let error = failed(catalog.commit(&ident(), &[], &[property("a")]).await);
+    assert_eq!(error.kind(), ErrorKind::Corrupted, "{error}");
+    let ran: i64 = sqlx::query_scalar("SELECT count(*) FROM log").fetch_one(&mut other).await.unwrap();
+    assert_eq!(ran, 0);
+}

@@ -8,12 +8,12 @@ use floe_core::{Environment, Error, ErrorKind, PluginConfig, Result, SecretStrin
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 use tokio::sync::Mutex;
-use url::Url;
 
 use crate::config::{RestCatalogConfig, TOKEN_TYPE_PREFIX, below};
 use crate::error::{CHECK_URI, Failure, names_realm, transport};
 use crate::http::{DELEGATION, REALM};
 use crate::message;
+use crate::trust::same_origin;
 use crate::types::{ErrorReply, TokenError, TokenReply};
 
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -104,7 +104,7 @@ impl Auth {
             given,
             extra,
             refresh: config.token_refresh_enabled.unwrap_or(true),
-            assumed_life_ms: config.token_expires_in_ms.map(|ms| ms as i64),
+            assumed_life_ms: config.token_expires_in_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)),
             timeout: config.first_timeout(),
             state: Mutex::default(),
         })
@@ -174,14 +174,14 @@ impl Auth {
 
     fn keep(&self, state: &mut State, value: SecretString, life_ms: Option<i64>) -> Token {
         let now = self.env.now_ms();
-        let ends_at_ms = jwt_end(value.expose()).or_else(|| life_ms.map(|life| now + life));
-        let margin = |end: i64| ((end - now) / 10).clamp(0, MARGIN_MS);
+        // Ends and lives are the server's word: any number may come.
+        let ends_at_ms = jwt_end(value.expose()).or_else(|| life_ms.map(|life| now.saturating_add(life)));
         state.generation += 1;
         let token = Token {
             value,
             generation: state.generation,
             ends_at_ms,
-            renew_at_ms: ends_at_ms.map(|end| end - margin(end)),
+            renew_at_ms: ends_at_ms.map(|end| renewal(end, now)),
         };
         state.token = Some(token.clone());
         token
@@ -342,6 +342,11 @@ impl Auth {
     }
 }
 
+/// When a token that ends at `end` is renewed.
+fn renewal(end: i64, now: i64) -> i64 {
+    end.saturating_sub((end.saturating_sub(now) / 10).clamp(0, MARGIN_MS))
+}
+
 /// The headers of a request for a token: those of every request, but none that says who asks or what is sent. A token
 /// endpoint on another host is another party, and gets the realm only.
 fn token_headers(all: &HeaderMap, same_origin: bool) -> HeaderMap {
@@ -360,13 +365,6 @@ fn token_headers(all: &HeaderMap, same_origin: bool) -> HeaderMap {
     headers
 }
 
-fn same_origin(one: &str, other: &str) -> bool {
-    match (Url::parse(one), Url::parse(other)) {
-        (Ok(one), Ok(other)) => one.origin() == other.origin(),
-        _ => false,
-    }
-}
-
 /// When a JSON Web Token ends (RFC 7519, section 4.1.4), in milliseconds; `None` for any other token.
 pub(crate) fn jwt_end(token: &str) -> Option<i64> {
     #[derive(Deserialize)]
@@ -382,6 +380,21 @@ pub(crate) fn jwt_end(token: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn any_number_may_stand_for_the_end_of_a_token() {
+        for end in [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX - 1, i64::MAX] {
+            for now in [0, 1_700_000_000_000] {
+                let at = renewal(end, now);
+                assert!(at <= end && end.saturating_sub(at) <= MARGIN_MS, "{end} {now}: {at}");
+            }
+        }
+        for exp in ["1e400", "-1e300", "1e300", "9223372036854775807", "NaN"] {
+            let claims =
+                base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(format!("{{\"exp\":{exp}}}"));
+            let _any = jwt_end(&format!("h.{claims}.s"));
+        }
+    }
 
     #[test]
     fn a_jwt_says_when_it_ends() {

@@ -102,6 +102,13 @@ pub struct RestCatalogConfig {
     #[serde(rename = "rest.session-token")]
     #[schemars(with = "Option<String>")]
     pub session_token: Option<SecretString>,
+    /// Properties that the server's configuration may set although they decide who gets the credentials, separated by
+    /// commas: `uri` (to another origin), `oauth2-server-uri`, `token`, `header.NAME`, … Default: none.
+    #[serde(rename = "rest.server-may-set")]
+    pub server_may_set: Option<String>,
+    /// Send credentials over plain http to other machines, where everybody on the way can read them. Default: false.
+    #[serde(rename = "rest.allow-http")]
+    pub allow_http: Option<bool>,
 }
 
 impl RestCatalogConfig {
@@ -167,14 +174,21 @@ pub(crate) fn merged(
 ) -> PluginConfig {
     let mut config = client.clone();
     for (key, value) in defaults {
-        if config.get(&key).is_none() {
+        if spelled(&config, &key).is_none() {
             config = config.with(key, value.expose());
         }
     }
     for (key, value) in overrides {
+        let key = spelled(&config, &key).unwrap_or(key);
         config = config.with(key, value.expose());
     }
     config
+}
+
+/// A property as the configuration spells it: the names of headers are the same in any case of letters.
+fn spelled(config: &PluginConfig, key: &str) -> Option<String> {
+    let is_header = key.starts_with(HEADER_PREFIX);
+    config.keys().find(|own| *own == key || is_header && own.eq_ignore_ascii_case(key)).map(str::to_owned)
 }
 
 /// The properties that begin with `prefix`, without it.

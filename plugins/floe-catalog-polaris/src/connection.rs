@@ -11,6 +11,7 @@ use crate::endpoints::Endpoints;
 use crate::error::{About, Failure, refused, refused_write};
 use crate::http::{Call, Reply, Transport, client};
 use crate::paths::Paths;
+use crate::trust::check_server;
 use crate::types::ServerConfig;
 
 /// Properties that are for a storage begin so.
@@ -67,6 +68,7 @@ impl Connection {
         let server: ServerConfig = reply.json()?;
         let (defaults, overrides) =
             (server.defaults.unwrap_or_default(), server.overrides.unwrap_or_default());
+        check_server(given, &config, &defaults, &overrides)?;
         let for_storage = |key: &str| STORAGE_PREFIXES.iter().any(|prefix| key.starts_with(prefix));
         let storage_properties = defaults
             .iter()

@@ -13,6 +13,7 @@ use crate::connection::Connection;
 use crate::endpoints::Endpoint;
 use crate::error::About;
 use crate::http::Call;
+use crate::trust::is_for_storage;
 use crate::types::{CredentialsReply, StorageCredential, TableReply};
 
 /// Credentials are renewed this long before they end, or a quarter of their life before, whichever is shorter.
@@ -126,7 +127,9 @@ impl CredentialProvider for TableCredentials {
 impl State {
     fn new(credentials: Vec<VendedCredentials>, now: i64) -> Self {
         let end = credentials.iter().filter_map(|c| c.expires_at_ms).min();
-        let renew_at_ms = end.map(|end| end - ((end - now) / 4).clamp(0, MARGIN_MS));
+        // The server's word: any number may come.
+        let early = |end: i64| (end.saturating_sub(now) / 4).clamp(0, MARGIN_MS);
+        let renew_at_ms = end.map(|end| end.saturating_sub(early(end)));
         Self { current: credentials.into(), renew_at_ms }
     }
 }
@@ -148,7 +151,7 @@ pub(crate) fn vended(
     prefixes: Vec<StorageCredential>,
 ) -> Vec<VendedCredentials> {
     let mut general = server.clone();
-    general.extend(table.into_iter().filter(|(key, _)| key.contains('.') || key == "expiration-time"));
+    general.extend(table.into_iter().filter(|(key, _)| is_for_storage(key)));
     let entry = |prefix: String, properties: BTreeMap<String, SecretString>| VendedCredentials {
         prefix,
         expires_at_ms: expiry(&properties),
@@ -158,7 +161,7 @@ pub(crate) fn vended(
         .into_iter()
         .map(|credential| {
             let mut properties = general.clone();
-            properties.extend(credential.config);
+            properties.extend(credential.config.into_iter().filter(|(key, _)| is_for_storage(key)));
             entry(credential.prefix, properties)
         })
         .collect();
@@ -215,7 +218,12 @@ mod tests {
     fn the_narrower_wins_and_the_longest_prefix_is_found() {
         let prefixed = |prefix: &str, key: &str| StorageCredential {
             prefix: prefix.into(),
-            config: of(&[("s3.access-key-id", key), ("s3.session-token-expires-at-ms", "5000")]),
+            config: of(&[
+                ("s3.access-key-id", key),
+                ("s3.session-token-expires-at-ms", "5000"),
+                ("token", "not for storage"),
+                ("header.Authorization", "not for storage"),
+            ]),
         };
         let all = vended(
             &of(&[("s3.endpoint", "http://server"), ("s3.region", "r")]),
@@ -230,7 +238,7 @@ mod tests {
             let found = VendedCredentials::longest(&all, location).unwrap();
             let get = |key: &str| found.properties.get(key).map(SecretString::expose);
             assert_eq!((get("s3.endpoint"), get("s3.region")), (Some("http://table"), Some("r")));
-            assert_eq!(get("token"), None);
+            assert_eq!((get("token"), get("header.Authorization")), (None, None));
             (get("s3.access-key-id").unwrap().to_owned(), found.expires_at_ms)
         };
         assert_eq!(at("s3://b/t/data"), ("folder".into(), Some(5000)));
@@ -262,6 +270,10 @@ mod tests {
         assert_eq!(State::new(vec![ending(1_000)], 0).renew_at_ms, Some(750));
         assert_eq!(State::new(vec![ending(1_000)], 2_000).renew_at_ms, Some(1_000), "at once");
         assert_eq!(State::new(vec![VendedCredentials::default()], 0).renew_at_ms, None);
+        for end in [i64::MIN, -1, i64::MAX] {
+            let at = State::new(vec![ending(end)], 1_700_000_000_000).renew_at_ms.unwrap();
+            assert!(at <= end && end.saturating_sub(at) <= MARGIN_MS, "{end}: {at}");
+        }
     }
 
     #[test]

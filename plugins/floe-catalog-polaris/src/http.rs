@@ -20,6 +20,7 @@ use crate::config::{HEADER_PREFIX, RestCatalogConfig, TOKEN_TYPE_PREFIX, below};
 use crate::error::{Failure, transport};
 use crate::message;
 use crate::signing::Signer;
+use crate::trust::check_encrypted;
 use crate::types::{ErrorModel, ErrorReply};
 
 /// What a server delegates access by (Iceberg REST specification, parameter `data-access`).
@@ -162,6 +163,7 @@ impl Transport {
         default_scope: &str,
         env: Arc<dyn Environment>,
     ) -> Result<Self> {
+        check_encrypted(config, properties)?;
         let headers = headers(config, properties)?;
         let hidden = below(properties, HEADER_PREFIX).map(|(_, value)| value.to_owned());
         let hidden: Vec<String> = hidden.filter(|value| message::may_be_secret(value)).collect();
@@ -199,7 +201,7 @@ impl Transport {
                 _ => return outcome,
             };
             let elapsed = self.env.now_ms() - started;
-            let patient = pause.as_millis() as i64 <= PATIENCE_MS && elapsed < RETRY_FOR_MS;
+            let patient = pause.as_millis() <= PATIENCE_MS as u128 && elapsed < RETRY_FOR_MS;
             // Nobody listens: whoever waits for an answer is told at once, the second time.
             let limit = match &outcome {
                 Err(Failure::NotSent(_)) => 2,
@@ -241,7 +243,7 @@ impl Transport {
 
     /// Waits while the server has asked for patience; `Unavailable` when that is too long.
     async fn wait_for_quiet(&self) -> Result<()> {
-        let wait = self.quiet_until.load(Ordering::Relaxed) - self.env.now_ms();
+        let wait = self.quiet_until.load(Ordering::Relaxed).saturating_sub(self.env.now_ms());
         if wait <= 0 {
             return Ok(());
         }
@@ -287,7 +289,8 @@ impl Transport {
             error: ErrorModel::default(),
         };
         if let Some(pause) = reply.retry_after.filter(|_| matches!(status, 429 | 503)) {
-            self.quiet_until.fetch_max(now + pause.as_millis() as i64, Ordering::Relaxed);
+            let pause_ms = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+            self.quiet_until.fetch_max(now.saturating_add(pause_ms), Ordering::Relaxed);
         }
         if status >= 400 {
             reply.error =
@@ -424,7 +427,7 @@ fn retry_after(value: &str, now_ms: i64) -> Option<Duration> {
         return Some(Duration::from_secs(seconds.into()));
     }
     let date = DateTime::parse_from_rfc2822(value.trim()).ok()?;
-    Some(Duration::from_millis((date.timestamp_millis() - now_ms).max(0) as u64))
+    Some(Duration::from_millis(date.timestamp_millis().saturating_sub(now_ms).max(0) as u64))
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ mod message;
 mod paths;
 mod signing;
 mod tables;
+mod trust;
 mod types;
 
 use std::sync::Arc;

@@ -38,7 +38,9 @@ async fn an_address_where_nothing_is_says_so() {
 
 #[tokio::test]
 async fn a_host_that_does_not_exist_says_so() {
-    let error = open(&[("uri", "http://no-such-host.invalid:8181"), ("token", "hunter2")]).await.unwrap_err();
+    let pairs =
+        [("uri", "http://no-such-host.invalid:8181"), ("token", "hunter2"), ("rest.allow-http", "true")];
+    let error = open(&pairs).await.unwrap_err();
     says(&error, ErrorKind::Unavailable, &["no-such-host.invalid", "cannot be resolved"]);
 }
 

@@ -23,7 +23,7 @@ pub(super) async fn counted(base: &TableBase, mut manifests: Vec<ManifestFile>) 
                 ManifestStatus::Deleted => 2,
             };
             files[status] += 1;
-            rows[status] += entry.record_count();
+            rows[status] = rows[status].saturating_add(entry.record_count());
         }
         file.added_files_count.get_or_insert(files[0]);
         file.existing_files_count.get_or_insert(files[1]);

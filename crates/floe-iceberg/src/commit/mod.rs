@@ -29,12 +29,15 @@ pub(crate) mod test_avro {
     pub(crate) use super::avro::{bytes, long};
 }
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use floe_core::{
     Action, CatalogClient, CommitOutcome, CommitTurn, Environment, Error, ErrorKind, LoadedTable, Result,
 };
-use iceberg::spec::Summary;
+use floe_plan::layout::LayoutPolicy;
+use floe_plan::summary::check_properties;
+use iceberg::spec::{Summary, TableMetadata};
 use tracing::{debug, warn};
 
 pub use pending::Pending;
@@ -42,9 +45,10 @@ pub(crate) use prepared::prepared;
 pub use recover::find_token;
 pub(crate) use recover::{STAGED, find_done, input_of, later, other_input};
 pub use request::{CommitRequest, CommitStrategy};
-pub use updates::commit_updates;
+pub use updates::{UpdatedTable, commit_updates};
 
 use crate::base::TableBase;
+use manifest::Compression;
 use operation::{Operation, Seen};
 
 /// A commit that happened.
@@ -112,8 +116,24 @@ pub(crate) async fn commit_in(
 ) -> Result<Committed, Refused> {
     let mut operation =
         Operation::new(&base, request.retry, request.token.clone(), request.fingerprint.clone());
-    operation.add_snapshot(&base, &base, request, env)?;
+    if let Err(e) = operation.add_snapshot(&base, &base, request, env) {
+        return Err(operation.give_up(&base, e).await.into());
+    }
     drive(catalog, base, operation, turn, env).await
+}
+
+/// Checks what a commit takes from the table's properties and from the caller, so that it is refused before files are
+/// written: properties of the snapshot, and the settings of manifests.
+///
+/// Fails with `Validation`, naming the property.
+pub(crate) fn check_settings(
+    metadata: &TableMetadata,
+    snapshot_properties: &HashMap<String, String>,
+) -> Result<()> {
+    check_properties(snapshot_properties)?;
+    LayoutPolicy::from_properties(metadata.properties())?;
+    Compression::from_properties(metadata.properties())?;
+    Ok(())
 }
 
 /// Tries until it is decided. The first attempt is made in `turn`, if that is held.

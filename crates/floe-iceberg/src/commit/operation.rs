@@ -32,6 +32,8 @@ pub(super) struct Operation {
     /// What the operation took as its input.
     input: Option<String>,
     steps: Vec<Step>,
+    /// Added files of a change that was refused before it became a step. No snapshot will refer to them.
+    refused: Vec<String>,
     /// What the further updates depend on.
     pinned: Vec<TableRequirement>,
     /// Attempts whose outcome is not known and that may still take effect.
@@ -103,6 +105,7 @@ impl Operation {
             fingerprint,
             input: None,
             steps: Vec::new(),
+            refused: Vec::new(),
             pinned: Vec::new(),
             doubts: Vec::new(),
             ever_in_doubt: false,
@@ -127,8 +130,26 @@ impl Operation {
     }
 
     /// Adds a snapshot, with the updates that come before it. `base` is the table as the catalog has it, and `now` as
-    /// the steps so far make it. Fails with `Validation` when the change does not fit.
+    /// the steps so far make it.
+    ///
+    /// Fails with `Validation` when the change does not fit. The operation owns the files of the change then, too:
+    /// [`Operation::give_up`] deletes them.
     pub(super) fn add_snapshot(
+        &mut self,
+        base: &TableBase,
+        now: &TableBase,
+        request: CommitRequest,
+        env: &dyn Environment,
+    ) -> Result<()> {
+        if request.delete_added_on_failure {
+            self.refused = request.change.added.iter().map(|a| a.file.file_path().to_owned()).collect();
+        }
+        self.add_step(base, now, request, env)?;
+        self.refused.clear();
+        Ok(())
+    }
+
+    fn add_step(
         &mut self,
         base: &TableBase,
         now: &TableBase,
@@ -402,6 +423,7 @@ impl Operation {
         let mut files: Vec<String> = self.written().cloned().collect();
         let owned = self.drafts().filter(|draft| draft.request.delete_added_on_failure);
         files.extend(owned.flat_map(Draft::added));
+        files.extend(self.refused.iter().cloned());
         files
     }
 

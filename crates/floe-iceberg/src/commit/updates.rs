@@ -8,13 +8,24 @@ use floe_core::{Action, CatalogClient, CommitOutcome, Environment, Error, ErrorK
 use floe_plan::backoff::RetryPolicy;
 use floe_plan::requirements::requirements;
 use iceberg::TableUpdate;
-use iceberg::spec::{Schema, SnapshotReference, TableMetadata, TableMetadataRef};
+use iceberg::spec::{
+    PartitionStatisticsFile, Schema, SnapshotReference, StatisticsFile, TableMetadata, TableMetadataRef,
+};
 use tracing::warn;
 
 use super::prepared::prepared;
 use super::recover;
 use crate::base::TableBase;
 use crate::refs::history;
+
+/// A commit of metadata that happened, or was not needed.
+#[derive(Debug, Clone)]
+pub struct UpdatedTable {
+    /// The table as the updates left it.
+    pub table: LoadedTable,
+    /// How many times updates were proposed to the catalog; 0 when the table was as it should be.
+    pub attempts: u32,
+}
 
 /// Commits the updates that `build` makes for the table, and builds them anew when another commit came first.
 ///
@@ -29,7 +40,7 @@ pub async fn commit_updates(
     build: impl Fn(&TableMetadata) -> Result<Vec<TableUpdate>>,
     retry: &RetryPolicy,
     env: &dyn Environment,
-) -> Result<LoadedTable> {
+) -> Result<UpdatedTable> {
     let ident = base.table.ident.clone();
     run(catalog, base, build, retry, env).await.map_err(|e| e.with_table(ident))
 }
@@ -40,7 +51,7 @@ async fn run(
     build: impl Fn(&TableMetadata) -> Result<Vec<TableUpdate>>,
     retry: &RetryPolicy,
     env: &dyn Environment,
-) -> Result<LoadedTable> {
+) -> Result<UpdatedTable> {
     let mut table = base.table.clone();
     let uuid = table.metadata.uuid();
     let started = env.now_ms();
@@ -49,8 +60,9 @@ async fn run(
     let mut doubts: Vec<Proposal> = Vec::new();
     for attempt in 0_u32.. {
         if updates.is_empty() {
-            return Ok(table);
+            return Ok(UpdatedTable { table, attempts: attempt });
         }
+        let done = |table| Ok(UpdatedTable { table, attempts: attempt + 1 });
         let proposal = Proposal {
             at: table.metadata_location.clone(),
             before: table.metadata.clone(),
@@ -59,7 +71,7 @@ async fn run(
         };
         let needed = requirements(&table.metadata, &proposal.updates)?;
         let (error, lost) = match catalog.commit(&table.ident, &needed, &proposal.updates).await {
-            Ok(CommitOutcome::Committed(table)) => return Ok(table),
+            Ok(CommitOutcome::Committed(table)) => return done(table),
             Ok(CommitOutcome::Conflict(e)) => (e.with_kind(ErrorKind::CommitConflict), false),
             Ok(CommitOutcome::Unknown(e)) => (e.with_kind(ErrorKind::CommitStateUnknown), true),
             // It did not happen, and may if it is tried again: the catalog was locked, or out of reach.
@@ -87,14 +99,14 @@ async fn run(
             return Err(Error::new(ErrorKind::CommitConflict, why));
         }
         if own {
-            return Ok(table);
+            return done(table);
         }
         for doubt in &doubts {
             if doubt.is_in(&table.metadata)? || doubt.was_built_upon(&table.metadata)? {
-                return Ok(table);
+                return done(table);
             }
             match doubt.was_undone(&table).await? {
-                Some(true) => return Ok(table),
+                Some(true) => return done(table),
                 Some(false) => {}
                 None => {
                     let why = "the versions of the table that came since cannot be read";
@@ -185,7 +197,7 @@ impl Proposal {
 }
 
 /// Whether `now` has what `updates` change as it is in `wanted`; a schema may be any of those that were added since
-/// `before`.
+/// `before`. Every kind of update has a line of its own: one that is not known would make each lost reply an unknown outcome.
 fn same(
     wanted: &TableMetadata,
     now: &TableMetadata,
@@ -222,13 +234,47 @@ fn same(
             TableUpdate::AddSortOrder { .. } | TableUpdate::SetDefaultSortOrder { .. } => {
                 wanted.default_sort_order().fields == now.default_sort_order().fields
             }
-            TableUpdate::SetLocation { location } => now.location() == location,
-            TableUpdate::UpgradeFormatVersion { format_version } => now.format_version() >= *format_version,
-            TableUpdate::RemoveSnapshots { snapshot_ids } => {
-                snapshot_ids.iter().all(|id| now.snapshot_by_id(*id).is_none())
+            TableUpdate::SetLocation { .. } => wanted.location() == now.location(),
+            // Another writer may have upgraded it further.
+            TableUpdate::UpgradeFormatVersion { .. } => {
+                let (wanted, now) = (wanted.format_version(), now.format_version());
+                now == wanted || (before.is_some() && now > wanted)
             }
-            TableUpdate::AddSnapshot { snapshot } => now.snapshot_by_id(snapshot.snapshot_id()).is_some(),
-            _ => false,
+            TableUpdate::RemoveSnapshots { snapshot_ids } => {
+                let has = |table: &TableMetadata, id| table.snapshot_by_id(id).is_some();
+                snapshot_ids.iter().all(|id| has(wanted, *id) == has(now, *id))
+            }
+            TableUpdate::AddSnapshot { snapshot } => {
+                let has = |table: &TableMetadata| table.snapshot_by_id(snapshot.snapshot_id()).is_some();
+                has(wanted) == has(now)
+            }
+            TableUpdate::AssignUuid { .. } => wanted.uuid() == now.uuid(),
+            TableUpdate::SetStatistics { statistics: StatisticsFile { snapshot_id, .. } }
+            | TableUpdate::RemoveStatistics { snapshot_id } => {
+                wanted.statistics_for_snapshot(*snapshot_id) == now.statistics_for_snapshot(*snapshot_id)
+            }
+            TableUpdate::SetPartitionStatistics {
+                partition_statistics: PartitionStatisticsFile { snapshot_id, .. },
+            }
+            | TableUpdate::RemovePartitionStatistics { snapshot_id } => {
+                wanted.partition_statistics_for_snapshot(*snapshot_id)
+                    == now.partition_statistics_for_snapshot(*snapshot_id)
+            }
+            TableUpdate::RemovePartitionSpecs { spec_ids } => {
+                let has = |table: &TableMetadata, id| table.partition_spec_by_id(id).is_some();
+                spec_ids.iter().all(|id| has(wanted, *id) == has(now, *id))
+            }
+            TableUpdate::RemoveSchemas { schema_ids } => {
+                let has = |table: &TableMetadata, id| table.schema_by_id(id).is_some();
+                schema_ids.iter().all(|id| has(wanted, *id) == has(now, *id))
+            }
+            TableUpdate::AddEncryptionKey { encryption_key } => {
+                let id = encryption_key.key_id();
+                wanted.encryption_key(id) == now.encryption_key(id)
+            }
+            TableUpdate::RemoveEncryptionKey { key_id } => {
+                wanted.encryption_key(key_id) == now.encryption_key(key_id)
+            }
         };
         if !same {
             return Ok(false);

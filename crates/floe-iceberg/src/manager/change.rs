@@ -1,5 +1,6 @@
 //! The one way from a change of rows to a snapshot.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use floe_core::location::masked;
@@ -15,7 +16,8 @@ use super::execute::Executed;
 use super::work::Task;
 use crate::base::TableBase;
 use crate::commit::{
-    CommitRequest, CommitStrategy, Committed, Refused, commit_in, find_done, input_of, other_input,
+    CommitRequest, CommitStrategy, Committed, Refused, check_settings, commit_in, find_done, input_of,
+    other_input,
 };
 use crate::data::Input;
 use crate::model::{ChangeOptions, WriteOutcome};
@@ -72,8 +74,9 @@ impl IcebergTableManager {
                 return Ok(replayed(&snapshot));
             }
         }
-        // A property that is not valid is told before anything is written.
+        // What is not valid is told before anything is written.
         let retry = self.retry_policy(&base.table)?;
+        check_settings(base.metadata(), &properties_of(options))?;
         if !options.dry_run {
             self.check_storage().await?;
         }
@@ -104,7 +107,7 @@ impl IcebergTableManager {
             staged: options.staged,
             strategy: self.strategy(options),
             branch: options.branch().to_owned(),
-            snapshot_properties: options.snapshot_properties.clone().into_iter().collect(),
+            snapshot_properties: properties_of(options),
             token: options.idempotency_key.clone(),
             delete_added_on_failure: true,
             ..CommitRequest::new(executed.change)
@@ -152,6 +155,11 @@ pub(super) async fn check_inputs(snapshot: &SnapshotRef, inputs: Vec<&mut Input>
         }
     }
     Ok(())
+}
+
+/// The properties that the caller gives to the snapshot.
+pub(super) fn properties_of(options: &ChangeOptions) -> HashMap<String, String> {
+    options.snapshot_properties.clone().into_iter().collect()
 }
 
 /// What a call says whose work an earlier one has done.

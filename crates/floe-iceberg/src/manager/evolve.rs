@@ -54,6 +54,7 @@ impl IcebergTableManager {
         // What cannot be is told before the storage is asked.
         build(base.metadata())?;
         self.check_storage().await?;
-        commit_updates(&*self.catalog, &base, build, &retry, &*self.environment).await
+        let done = commit_updates(&*self.catalog, &base, build, &retry, &*self.environment).await?;
+        Ok(done.table)
     }
 }

@@ -105,7 +105,9 @@ pub async fn cherry_pick(
             let build = move_for_pick(base.table.metadata.clone(), branch, snapshot_id, updates);
             let done = commit_updates(catalog, &base, build, retry, env).await;
             // Another writer may have committed the change again.
-            done.and_then(|table| Ok(picked(&table.metadata, branch, snapshot_id)?.unwrap_or(snapshot_id)))
+            done.and_then(
+                |done| Ok(picked(&done.table.metadata, branch, snapshot_id)?.unwrap_or(snapshot_id)),
+            )
         }
         Pick::Done(done) => Ok(done),
         Pick::Commit(request) => {

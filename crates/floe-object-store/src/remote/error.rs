@@ -167,6 +167,7 @@ fn of_failure(
 
     let (kind, hint) = match failure {
         Failure::WrongRegion(_) => (ErrorKind::Validation, "set s3.region to it"),
+        Failure::OddXml => (ErrorKind::Corrupted, "check the endpoint, and who runs it"),
         _ if metadata_service => return no_credentials(context),
         Failure::UnknownHost => {
             (ErrorKind::Unavailable, "check the host in the endpoint and the name service")

@@ -39,6 +39,8 @@ pub(crate) enum Failure {
     Stalled,
     #[error("the bucket is in the region {0}")]
     WrongRegion(String),
+    #[error("the store's answer is XML that no store writes")]
+    OddXml,
     /// The store refused the credentials, and its clock says otherwise than this machine's.
     #[error("the store refuses the credentials, and this machine's clock is {} s {} its own", .0.abs(),
         if *.0 > 0 { "ahead of" } else { "behind" })]

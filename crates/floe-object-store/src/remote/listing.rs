@@ -39,17 +39,18 @@ pub(super) fn with_protected_keys(body: &[u8]) -> Option<Vec<u8>> {
     changed.then(|| out.into_bytes())
 }
 
-/// Where the next key begins, the tag that ends it, and whether it is percent-encoded.
+/// Where the next key begins, the tag that ends it, and whether it is percent-encoded. Looks no further than that: to
+/// look for each kind of tag to the end would take time by the square of a listing.
 fn next_key(text: &str) -> Option<(usize, &'static str, bool)> {
-    let tags = [
+    const TAGS: [(&str, &str, bool); 3] = [
         ("<Key>", "</Key>", false),
         ("<Name>", "</Name>", false),
         ("<Name Encoded=\"true\">", "</Name>", true),
     ];
-    let found = tags
-        .iter()
-        .filter_map(|(open, close, encoded)| Some((text.find(open)? + open.len(), *close, *encoded)));
-    found.min_by_key(|(at, ..)| *at)
+    text.match_indices('<').find_map(|(at, _)| {
+        let (open, close, encoded) = TAGS.iter().find(|(open, ..)| text[at..].starts_with(open))?;
+        Some((at + open.len(), *close, *encoded))
+    })
 }
 
 /// XML text without its escapes; `None` for one that is not known.

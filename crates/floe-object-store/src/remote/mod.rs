@@ -14,6 +14,8 @@ mod listing;
 mod network;
 #[cfg(feature = "cloud")]
 mod options;
+#[cfg(feature = "cloud")]
+mod xml;
 
 pub(crate) use error::remote_error;
 #[cfg(feature = "cloud")]

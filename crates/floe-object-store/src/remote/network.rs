@@ -18,6 +18,7 @@ use super::clock::seconds_ahead;
 use super::failure::{Failed, Failure, innermost};
 use super::listing::{is_listing, with_protected_keys};
 use super::options::NetworkOptions;
+use super::xml::has_plain_tags;
 
 /// S3 names the right region of a bucket in this header of an answer to the wrong one.
 const REGION_HEADER: &str = "x-amz-bucket-region";
@@ -167,11 +168,18 @@ impl HttpService for Network {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let uri = request.uri().clone();
         let listing = is_listing(request.method(), &uri);
+        // The answers that are read as XML; the other ones are files.
+        let read_as_xml = listing || request.method() == http::Method::POST;
         let mut answer = self.send(request).await?;
-        if listing && answer.status().is_success() {
+        if read_as_xml && answer.status().is_success() {
             let (parts, body) = answer.into_parts();
-            let body = body.bytes().await?;
-            let body = with_protected_keys(&body).map_or(body, Into::into);
+            let mut body = body.bytes().await?;
+            if !has_plain_tags(&body) {
+                return Err(failed(&uri, HttpErrorKind::Unknown, Failure::OddXml));
+            }
+            if let Some(protected) = listing.then(|| with_protected_keys(&body)).flatten() {
+                body = protected.into();
+            }
             answer = HttpResponse::from_parts(parts, body.into());
         }
         if answer.status().is_redirection()

@@ -210,24 +210,29 @@ struct Counts {
 
 impl Counts {
     fn count(&mut self, content: DataContentType, rows: u64, bytes: u64) {
-        self.bytes += bytes;
+        // What manifests of others say: any number may stand there.
+        self.bytes = self.bytes.saturating_add(bytes);
         let (files, all_rows) = match content {
             DataContentType::Data => (&mut self.data_files, &mut self.records),
             DataContentType::PositionDeletes => (&mut self.position_delete_files, &mut self.position_deletes),
             DataContentType::EqualityDeletes => (&mut self.equality_delete_files, &mut self.equality_deletes),
         };
         *files += 1;
-        *all_rows += rows;
+        *all_rows = all_rows.saturating_add(rows);
     }
 
     fn merge(&mut self, other: &Self) {
-        self.bytes += other.bytes;
-        self.data_files += other.data_files;
-        self.records += other.records;
-        self.position_delete_files += other.position_delete_files;
-        self.position_deletes += other.position_deletes;
-        self.equality_delete_files += other.equality_delete_files;
-        self.equality_deletes += other.equality_deletes;
+        for (own, other) in [
+            (&mut self.bytes, other.bytes),
+            (&mut self.data_files, other.data_files),
+            (&mut self.records, other.records),
+            (&mut self.position_delete_files, other.position_delete_files),
+            (&mut self.position_deletes, other.position_deletes),
+            (&mut self.equality_delete_files, other.equality_delete_files),
+            (&mut self.equality_deletes, other.equality_deletes),
+        ] {
+            *own = own.saturating_add(other);
+        }
     }
 }
 
@@ -338,6 +343,28 @@ mod tests {
             assert_eq!(next.get(gone), None, "{gone}");
         }
         assert_eq!(next["total-delete-files"], "4");
+    }
+
+    proptest! {
+        /// Whatever numbers others wrote, counting ends, and totals that do not fit stay out.
+        #[test]
+        fn any_numbers_of_others_are_counted(
+            numbers in proptest::collection::vec(
+                (prop_oneof![any::<u64>(), Just(u64::MAX), Just(i64::MAX as u64), Just(0)],
+                 prop_oneof![any::<u64>(), Just(u64::MAX), Just(1)]), 0..6),
+        ) {
+            let (mut one, mut other) = (Counts::default(), Counts::default());
+            let mut expected = 0_u64;
+            for (rows, bytes) in &numbers {
+                for content in [DataContentType::Data, DataContentType::PositionDeletes, DataContentType::EqualityDeletes] {
+                    one.count(content, *rows, *bytes);
+                    other.count(content, *rows, *bytes);
+                }
+                expected = expected.saturating_add(*rows);
+            }
+            one.merge(&other);
+            prop_assert_eq!(one.records, expected.saturating_add(expected));
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The database: where it is, and one function for each statement of the catalog, the same for SQLite and PostgreSQL.
 
+mod layout;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod session;
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 use crate::error::is_duplicate;
 use crate::turn::PATIENCE;
 
+use layout::{Layout, bounded};
 #[cfg(feature = "postgres")]
 pub(crate) use postgres::PostgresStore;
 use session::{Session, Store, Transaction};
@@ -37,7 +39,7 @@ pub(crate) struct Database {
 pub(crate) struct Change<'a> {
     database: &'a Database,
     transaction: Box<dyn Transaction>,
-    typed: bool,
+    layout: Layout,
 }
 
 impl Database {
@@ -85,26 +87,30 @@ impl Database {
 
     /// Where the metadata of a table is, or `None` where there is no such table.
     pub(crate) async fn metadata_location(&self, table: &TableIdent) -> Result<Option<String>> {
-        let (mut session, typed) = self.store.read().await?;
+        let (mut session, layout) = self.store.read().await?;
         let sql = format!(
-            "SELECT metadata_location FROM iceberg_tables \
+            "SELECT {} FROM {} \
              WHERE catalog_name = $1 AND table_namespace = $2 AND table_name = $3{}",
-            only_tables(typed)
+            bounded("metadata_location"),
+            layout.tables(),
+            layout.only_tables()
         );
         let found = session.rows(&sql, &[&self.catalog, &encode(table.namespace()), table.name()]).await;
-        Ok(found.map_err(|e| self.unchanged(e))?.into_iter().flatten().next().flatten())
+        let found = self.believed(found.map_err(|e| self.unchanged(e))?, 1)?;
+        Ok(found.into_iter().flatten().next().flatten())
     }
 
     /// Makes `to` the metadata of a table if it is still `from`; whether it was.
     ///
     /// One statement in a transaction of its own, so that a failure to have the lock changed nothing.
     pub(crate) async fn swap(&self, table: &TableIdent, from: &str, to: &str) -> Result<bool> {
-        let (mut session, typed) = self.store.swap().await?;
+        let (mut session, layout) = self.store.swap().await?;
         let sql = format!(
-            "UPDATE iceberg_tables SET metadata_location = $1, previous_metadata_location = $2 \
+            "UPDATE {} SET metadata_location = $1, previous_metadata_location = $2 \
              WHERE catalog_name = $3 AND table_namespace = $4 AND table_name = $5 \
              AND metadata_location = $2{}",
-            only_tables(typed)
+            layout.tables(),
+            layout.only_tables()
         );
         let values = [to, from, &self.catalog, &encode(table.namespace()), table.name()];
         Ok(session.run(&sql, &values).await.map_err(|e| self.store.failed(e))? > 0)
@@ -112,20 +118,22 @@ impl Database {
 
     /// The names of the tables of a namespace, sorted.
     pub(crate) async fn tables(&self, namespace: &NamespaceIdent) -> Result<Vec<String>> {
-        let (mut session, typed) = self.store.read().await?;
+        let (mut session, layout) = self.store.read().await?;
         let sql = format!(
-            "SELECT table_name FROM iceberg_tables WHERE catalog_name = $1 AND table_namespace = $2{} \
-             ORDER BY table_name{}",
-            only_tables(typed),
+            "SELECT {} FROM {} WHERE catalog_name = $1 AND table_namespace = $2{} ORDER BY table_name{}",
+            bounded("table_name"),
+            layout.tables(),
+            layout.only_tables(),
             self.store.by_bytes()
         );
         let found = session.rows(&sql, &[&self.catalog, &encode(namespace)]).await;
-        Ok(found.map_err(|e| self.unchanged(e))?.into_iter().flatten().flatten().collect())
+        let found = self.believed(found.map_err(|e| self.unchanged(e))?, 1)?;
+        Ok(found.into_iter().flatten().flatten().collect())
     }
 
     /// Every namespace below `parent` at any depth, or all; encoded.
     pub(crate) async fn namespaces(&self, parent: Option<&NamespaceIdent>) -> Result<Vec<String>> {
-        let (mut session, _) = self.store.read().await?;
+        let (mut session, layout) = self.store.read().await?;
         let (low, high) = parent.map(|parent| below(&encode(parent))).unwrap_or_default();
         let mut values = vec![self.catalog.as_str()];
         if parent.is_some() {
@@ -133,28 +141,35 @@ impl Database {
         }
         let within = |column| parent.map(|_| format!(" AND {}", self.between(column, 2))).unwrap_or_default();
         let sql = format!(
-            "SELECT table_namespace FROM iceberg_tables WHERE catalog_name = $1{} \
-             UNION SELECT namespace FROM iceberg_namespace_properties WHERE catalog_name = $1{}",
+            "SELECT {} FROM {} WHERE catalog_name = $1{} UNION SELECT {} FROM {} WHERE catalog_name = $1{}",
+            bounded("table_namespace"),
+            layout.tables(),
             within("table_namespace"),
+            bounded("namespace"),
+            layout.namespaces(),
             within("namespace")
         );
         let found = session.rows(&sql, &values).await.map_err(|e| self.unchanged(e))?;
-        Ok(found.into_iter().flatten().flatten().collect())
+        Ok(self.believed(found, 1)?.into_iter().flatten().flatten().collect())
     }
 
     /// Whether a namespace is there, by itself or by something in it.
     pub(crate) async fn namespace_exists(&self, namespace: &NamespaceIdent) -> Result<bool> {
-        let (mut session, _) = self.store.read().await?;
-        self.exists(session.as_mut(), namespace).await
+        let (mut session, layout) = self.store.read().await?;
+        self.exists(session.as_mut(), &layout, namespace).await
     }
 
     /// The properties of a namespace, without the one that only says that it exists.
     pub(crate) async fn properties(&self, namespace: &NamespaceIdent) -> Result<HashMap<String, String>> {
-        let (mut session, _) = self.store.read().await?;
-        let sql = "SELECT property_key, property_value FROM iceberg_namespace_properties \
-                   WHERE catalog_name = $1 AND namespace = $2";
-        let found = session.rows(sql, &[&self.catalog, &encode(namespace)]).await;
-        let pairs = found.map_err(|e| self.unchanged(e))?.into_iter().filter_map(|row| {
+        let (mut session, layout) = self.store.read().await?;
+        let sql = format!(
+            "SELECT {}, {} FROM {} WHERE catalog_name = $1 AND namespace = $2",
+            bounded("property_key"),
+            bounded("property_value"),
+            layout.namespaces()
+        );
+        let found = session.rows(&sql, &[&self.catalog, &encode(namespace)]).await;
+        let pairs = self.believed(found.map_err(|e| self.unchanged(e))?, 2)?.into_iter().filter_map(|row| {
             let mut row = row.into_iter();
             Some((row.next()??, row.next()?.unwrap_or_default()))
         });
@@ -163,19 +178,26 @@ impl Database {
 
     /// Begins a change, which no other change of the catalog interleaves with.
     pub(crate) async fn change(&self) -> Result<Change<'_>> {
-        let (transaction, typed) = self.store.change().await?;
-        Ok(Change { database: self, transaction, typed })
+        let (transaction, layout) = self.store.change().await?;
+        Ok(Change { database: self, transaction, layout })
     }
 
-    async fn exists(&self, session: &mut dyn Session, namespace: &NamespaceIdent) -> Result<bool> {
+    async fn exists(
+        &self,
+        session: &mut dyn Session,
+        layout: &Layout,
+        namespace: &NamespaceIdent,
+    ) -> Result<bool> {
         let name = encode(namespace);
         let (low, high) = below(&name);
         let sql = format!(
-            "SELECT '1' WHERE EXISTS (SELECT 1 FROM iceberg_namespace_properties WHERE catalog_name = $1 \
+            "SELECT '1' WHERE EXISTS (SELECT 1 FROM {} WHERE catalog_name = $1 \
              AND (namespace = $2 OR ({}))) \
-             OR EXISTS (SELECT 1 FROM iceberg_tables WHERE catalog_name = $1 \
+             OR EXISTS (SELECT 1 FROM {} WHERE catalog_name = $1 \
              AND (table_namespace = $2 OR ({})))",
+            layout.namespaces(),
             self.between("namespace", 3),
+            layout.tables(),
             self.between("table_namespace", 3)
         );
         let found = session.rows(&sql, &[&self.catalog, &name, &low, &high]).await;
@@ -188,6 +210,15 @@ impl Database {
         format!("{column} >= ${first} AND {column} < ${}", first + 1)
     }
 
+    /// Rows of `values` columns by [`bounded`], as the values. `Corrupted` where one is too long to be believed.
+    fn believed(&self, rows: Vec<Vec<Option<String>>>, values: usize) -> Result<Vec<Vec<Option<String>>>> {
+        let too_long = |row: &Vec<Option<String>>| row.iter().skip(1).step_by(2).any(Option::is_some);
+        if rows.iter().any(too_long) {
+            return Err(self.store.no_catalog("holds a name, a location or a property that is far too long"));
+        }
+        Ok(rows.into_iter().map(|row| row.into_iter().step_by(2).take(values).collect()).collect())
+    }
+
     /// A failure of a statement that changes nothing, or not yet.
     fn unchanged(&self, error: sqlx::Error) -> Error {
         self.store.unchanged(error)
@@ -198,7 +229,7 @@ impl Change<'_> {
     /// Whether a namespace is there.
     pub(crate) async fn namespace_exists(&mut self, namespace: &NamespaceIdent) -> Result<bool> {
         let session: &mut dyn Session = self.transaction.as_mut();
-        self.database.exists(session, namespace).await
+        self.database.exists(session, &self.layout, namespace).await
     }
 
     /// Whether a table or namespace is in a namespace.
@@ -206,10 +237,12 @@ impl Change<'_> {
         let name = encode(namespace);
         let (low, high) = below(&name);
         let sql = format!(
-            "SELECT '1' WHERE EXISTS (SELECT 1 FROM iceberg_tables WHERE catalog_name = $1 \
+            "SELECT '1' WHERE EXISTS (SELECT 1 FROM {} WHERE catalog_name = $1 \
              AND (table_namespace = $2 OR ({}))) \
-             OR EXISTS (SELECT 1 FROM iceberg_namespace_properties WHERE catalog_name = $1 AND {})",
+             OR EXISTS (SELECT 1 FROM {} WHERE catalog_name = $1 AND {})",
+            self.layout.tables(),
             self.database.between("table_namespace", 3),
+            self.layout.namespaces(),
             self.database.between("namespace", 3)
         );
         let found = self.transaction.rows(&sql, &[&self.database.catalog, &name, &low, &high]).await;
@@ -223,50 +256,55 @@ impl Change<'_> {
         set: &HashMap<String, String>,
         remove: &[String],
     ) -> Result<()> {
-        let name = encode(namespace);
+        let (name, place) = (encode(namespace), self.layout.namespaces());
         for key in remove {
-            let sql = "DELETE FROM iceberg_namespace_properties \
-                       WHERE catalog_name = $1 AND namespace = $2 AND property_key = $3";
-            self.run(sql, &[&self.database.catalog, &name, key]).await?;
+            let sql = format!(
+                "DELETE FROM {place} WHERE catalog_name = $1 AND namespace = $2 AND property_key = $3"
+            );
+            self.run(&sql, &[&self.database.catalog, &name, key]).await?;
         }
         for (key, value) in set {
-            let sql = "INSERT INTO iceberg_namespace_properties \
-                       (catalog_name, namespace, property_key, property_value) VALUES ($1, $2, $3, $4) \
-                       ON CONFLICT (catalog_name, namespace, property_key) \
-                       DO UPDATE SET property_value = excluded.property_value";
-            self.run(sql, &[&self.database.catalog, &name, key, value]).await?;
+            let sql = format!(
+                "INSERT INTO {place} (catalog_name, namespace, property_key, property_value) \
+                 VALUES ($1, $2, $3, $4) ON CONFLICT (catalog_name, namespace, property_key) \
+                 DO UPDATE SET property_value = excluded.property_value"
+            );
+            self.run(&sql, &[&self.database.catalog, &name, key, value]).await?;
         }
-        let sql = "INSERT INTO iceberg_namespace_properties (catalog_name, namespace, property_key, property_value) \
-                   SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT 1 FROM iceberg_namespace_properties \
-                   WHERE catalog_name = $1 AND namespace = $2)";
-        self.run(sql, &[&self.database.catalog, &name, EXISTS.0, EXISTS.1]).await.map(drop)
+        let sql = format!(
+            "INSERT INTO {place} (catalog_name, namespace, property_key, property_value) \
+             SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT 1 FROM {place} \
+             WHERE catalog_name = $1 AND namespace = $2)"
+        );
+        self.run(&sql, &[&self.database.catalog, &name, EXISTS.0, EXISTS.1]).await.map(drop)
     }
 
     /// Forgets the properties of a namespace, and so the namespace, if it is not used.
     pub(crate) async fn drop_namespace(&mut self, namespace: &NamespaceIdent) -> Result<()> {
-        let sql = "DELETE FROM iceberg_namespace_properties WHERE catalog_name = $1 AND namespace = $2";
-        self.run(sql, &[&self.database.catalog, &encode(namespace)]).await.map(drop)
+        let place = self.layout.namespaces();
+        let sql = format!("DELETE FROM {place} WHERE catalog_name = $1 AND namespace = $2");
+        self.run(&sql, &[&self.database.catalog, &encode(namespace)]).await.map(drop)
     }
 
     /// Adds a table. `TableAlreadyExists`.
     pub(crate) async fn insert_table(&mut self, table: &TableIdent, metadata_location: &str) -> Result<()> {
-        let sql = if self.typed {
-            "INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location, \
-             iceberg_type) VALUES ($1, $2, $3, $4, 'TABLE')"
-        } else {
-            "INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location) \
-             VALUES ($1, $2, $3, $4)"
-        };
+        let (column, value) = if self.layout.typed { (", iceberg_type", ", 'TABLE'") } else { ("", "") };
+        let sql = format!(
+            "INSERT INTO {} (catalog_name, table_namespace, table_name, metadata_location{column}) \
+             VALUES ($1, $2, $3, $4{value})",
+            self.layout.tables()
+        );
         let values = [&self.database.catalog, &encode(table.namespace()), table.name(), metadata_location];
-        self.run_for(sql, &values, table).await.map(drop)
+        self.run_for(&sql, &values, table).await.map(drop)
     }
 
     /// Renames a table; whether it was there. `TableAlreadyExists`.
     pub(crate) async fn rename_table(&mut self, from: &TableIdent, to: &TableIdent) -> Result<bool> {
         let sql = format!(
-            "UPDATE iceberg_tables SET table_namespace = $1, table_name = $2 \
+            "UPDATE {} SET table_namespace = $1, table_name = $2 \
              WHERE catalog_name = $3 AND table_namespace = $4 AND table_name = $5{}",
-            only_tables(self.typed)
+            self.layout.tables(),
+            self.layout.only_tables()
         );
         let (target, source) = (encode(to.namespace()), encode(from.namespace()));
         let values = [&target, to.name(), &self.database.catalog, &source, from.name()];
@@ -276,9 +314,9 @@ impl Change<'_> {
     /// Forgets a table; whether it was there.
     pub(crate) async fn delete_table(&mut self, table: &TableIdent) -> Result<bool> {
         let sql = format!(
-            "DELETE FROM iceberg_tables \
-             WHERE catalog_name = $1 AND table_namespace = $2 AND table_name = $3{}",
-            only_tables(self.typed)
+            "DELETE FROM {} WHERE catalog_name = $1 AND table_namespace = $2 AND table_name = $3{}",
+            self.layout.tables(),
+            self.layout.only_tables()
         );
         Ok(self.run(&sql, &[&self.database.catalog, &encode(table.namespace()), table.name()]).await? > 0)
     }
@@ -312,9 +350,4 @@ pub(crate) fn encode(namespace: &NamespaceIdent) -> String {
 fn below(namespace: &str) -> (String, String) {
     // '/' follows '.' in ASCII.
     (format!("{namespace}."), format!("{namespace}/"))
-}
-
-/// Views, which other engines keep in the same table, are no tables.
-fn only_tables(typed: bool) -> &'static str {
-    if typed { " AND (iceberg_type = 'TABLE' OR iceberg_type IS NULL)" } else { "" }
 }

@@ -14,6 +14,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::SCHEMA;
+use super::layout::Layout;
 use super::session::{Session, Store, Transaction, sessions};
 use crate::error::postgres::{from_postgres, not_connected, unreachable};
 use crate::error::{certain, not_set_up};
@@ -28,23 +29,33 @@ const REPLY_TIMEOUT: Duration = Duration::from_millis(9_500);
 const LOCKS: i32 = 0x666c_6f65;
 /// The second half of the key of the lock of those who change anything but a table's pointer.
 const CHANGES: i32 = 0;
+/// Functions and operators are those of PostgreSQL, whatever others made in the schemas of the search path
+/// (CVE-2018-1058); tables are named with their schema.
+const PINNED: &str = "SET search_path = pg_catalog";
 
 /// A PostgreSQL database.
 pub(crate) struct PostgresStore {
     options: PgConnectOptions,
     connect_timeout: Duration,
     pool: PgPool,
-    /// The tables are there, and have the column `iceberg_type`.
-    typed: OnceCell<bool>,
+    /// The schema that the configuration names.
+    schema: Option<String>,
+    /// Where the tables are, once they are there.
+    layout: OnceCell<Layout>,
     /// Turns hold a connection each: there must be some left for what is done in a turn.
     turns: Arc<Semaphore>,
 }
 
 impl PostgresStore {
     /// The database of `options`. Connects to nothing yet.
-    pub(crate) fn new(options: PgConnectOptions, connect_timeout: Duration, lock_timeout: Duration) -> Self {
+    pub(crate) fn new(
+        options: PgConnectOptions,
+        schema: Option<String>,
+        connect_timeout: Duration,
+        lock_timeout: Duration,
+    ) -> Self {
         let settings = format!(
-            "SET statement_timeout = {}; SET lock_timeout = {}",
+            "{PINNED}; SET statement_timeout = {}; SET lock_timeout = {}",
             STATEMENT_TIMEOUT.as_millis(),
             lock_timeout.min(STATEMENT_TIMEOUT).as_millis()
         );
@@ -61,14 +72,14 @@ impl PostgresStore {
             })
             .connect_lazy_with(options.clone());
         let turns = Arc::new(Semaphore::new(CONNECTIONS as usize / 2));
-        Self { options, connect_timeout, pool, typed: OnceCell::new(), turns }
+        Self { options, connect_timeout, pool, schema, layout: OnceCell::new(), turns }
     }
 
     /// Where it is, for people; without the password.
     pub(crate) fn place(&self) -> String {
         let options = &self.options;
         let database = options.get_database().unwrap_or(options.get_username());
-        format!("database {database} at {}:{}", options.get_host(), options.get_port())
+        format!("database {} at {}:{}", shown(database), shown(options.get_host()), options.get_port())
     }
 
     /// A connection of its own, made at once: the pool would hide why there is none.
@@ -79,28 +90,54 @@ impl PostgresStore {
         }
     }
 
-    /// Whether the tables have the column `iceberg_type`. `FileNotFound` without tables.
-    async fn typed(&self) -> Result<bool> {
+    /// Where the tables are. `FileNotFound` without tables, `Validation` where several schemas have some.
+    async fn layout(&self) -> Result<Layout> {
         let look = || async {
             let mut connection = self.connect(self.connect_timeout).await?;
-            let sql = "SELECT attname::text FROM pg_attribute \
-                       WHERE attrelid = to_regclass('iceberg_tables') AND attnum > 0 AND NOT attisdropped";
-            let columns: Vec<String> = limited(sqlx::query_scalar(sql).fetch_all(&mut connection))
-                .await
-                .map_err(|e| self.unchanged(e))?;
+            let found = self.look(&mut connection).await?;
             let _ = limited(connection.close()).await;
-            if columns.is_empty() {
-                return Err(not_set_up(&self.place()));
-            }
-            Ok(columns.iter().any(|column| column == "iceberg_type"))
+            found.ok_or_else(|| not_set_up(&self.place()))
         };
-        self.typed.get_or_try_init(look).await.copied()
+        self.layout.get_or_try_init(look).await.cloned()
     }
 
-    async fn acquire(&self) -> Result<(PoolConnection<Postgres>, bool)> {
-        let typed = self.typed().await?;
+    /// Where the tables are, if they are there; the connection's search path is pinned then.
+    ///
+    /// Without a configured schema those of the user's search path are looked at: where one alone has the tables, it
+    /// is it. Of several none is chosen: whoever may make a table in a schema that comes first in the path could put
+    /// the user's tables in the shade.
+    async fn look(&self, connection: &mut PgConnection) -> Result<Option<Layout>> {
+        let failed = |e| self.unchanged(e);
+        let path: Vec<String> = match &self.schema {
+            Some(schema) => vec![schema.clone()],
+            None => {
+                let sql = "SELECT pg_catalog.unnest(pg_catalog.current_schemas(false))::pg_catalog.text";
+                limited(sqlx::query_scalar(sql).fetch_all(&mut *connection)).await.map_err(failed)?
+            }
+        };
+        limited(connection.execute(PINNED)).await.map_err(failed)?;
+        let sql = "SELECT n.nspname::text, a.attname::text FROM pg_class c \
+                   JOIN pg_namespace n ON n.oid = c.relnamespace \
+                   JOIN pg_attribute a ON a.attrelid = c.oid \
+                   WHERE c.relname = 'iceberg_tables' AND a.attnum > 0 AND NOT a.attisdropped";
+        let columns: Vec<(String, String)> =
+            limited(sqlx::query_as(sql).fetch_all(&mut *connection)).await.map_err(failed)?;
+        match chosen(&path, &columns) {
+            Chosen::Nothing => Ok(None),
+            Chosen::One(layout) => Ok(Some(layout)),
+            Chosen::Several(schemas) => Err(Error::validation(format!(
+                "{}: the tables of a catalog are in several schemas of the search path: {}",
+                self.place(),
+                schemas.iter().map(|s| s.escape_debug().to_string()).collect::<Vec<_>>().join(", ")
+            ))
+            .with_hint("set `schema` to the one that is meant")),
+        }
+    }
+
+    async fn acquire(&self) -> Result<(PoolConnection<Postgres>, Layout)> {
+        let layout = self.layout().await?;
         match self.pool.acquire().await {
-            Ok(connection) => Ok((connection, typed)),
+            Ok(connection) => Ok((connection, layout)),
             Err(sqlx::Error::PoolTimedOut) => {
                 // Either all connections are in use, or none can be made: find out why.
                 self.connect(self.connect_timeout / 2).await?;
@@ -121,31 +158,51 @@ impl fmt::Debug for PostgresStore {
 impl Store for PostgresStore {
     async fn set_up(&self) -> Result<()> {
         let mut connection = self.connect(self.connect_timeout).await?;
+        let first = match &self.schema {
+            Some(schema) => Some(schema.clone()),
+            None => {
+                let sql = "SELECT pg_catalog.current_schema()::pg_catalog.text";
+                limited(sqlx::query_scalar(sql).fetch_one(&mut connection))
+                    .await
+                    .map_err(|e| self.unchanged(e))?
+            }
+        };
+        let layout = match (self.look(&mut connection).await?, first) {
+            (Some(found), _) => found,
+            (None, Some(schema)) => Layout { schema: Some(schema), typed: true },
+            (None, None) => {
+                let why = format!("{}: no schema of the user's search path is there", self.place());
+                return Err(Error::validation(why).with_hint("set `schema` to one that is"));
+            }
+        };
+        let tables = SCHEMA
+            .replace("iceberg_tables", &layout.tables())
+            .replace("iceberg_namespace_properties", &layout.namespaces());
         // "IF NOT EXISTS" alone fails where two do it at once.
-        let script = format!("BEGIN;\nSELECT pg_advisory_xact_lock({LOCKS}, {CHANGES});\n{SCHEMA}\nCOMMIT;");
+        let script = format!("BEGIN;\nSELECT pg_advisory_xact_lock({LOCKS}, {CHANGES});\n{tables}\nCOMMIT;");
         limited(connection.execute(script.as_str())).await.map_err(|e| self.unchanged(e))?;
         let _ = limited(connection.close()).await;
         Ok(())
     }
 
-    async fn read(&self) -> Result<(Box<dyn Session>, bool)> {
-        let (connection, typed) = self.acquire().await?;
-        Ok((Box::new(connection), typed))
+    async fn read(&self) -> Result<(Box<dyn Session>, Layout)> {
+        let (connection, layout) = self.acquire().await?;
+        Ok((Box::new(connection), layout))
     }
 
-    async fn swap(&self) -> Result<(Box<dyn Session>, bool)> {
+    async fn swap(&self) -> Result<(Box<dyn Session>, Layout)> {
         self.read().await
     }
 
-    async fn change(&self) -> Result<(Box<dyn Transaction>, bool)> {
-        let typed = self.typed().await?;
+    async fn change(&self) -> Result<(Box<dyn Transaction>, Layout)> {
+        let layout = self.layout().await?;
         let begun = async {
             let mut transaction = limited(self.pool.begin()).await?;
             transaction.run(&format!("SELECT pg_advisory_xact_lock({LOCKS}, {CHANGES})"), &[]).await?;
             Ok(transaction)
         };
         let transaction = begun.await.map_err(|e: sqlx::Error| self.unchanged(e))?;
-        Ok((Box::new(transaction), typed))
+        Ok((Box::new(transaction), layout))
     }
 
     fn by_bytes(&self) -> &'static str {
@@ -174,6 +231,11 @@ impl Store for PostgresStore {
     fn unchanged(&self, error: sqlx::Error) -> Error {
         certain(self.failed(error), ErrorKind::Unavailable)
     }
+
+    fn no_catalog(&self, why: &str) -> Error {
+        Error::new(ErrorKind::Corrupted, format!("{}: it {why}", self.place()))
+            .with_hint("check `uri` and `schema`, and who may write to the tables iceberg_*")
+    }
 }
 
 sessions!(Postgres, limited);
@@ -183,5 +245,68 @@ async fn limited<T>(reply: impl Future<Output = sqlx::Result<T>>) -> sqlx::Resul
     match timeout(REPLY_TIMEOUT, reply).await {
         Ok(reply) => reply,
         Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+    }
+}
+
+/// Which schema the catalog's tables are taken from.
+#[derive(Debug, PartialEq, Eq)]
+enum Chosen {
+    Nothing,
+    One(Layout),
+    Several(Vec<String>),
+}
+
+/// Chooses among the schemas of `path`, where `columns` are those of every table `iceberg_tables`, by schema.
+fn chosen(path: &[String], columns: &[(String, String)]) -> Chosen {
+    let has = |schema: &&String| columns.iter().any(|(of, _)| of == *schema);
+    let mut schemas: Vec<String> = path.iter().filter(has).cloned().collect();
+    match (schemas.len(), schemas.pop()) {
+        (1, Some(schema)) => {
+            let typed = columns.iter().any(|(of, column)| *of == schema && column == "iceberg_type");
+            Chosen::One(Layout { schema: Some(schema), typed })
+        }
+        (_, Some(last)) => {
+            schemas.push(last);
+            Chosen::Several(schemas)
+        }
+        (_, None) => Chosen::Nothing,
+    }
+}
+
+/// A name of the URI for people. One with other characters than names have may be a part of a password that was not
+/// encoded.
+fn shown(name: &str) -> &str {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | '[' | ']' | ':');
+    // Of the marks, `:` stands in addresses alone.
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok();
+    if name.chars().all(plain) && (address || !name.contains([':', '[', ']'])) { name } else { "***" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_taken_from_one_schema_and_from_none_where_there_are_several() {
+        let path: Vec<String> = ["ann", "public"].map(Into::into).into();
+        let column = |schema: &str, name: &str| (schema.to_owned(), name.to_owned());
+        let one = |schema: &str, typed| Chosen::One(Layout { schema: Some(schema.into()), typed });
+        assert_eq!(chosen(&path, &[]), Chosen::Nothing);
+        assert_eq!(chosen(&path, &[column("other", "iceberg_type")]), Chosen::Nothing);
+        let typed = [column("public", "table_name"), column("public", "iceberg_type")];
+        assert_eq!(chosen(&path, &typed), one("public", true));
+        assert_eq!(chosen(&path, &[column("ann", "a"), column("x", "iceberg_type")]), one("ann", false));
+        let both = [column("ann", "table_name"), column("public", "table_name")];
+        assert_eq!(chosen(&path, &both), Chosen::Several(path.clone()));
+    }
+
+    #[test]
+    fn a_name_that_may_be_a_part_of_a_password_is_not_shown() {
+        for name in ["db.example", "lake_2", "/run/postgresql", "127.0.0.1", "[::1]", "::1", "größe"] {
+            assert_eq!(shown(name), name);
+        }
+        for name in ["ann:pw", "pw@db", "a%40b", "password=x", "a b", "a?b", "[x]"] {
+            assert_eq!(shown(name), "***", "{name}");
+        }
     }
 }

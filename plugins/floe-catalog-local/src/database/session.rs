@@ -5,6 +5,8 @@ use floe_core::{Error, Result};
 use iceberg::TableIdent;
 use tokio::time::Instant;
 
+use super::layout::Layout;
+
 /// A connection, or a transaction on one.
 #[async_trait]
 pub(crate) trait Session: Send {
@@ -28,16 +30,15 @@ pub(crate) trait Store: std::fmt::Debug + Send + Sync {
     /// Makes the database's tables, and a file, where they are missing.
     async fn set_up(&self) -> Result<()>;
 
-    /// A connection, and whether the tables have the column `iceberg_type`. `FileNotFound` without a catalog.
-    async fn read(&self) -> Result<(Box<dyn Session>, bool)>;
+    /// A connection, and where the tables are. `FileNotFound` without a catalog.
+    async fn read(&self) -> Result<(Box<dyn Session>, Layout)>;
 
     /// A connection for one statement that changes a row, which is a transaction of its own; otherwise as
     /// [`Store::read`].
-    async fn swap(&self) -> Result<(Box<dyn Session>, bool)>;
+    async fn swap(&self) -> Result<(Box<dyn Session>, Layout)>;
 
-    /// Begins a change that no other change of the catalog interleaves with, and whether the tables have the column
-    /// `iceberg_type`.
-    async fn change(&self) -> Result<(Box<dyn Transaction>, bool)>;
+    /// Begins a change that no other change of the catalog interleaves with, and where the tables are.
+    async fn change(&self) -> Result<(Box<dyn Transaction>, Layout)>;
 
     /// What comes behind a name for it to be compared and sorted by its bytes.
     fn by_bytes(&self) -> &'static str;
@@ -51,6 +52,9 @@ pub(crate) trait Store: std::fmt::Debug + Send + Sync {
 
     /// What a failed statement means that changed nothing for certain.
     fn unchanged(&self, error: sqlx::Error) -> Error;
+
+    /// What is there is no catalog of Iceberg, or one that somebody tampered with. Kind `Corrupted`.
+    fn no_catalog(&self, why: &str) -> Error;
 }
 
 /// [`Session`] for a pooled connection and a transaction of a driver, and [`Transaction`] for the latter.

@@ -13,6 +13,12 @@ pub(crate) fn from_postgres(error: sqlx::Error, place: &str) -> Error {
             Some(code) => describe(&code),
             None => describe(""),
         },
+        sqlx::Error::Tls(cause) if cause.to_string().contains("does not support TLS") => (
+            ErrorKind::Io,
+            "TLS is not offered there, and no password was sent",
+            "turn TLS on at the server; where the network is trusted, add `sslmode=disable` to `uri`: the password \
+             then goes in clear",
+        ),
         sqlx::Error::Tls(_) => (
             ErrorKind::Io,
             "TLS failed",
@@ -86,7 +92,7 @@ fn describe(code: &str) -> (ErrorKind, &'static str, &'static str) {
         "42P01" | "3F000" | "42703" | "42804" => (
             ErrorKind::Corrupted,
             "its tables are not those of an Iceberg catalog",
-            "check `uri` and the user's search_path",
+            "check `uri` and `schema`",
         ),
         "22001" => (ErrorKind::Validation, "a name, location or property is too long for it", "shorten it"),
         "22021" => (ErrorKind::Validation, "it does not keep such a text", "check its encoding"),

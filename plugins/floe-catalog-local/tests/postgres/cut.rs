@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 /// The statement that is a commit.
-const COMMIT: &[u8] = b"UPDATE iceberg_tables SET metadata_location";
+const COMMIT: &[u8] = b".iceberg_tables SET metadata_location";
 
 /// Where the connection is cut at the next commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

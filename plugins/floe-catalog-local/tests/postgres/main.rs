@@ -267,6 +267,55 @@ async fn a_user_without_rights_and_a_missing_database_are_named() {
     assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
 }
 
+/// Tables of the catalog's names in another schema of the search path, and functions in the place of PostgreSQL's own.
+#[tokio::test]
+async fn tables_in_the_shade_of_others_are_not_taken() {
+    let Some(lake) = Lake::new().await else { return };
+    let made = make_table(lake.open().await.as_ref()).await;
+    // An operator that fits better than PostgreSQL's own would be called by every statement (CVE-2018-1058).
+    lake.run(
+        "CREATE TABLE public.ran (what text); \
+         CREATE FUNCTION public.same(varchar, text) RETURNS boolean LANGUAGE sql VOLATILE AS \
+         'INSERT INTO public.ran VALUES (''operator''); SELECT $1::text OPERATOR(pg_catalog.=) $2'; \
+         CREATE OPERATOR public.= (LEFTARG = varchar, RIGHTARG = text, FUNCTION = public.same); \
+         CREATE FUNCTION public.pg_advisory_xact_lock(int, int) RETURNS void LANGUAGE sql AS \
+         'INSERT INTO public.ran VALUES (''function'')'",
+    )
+    .await;
+    let catalog = lake.open().await;
+    catalog.load_table(&made.ident).await.unwrap();
+    assert!(matches!(
+        catalog.commit(&made.ident, &[], &property("a")).await,
+        Ok(CommitOutcome::Committed(_))
+    ));
+    lake.run("DO $$ BEGIN ASSERT (SELECT count(*) FROM public.ran) OPERATOR(pg_catalog.=) 0::bigint; END $$")
+        .await;
+
+    // The user's own schema comes first in the path.
+    let user = lake.server.get_username();
+    lake.run(&format!(
+        "CREATE SCHEMA \"{user}\"; CREATE TABLE \"{user}\".iceberg_tables (LIKE public.iceberg_tables)"
+    ))
+    .await;
+    // An open catalog goes on with the tables it has found, a new one says that there are two.
+    assert_eq!(catalog.list_tables(&space()).await.unwrap(), [made.ident.clone()]);
+    let error = failed(lake.open().await.list_tables(&space()).await);
+    assert_eq!(error.kind(), ErrorKind::Validation, "{error}");
+    assert!(error.to_string().contains("`schema`"), "{error}");
+    let properties = Properties::default().with("uri", lake.uri()).with("schema", "public");
+    let config = PluginConfig::new("default", &properties).unwrap();
+    let named = LocalCatalogPlugin.connect(&config, lake.storage.clone()).await.unwrap();
+    assert_eq!(named.list_tables(&space()).await.unwrap(), [made.ident.clone()]);
+
+    let properties = properties.with("schema", "lake \" x");
+    lake.run("CREATE SCHEMA \"lake \"\" x\"").await;
+    let config = PluginConfig::new("default", &properties).unwrap();
+    let elsewhere = LocalCatalogPlugin.connect(&config, lake.storage.clone()).await.unwrap();
+    elsewhere.create_namespace(&NamespaceIdent::new("other".into()), HashMap::new()).await.unwrap();
+    assert_eq!(elsewhere.list_namespaces(None).await.unwrap(), [NamespaceIdent::new("other".into())]);
+    assert_eq!(named.list_namespaces(None).await.unwrap(), [space()]);
+}
+
 /// A server that answers the first message of each connection with an error, or not at all.
 async fn refusing(code: Option<&'static str>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -9,8 +9,8 @@ use floe::{Error, ErrorKind, IcebergTableManager, Registry, Result};
 use iceberg::TableIdent;
 use serde_json::{Value, json};
 
-use super::list::without_credentials;
 use super::probe;
+use super::shown::without_credentials;
 use crate::args::{CatalogAction, CatalogArgs};
 use crate::configuration::Origin;
 use crate::render;

@@ -4,6 +4,7 @@ use floe::config::{TYPE, WAREHOUSE};
 use floe::{Properties, Result};
 use serde_json::json;
 
+use super::shown::without_credentials;
 use crate::args::GlobalArgs;
 use crate::configuration::{Configuration, Origin};
 use crate::output::plain_table;
@@ -58,37 +59,4 @@ pub(in super::super) fn list(command: &str, global: &GlobalArgs, ui: &Ui) -> Res
 fn visible(properties: &Properties) -> serde_json::Map<String, serde_json::Value> {
     let shown = SHOWN.iter().filter_map(|key| Some((*key, properties.get(key)?)));
     shown.map(|(key, value)| (key.to_owned(), without_credentials(value).into())).collect()
-}
-
-/// A URI without user name, password and query, any of which may hold a secret.
-pub(super) fn without_credentials(value: &str) -> String {
-    let value = value.split('?').next().unwrap_or_default();
-    let Some((scheme, rest)) = value.split_once("://") else { return value.to_owned() };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    // Azure puts the container before the host: `abfss://container@account.dfs.core.windows.net`.
-    let azure = ["abfs", "abfss", "wasb", "wasbs"].contains(&scheme);
-    let host = if azure { authority } else { authority.rsplit('@').next().unwrap_or_default() };
-    format!("{scheme}://{host}{path}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_in_uris_are_not_shown() {
-        for (given, shown) in [
-            ("postgres://ann:hunter2@host:5432/db?sslkey=hunter2", "postgres://host:5432/db"),
-            ("https://user:p@ss@host", "https://host"),
-            ("s3://bucket/lake", "s3://bucket/lake"),
-            (
-                "abfss://container@account.dfs.core.windows.net/lake",
-                "abfss://container@account.dfs.core.windows.net/lake",
-            ),
-            ("/data/lake", "/data/lake"),
-            ("https://host/c?token=hunter2", "https://host/c"),
-        ] {
-            assert_eq!(without_credentials(given), shown);
-        }
-    }
 }

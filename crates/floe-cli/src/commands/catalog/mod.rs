@@ -3,6 +3,7 @@
 mod check;
 mod list;
 mod probe;
+mod shown;
 
 pub(super) use check::check;
 pub(super) use list::list;

@@ -142,7 +142,7 @@ impl Counts {
             ManifestStatus::Deleted => &mut self.deleted,
         };
         count.files += 1;
-        count.rows += entry.file.record_count();
+        count.rows = count.rows.saturating_add(entry.file.record_count());
         if entry.status != ManifestStatus::Deleted
             && let Some(number) = entry.sequence_number
         {

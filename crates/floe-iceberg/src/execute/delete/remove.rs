@@ -52,7 +52,7 @@ pub(crate) async fn remove(
         match (&file.rows, mode) {
             (Rows::All, _) => {
                 counts.files_removed += 1;
-                counts.bytes_removed += file.task.file_size;
+                counts.bytes_removed = counts.bytes_removed.saturating_add(file.task.file_size);
                 removal.removed.push(removed(&file));
             }
             (Rows::At(_), RowMode::CopyOnWrite) => {
@@ -133,8 +133,10 @@ impl<'a> Rewrites<'a> {
         let Some(session) = self.session else {
             removal.counts.files_rewritten += 1;
             removal.counts.files_added += 1;
-            removal.counts.bytes_removed += file.task.file_size;
-            removal.counts.rows_rewritten += file.task.record_count.saturating_sub(file.count());
+            let counts = &mut removal.counts;
+            counts.bytes_removed = counts.bytes_removed.saturating_add(file.task.file_size);
+            let kept = file.task.record_count.saturating_sub(file.count());
+            counts.rows_rewritten = counts.rows_rewritten.saturating_add(kept);
             return Ok(());
         };
         let needs = self.needs(&file);
@@ -188,7 +190,7 @@ impl<'a> Rewrites<'a> {
             counts.rows_rewritten += rewritten.rows_kept;
             counts.row_groups_copied += rewritten.row_groups_copied;
             counts.row_groups_decoded += rewritten.row_groups_decoded;
-            counts.bytes_removed += file.task.file_size;
+            counts.bytes_removed = counts.bytes_removed.saturating_add(file.task.file_size);
             counts.files_added += rewritten.files.len() as u64;
             counts.bytes_added += rewritten.files.iter().map(DataFile::file_size_in_bytes).sum::<u64>();
             let spec_id = file.task.spec_id;

@@ -176,7 +176,7 @@ pub(crate) fn delete_columns(
 fn keep_enough(plan: &mut ScanPlan, limit: u64) {
     let mut rows = 0;
     let needed = plan.tasks.iter().position(|task| {
-        rows += task.record_count;
+        rows = task.record_count.saturating_add(rows);
         rows >= limit
     });
     if limit == 0 {
@@ -185,8 +185,9 @@ fn keep_enough(plan: &mut ScanPlan, limit: u64) {
         plan.tasks.truncate(last + 1);
     }
     plan.stats.files_planned = plan.tasks.len() as u64;
-    plan.stats.bytes_planned = plan.tasks.iter().map(|task| task.file_size).sum();
-    plan.stats.rows_planned = plan.tasks.iter().map(|task| task.record_count).sum();
+    // What manifests say: any number may stand there.
+    plan.stats.bytes_planned = plan.tasks.iter().map(|task| task.file_size).fold(0, u64::saturating_add);
+    plan.stats.rows_planned = plan.tasks.iter().map(|task| task.record_count).fold(0, u64::saturating_add);
 }
 
 async fn read_deletes(base: &TableBase, manifests: &[&ManifestFile]) -> Result<Arc<DeleteIndex>> {
@@ -241,7 +242,7 @@ fn plan_manifest(
             continue;
         }
         stats.files_total += 1;
-        stats.bytes_total += entry.file_size();
+        stats.bytes_total = stats.bytes_total.saturating_add(entry.file_size());
         let partition = entry.partition()?;
         let all_rows_match = match filter.verdict(&partition, &entry) {
             Verdict::NoneByPartition => {
@@ -257,8 +258,8 @@ fn plan_manifest(
         };
         let task = task(manifest, &entry, &partition, all_rows_match, deletes, schema)?;
         stats.files_planned += 1;
-        stats.bytes_planned += task.file_size;
-        stats.rows_planned += task.record_count;
+        stats.bytes_planned = stats.bytes_planned.saturating_add(task.file_size);
+        stats.rows_planned = stats.rows_planned.saturating_add(task.record_count);
         tasks.push(task);
         if keep_files {
             files.push(LiveFile::new(&entry)?);

@@ -12,4 +12,6 @@ mod model;
 mod names;
 mod publishing;
 mod reruns;
+mod settings;
+mod spans;
 mod transaction;

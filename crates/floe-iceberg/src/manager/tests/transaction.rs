@@ -201,6 +201,22 @@ async fn lost_replies_and_repeated_calls_do_it_once() {
 }
 
 #[tokio::test]
+async fn attempts_are_counted_whatever_is_committed() {
+    for (fault, attempts) in [(Fault::SpuriousConflict, 2), (Fault::LostRequest, 2), (Fault::LostReply, 1)] {
+        let lake = lake().await;
+        let faulty = lake.faulty(fault);
+        let done = faulty.transaction(&lake.table).set_properties([("a", "b")]).commit().await.unwrap();
+        assert_eq!(done.attempts, attempts, "properties, {fault:?}");
+        let again =
+            lake.manager.transaction(&lake.table).set_properties([("a", "b")]).commit().await.unwrap();
+        assert_eq!(again.attempts, 0, "nothing to do");
+        let faulty = lake.faulty(fault);
+        let rows = faulty.transaction(&lake.table).write(rows(&[(4, "c", 4)]), WriteConfig::default());
+        assert_eq!(rows.commit().await.unwrap().attempts, attempts, "rows, {fault:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_key_is_kept_even_where_no_snapshot_would_be_made() {
     let lake = lake().await;
     let transaction = || {

@@ -13,7 +13,7 @@ use tracing::Span;
 use super::step::{Build, Rows, Step};
 use super::{Transaction, TransactionOutcome};
 use crate::base::TableBase;
-use crate::commit::{CommitRequest, Pending, Refused, find_done, input_of, later, prepared};
+use crate::commit::{CommitRequest, Pending, Refused, commit_updates, find_done, input_of, later, prepared};
 use crate::manager::change::check_inputs;
 use crate::manager::fingerprint::fingerprint;
 
@@ -89,8 +89,8 @@ impl Transaction<'_> {
             if self.key.is_none() {
                 let retry = manager.retry_policy(&pending.base().table)?;
                 let build = |table: &TableMetadata| all_updates(table, &builds);
-                crate::commit::commit_updates(&*manager.catalog, pending.base(), build, &retry, env).await?;
-                return Ok(TransactionOutcome { attempts: 1, ..outcome });
+                let done = commit_updates(&*manager.catalog, pending.base(), build, &retry, env).await?;
+                return Ok(TransactionOutcome { attempts: done.attempts, ..outcome });
             }
             let spec_id = pending.now().metadata().default_partition_spec_id();
             let empty = CommitRequest::new(ChangeSet::append(spec_id, Vec::new()));

@@ -10,9 +10,10 @@ use iceberg::spec::TableMetadata;
 use serde_json::{Value, json};
 
 use super::StepOutcome;
-use crate::commit::{CommitRequest, Pending};
+use crate::commit::{CommitRequest, Pending, check_settings};
 use crate::data::Input;
 use crate::manager::IcebergTableManager;
+use crate::manager::change::properties_of;
 use crate::manager::fingerprint::write_target;
 use crate::manager::work::reruns_by_default;
 use crate::model::{ChangeOptions, DeleteConfig, MergeConfig, WriteConfig, WriteMode};
@@ -155,6 +156,9 @@ impl Step {
     ) -> Result<StepOutcome> {
         let operation = self.name();
         let env = &*manager.environment;
+        if let Some(options) = self.options() {
+            check_settings(pending.now().metadata(), &properties_of(options))?;
+        }
         let (executed, options) = match self {
             Self::Metadata(_, _, build) | Self::Pinned(_, _, build) => {
                 let updates = build(pending.now().metadata())?;
