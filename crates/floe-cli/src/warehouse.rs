@@ -28,6 +28,8 @@ pub(crate) struct Location {
     memory: Option<u64>,
     /// Bounds on what others wrote, as configured.
     limits: Properties,
+    /// What the user should know of the configuration.
+    pub(crate) notes: Vec<String>,
 }
 
 impl Location {
@@ -73,12 +75,14 @@ impl Location {
             }
             (None, None) => variable(env, "FLOE_CATALOG"),
         };
-        let all = Configuration::load(env, folder)?;
+        let all = Configuration::load(env, folder, global.config(env).as_deref())?;
         let config = &all.config;
         if named.is_none() && config.default_catalog.is_none() && config.catalogs.is_empty() {
-            return Ok(Self { limits: config.limits.clone(), ..Self::embedded(folder, DEFAULT_WAREHOUSE)? });
+            let embedded = Self::embedded(folder, DEFAULT_WAREHOUSE)?;
+            return Ok(Self { limits: config.limits.clone(), notes: all.notes, ..embedded });
         }
         let (name, properties) = config.catalog(named)?;
+        all.check_trust(name)?;
         let option = global.catalog.as_ref().map(|name| format!(" --catalog {}", quoted(name)));
         Ok(Self {
             option: option.unwrap_or_default(),
@@ -87,6 +91,7 @@ impl Location {
             origins: all.origins_of(name).to_vec(),
             memory: None,
             limits: config.limits.clone(),
+            notes: all.notes.clone(),
         })
     }
 
@@ -104,6 +109,7 @@ impl Location {
             origins: Vec::new(),
             memory: None,
             limits: Properties::default(),
+            notes: Vec::new(),
         })
     }
 
@@ -172,6 +178,7 @@ mod tests {
             warehouse: warehouse.map(PathBuf::from),
             catalog: catalog.map(str::to_owned),
             memory: None,
+            config: None,
             json: false,
             quiet: false,
             verbose: 0,

@@ -177,14 +177,24 @@ impl Properties {
     /// Fetches every secret reference (`env:NAME`, `file:/path`).
     pub fn resolve(&self) -> Result<BTreeMap<String, SecretString>> {
         let resolve = |(key, value): (&String, &String)| {
-            // A warehouse is no secret, and `file:/data` is one.
-            let reference: SecretRef = match key.as_str() {
-                WAREHOUSE => SecretRef::Literal(value.clone()),
-                _ => value.parse().unwrap_or_else(|e| match e {}),
-            };
-            reference.resolve().map(|v| (key.clone(), v)).map_err(|e| e.context(format!("property '{key}'")))
+            let value = reference(key, value).resolve();
+            value.map(|v| (key.clone(), v)).map_err(|e| e.context(format!("property '{key}'")))
         };
         self.0.iter().map(resolve).collect()
+    }
+
+    /// The properties whose values are kept in variables of the environment or in files, with where that is.
+    pub fn references(&self) -> impl Iterator<Item = (&str, SecretRef)> {
+        let all = self.0.iter().map(|(key, value)| (key.as_str(), reference(key, value)));
+        all.filter(|(_, reference)| !matches!(reference, SecretRef::Literal(_)))
+    }
+}
+
+/// Where the value of a property is. A warehouse is no secret, and `file:/data` is one.
+fn reference(key: &str, value: &str) -> SecretRef {
+    match key {
+        WAREHOUSE => SecretRef::Literal(value.to_owned()),
+        _ => value.parse().unwrap_or_else(|e| match e {}),
     }
 }
 

@@ -27,6 +27,7 @@ pub mod schema;
 pub mod secret;
 pub mod span;
 pub mod storage;
+pub mod text;
 mod turn;
 
 pub use catalog::{

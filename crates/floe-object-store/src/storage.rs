@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use floe_core::location::masked;
 use floe_core::{CredentialProvider, Error, ErrorKind, Result, limits};
 use futures::stream::{BoxStream, StreamExt};
 use iceberg::io::{
@@ -96,14 +97,15 @@ impl ObjectStoreStorage {
     fn target_of(&self, uri: &Uri<'_>, location: &str) -> Result<Target> {
         if !self.provider.schemes().contains(&uri.scheme) {
             return Err(Error::validation(format!(
-                "the location '{location}' is not served by this storage"
+                "the location '{}' is not served by this storage",
+                masked(location)
             ))
             .with_hint(format!("it serves the schemes {}", self.provider.schemes().join(", "))));
         }
         if let Some(why) = self.provider.refuses(uri.path) {
             return Err(Error::validation(format!(
                 "the location '{}' cannot be used: {why}",
-                location.escape_debug()
+                masked(location).escape_debug()
             )));
         }
         let path = uri.object_path()?;
@@ -125,7 +127,7 @@ impl ObjectStoreStorage {
     fn file(&self, location: &str) -> Result<Target> {
         let target = self.target(location)?;
         if target.path.is_root() || location.ends_with('/') {
-            return Err(Error::validation(format!("the location '{location}' names no file")));
+            return Err(Error::validation(format!("the location '{}' names no file", masked(location))));
         }
         Ok(target)
     }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use floe_core::location::masked;
 use floe_core::{Error, Result, location};
 use object_store::path::Path;
 
@@ -55,7 +56,7 @@ impl<'a> Uri<'a> {
         let refused = |why: &str| {
             Error::validation(format!(
                 "the location '{}' cannot be used: {why}",
-                self.render(self.path).escape_debug()
+                masked(&self.render(self.path)).escape_debug()
             ))
         };
         let odd = self.path.starts_with('/') || self.path.ends_with('/') || self.path.contains("//");

@@ -4,6 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use floe_core::location::masked;
 use floe_core::{Error, ErrorKind, Result};
 use floe_plan::change::{RemovedFile, partition_type};
 use floe_plan::guard::{Guard, NewFile, OtherCommit, ReadFile, check};
@@ -205,9 +206,13 @@ pub(super) async fn removed(base: &TableBase, since: &[SnapshotRef], path: &str)
     let why = match by {
         Some(s) => {
             let operation = s.summary().operation.as_str();
-            format!("snapshot {}, by operation {operation}, removed the file {path}", s.snapshot_id())
+            format!(
+                "snapshot {}, by operation {operation}, removed the file {}",
+                s.snapshot_id(),
+                masked(path)
+            )
         }
-        None => format!("the file {path} is not part of the table"),
+        None => format!("the file {} is not part of the table", masked(path)),
     };
     Error::new(ErrorKind::CommitConflict, why).with_hint("run the operation again on the table as it is now")
 }

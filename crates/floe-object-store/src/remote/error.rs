@@ -1,5 +1,6 @@
 //! Errors of stores over a network as errors of floe.
 
+use floe_core::location::mask_text;
 use floe_core::{Error, ErrorKind};
 use object_store::Error as StoreError;
 
@@ -227,7 +228,7 @@ fn broken(error: &StoreError) -> String {
     while let Some(source) = last.source() {
         last = source;
     }
-    crate::error::without_queries(&last.to_string())
+    mask_text(&crate::error::without_queries(&last.to_string())).into_owned()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use floe_core::guard::Guard;
 use floe_core::limits::{self, Limits};
+use floe_core::location::{mask_text, masked};
 use floe_core::{Error, ErrorKind, Result};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
@@ -62,7 +63,7 @@ impl ParquetInput {
         let input = file_io.new_input(path).map_err(|e| read_error(path, Error::from(e)))?;
         let file = input.reader().await.map_err(|e| read_error(path, Error::from(e)))?;
         let mut source = Source { size, file: file.into(), tail: None, metrics };
-        let guard = Guard::new("the Parquet reader", path);
+        let guard = Guard::new("the Parquet reader", masked(path));
         let recorded = source.guarded_footer(&guard, pages).await;
         let metadata = match recorded {
             Ok(metadata) => metadata,
@@ -167,10 +168,11 @@ impl Source {
     /// Says why the file could not be read: that it is encrypted, if it is.
     fn error(&self, path: &str, error: ParquetError) -> Error {
         match self.tail.as_ref().and_then(|(_, tail)| encrypted(tail)) {
-            Some(why) => {
-                Error::new(ErrorKind::Unsupported, format!("the data file {path} cannot be read: {why}"))
-                    .with_source(error)
-            }
+            Some(why) => Error::new(
+                ErrorKind::Unsupported,
+                format!("the data file {} cannot be read: {why}", masked(path)),
+            )
+            .with_source(error),
             None => parquet_error(path, error),
         }
     }
@@ -316,11 +318,18 @@ pub(super) fn parquet_error(path: &str, error: ParquetError) -> Error {
         _ if missing.iter().any(|words| text.contains(words)) => ErrorKind::Unsupported,
         _ => ErrorKind::Corrupted,
     };
-    Error::new(kind, format!("the data file {path} cannot be read: {error}")).with_source(error)
+    Error::new(kind, format!("the data file {} cannot be read: {}", masked(path), mask_text(&text)))
+        .with_source(error)
 }
 
 fn read_error(path: &str, source: Error) -> Error {
-    source.context(format!("the data file {path} cannot be read"))
+    let message = format!("the data file {} cannot be read: {}", masked(path), mask_text(source.message()));
+    let error = Error::new(source.kind(), message);
+    let error = match source.hint() {
+        Some(hint) => error.with_hint(hint.to_owned()),
+        None => error,
+    };
+    error.with_source(source)
 }
 
 #[cfg(test)]
