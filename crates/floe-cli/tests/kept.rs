@@ -129,7 +129,10 @@ const CASES: &[Case] = &[
 ];
 
 /// Commands that have no entry, and why.
-const NO_ENTRY: [(&str, &str); 1] = [("quickstart", "makes tables of its own, and names no other")];
+const NO_ENTRY: [(&str, &str); 2] = [
+    ("quickstart", "makes tables of its own, and names no other"),
+    ("trust", "is about files of configuration"),
+];
 
 /// The commands that `--help` lists, with those below them.
 fn commands(floe: &Floe, above: &[&str]) -> BTreeSet<String> {
