@@ -37,9 +37,13 @@ fn properties(catalog: &str, warehouse: &Path) -> Result<Properties> {
         "sqlite" => local.with("type", "local"),
         "postgres" => local.with("type", "local").with("uri", variable("FLOE_TEST_POSTGRES_URI")?),
         // The server decides where tables go.
-        "rest" => Properties::default().with("type", "rest").with("uri", variable("FLOE_TEST_REST_URI")?),
+        "rest" => Properties::default()
+            .with("type", "rest")
+            .with("storage", "local")
+            .with("uri", variable("FLOE_TEST_REST_URI")?),
         "glue" => local
             .with("type", "glue")
+            .with("storage", "local")
             .with("glue.endpoint", variable("FLOE_TEST_GLUE_ENDPOINT")?)
             .with("glue.region", "us-east-1")
             .with("glue.access-key-id", "testing")

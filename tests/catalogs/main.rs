@@ -27,7 +27,7 @@ async fn glue_is_shared_with_pyiceberg() {
     for (key, value) in properties {
         uri[key] = value.into();
     }
-    let floe: Properties = properties.into_iter().chain([("type", "glue")]).collect();
+    let floe: Properties = properties.into_iter().chain([("type", "glue"), ("storage", "local")]).collect();
     by_turns(&peers, &Warehouse::with_catalog("default", &floe).await, &uri.to_string()).await;
 }
 

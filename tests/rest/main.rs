@@ -65,7 +65,7 @@ impl Lake {
 }
 
 fn properties(uri: &str) -> Properties {
-    Properties::default().with("type", "rest").with("uri", uri)
+    Properties::default().with("type", "rest").with("uri", uri).with("storage", "local")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use self::catalog::{CatalogAction, CatalogArgs};
+pub(crate) use self::catalog::{CatalogAction, CatalogArgs, TrustArgs};
 pub(crate) use self::merge::MergeArgs;
 pub(crate) use self::names::{DropArgs, NamespaceAction, NamespaceArgs, RegisterArgs, RenameArgs};
 pub(crate) use self::refs::{
@@ -60,7 +60,7 @@ Examples:
 
 Where the tables are, first match wins:
   --warehouse DIR or --catalog NAME, FLOE_WAREHOUSE, FLOE_CATALOG, the default catalog of floe.toml
-  (in this folder or one above it, laid over ~/.config/floe/floe.toml), or of .pyiceberg.yaml where no catalog is
+  (--config FILE, or in this folder or one above it up to the home folder, laid over ~/.config/floe/floe.toml), or of .pyiceberg.yaml where no catalog is
   configured otherwise, ./warehouse
 
 Exit codes:
@@ -83,7 +83,12 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) catalog: Option<String>,
 
-    /// Memory that a command may take for rows, such as 512MB; rows beyond it go to temporary files [default: 256MiB]
+    /// A configuration file to read in place of the project's floe.toml [env: FLOE_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Memory that a command may take for rows, such as 512MB; rows beyond it go to temporary files [default: 256MiB]. Larger
+    /// metadata and pages are refused if it is given
     #[arg(long, global = true, value_name = "SIZE", value_parser = crate::values::bytes)]
     pub(crate) memory: Option<u64>,
 
@@ -98,6 +103,13 @@ pub(crate) struct GlobalArgs {
     /// Log to standard error: -v operations, -vv details; FLOE_LOG takes a filter such as floe=debug
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+impl GlobalArgs {
+    /// The configuration file that is named by the option or the environment.
+    pub(crate) fn config(&self, env: &[(String, String)]) -> Option<PathBuf> {
+        self.config.clone().or_else(|| crate::configuration::variable(env, "FLOE_CONFIG").map(PathBuf::from))
+    }
 }
 
 /// What to do.
@@ -216,6 +228,10 @@ pub(crate) enum Command {
     /// Show the configured catalogs, or check one and its storage
     #[command(after_help = catalog::EXAMPLES)]
     Catalog(CatalogArgs),
+
+    /// Allow a project's configuration to take secrets from variables and files
+    #[command(after_help = catalog::TRUST_EXAMPLES)]
+    Trust(TrustArgs),
 
     /// Show the catalog and storage plugins of this binary
     #[command(after_help = "Examples:\n  floe plugins\n  floe plugins --json")]
@@ -477,6 +493,7 @@ impl Command {
             Self::Rename(_) => "rename",
             Self::Namespace(_) => "namespace",
             Self::Catalog(_) => "catalog",
+            Self::Trust(_) => "trust",
             Self::Plugins => "plugins",
             Self::Quickstart => "quickstart",
             Self::Completions(_) => "completions",

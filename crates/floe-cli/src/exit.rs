@@ -1,9 +1,11 @@
 //! How the command ends: error messages and exit codes.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind as UsageKind;
+use floe::text::{escape, escape_lines};
 use floe::{Action, Error, ErrorKind};
 use serde_json::{Map, Value};
 
@@ -63,8 +65,12 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     if !wanted && json_was_asked() {
         tell(&Value::Object(as_json(&usage_error(error))).to_string());
     } else {
-        // A reader of the help that went away is no error.
-        let _ = error.print();
+        // What is wrong is quoted, and may come from the name of a file. A reader of the help that went away is no error.
+        let text = error.render().to_string();
+        let _ = match escape_lines(&text) {
+            Cow::Owned(escaped) if !wanted => std::io::stderr().write_all(escaped.as_bytes()),
+            _ => error.print(),
+        };
     }
     if wanted { ExitCode::SUCCESS } else { ExitCode::from(code(Action::MendInput)) }
 }
@@ -101,9 +107,9 @@ fn as_json(error: &Error) -> Map<String, Value> {
     fields
 }
 
-/// One line on standard error. Nothing can be done when that fails.
+/// One line on standard error. Nothing can be done when that fails. JSON stays the same JSON.
 fn tell(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", escape(line));
 }
 
 /// A defect of this command.

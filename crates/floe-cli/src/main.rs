@@ -19,6 +19,7 @@ mod undo;
 mod values;
 mod warehouse;
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
     };
     let ui = Ui::new(&cli.global);
     logging::start(cli.global.verbose);
+    quiet_panics();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return exit::failure(&ui, &floe::Error::from(error)),
@@ -77,6 +79,15 @@ fn main() -> ExitCode {
     // A thread that waits for standard input would keep the process alive.
     runtime.shutdown_background();
     code
+}
+
+/// A panic outside of every guard is told by its place only: its text may quote data, and steer a terminal.
+fn quiet_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let at = info.location().map(|at| format!(" at {}:{}", at.file(), at.line())).unwrap_or_default();
+        let line = format!("a thread failed{at}: a defect of floe, please report it");
+        let _ = writeln!(std::io::stderr(), "{}", floe::text::escape(&line));
+    }));
 }
 
 /// Tells of an interrupt. Ends the process where the command does not hear it, because it waits for a file, and at the next

@@ -20,7 +20,7 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━╸─"));
         }
-        bar.set_message(what.to_owned());
+        bar.set_message(floe::text::escape(what).into_owned());
         bar.enable_steady_tick(Duration::from_millis(120));
         Self(bar)
     }

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use floe::Result;
+use floe::text::{escape, escape_lines};
 use serde_json::{Map, Value};
 
 use crate::args::GlobalArgs;
@@ -25,7 +26,7 @@ pub(crate) struct Ui {
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     /// Lines for people.
-    pub(crate) text: String,
+    text: String,
     /// Fields for programs.
     pub(crate) fields: Map<String, Value>,
     /// What people are told beside the result.
@@ -58,7 +59,7 @@ impl Ui {
     /// A line on standard error, for people at a terminal.
     pub(crate) fn note(&self, line: &str) {
         if self.stderr_is_terminal && !self.json && !self.quiet {
-            let _ = writeln!(std::io::stderr(), "{line}");
+            let _ = writeln!(std::io::stderr(), "{}", escape(line));
         }
     }
 
@@ -66,7 +67,7 @@ impl Ui {
     pub(crate) fn tell(&self, line: &str) {
         if !self.json && !self.quiet {
             self.clear();
-            let _ = writeln!(std::io::stderr(), "{line}");
+            let _ = writeln!(std::io::stderr(), "{}", escape(line));
         }
     }
 
@@ -75,9 +76,9 @@ impl Ui {
     pub(crate) fn print(&self, report: &Report) -> Result<()> {
         let mut out = stdout();
         if self.json {
-            writeln!(out, "{}", Value::Object(report.fields.clone()))?;
+            writeln!(out, "{}", escape_lines(&Value::Object(report.fields.clone()).to_string()))?;
         } else {
-            out.write_all(report.text.as_bytes())?;
+            out.write_all(escape_lines(&report.text).as_bytes())?;
             if !report.text.is_empty() && !report.text.ends_with('\n') {
                 out.write_all(b"\n")?;
             }
@@ -145,10 +146,15 @@ impl Report {
     }
 
     /// Says how the change is taken back, by commands on the catalog of `location`; or why it cannot be.
-    pub(crate) fn undo(mut self, undo: &Undo, location: &Location) -> Self {
+    pub(crate) fn undo(self, undo: &Undo, location: &Location) -> Self {
+        self.undo_by(undo, location.option())
+    }
+
+    /// As [`Report::undo`], with the options that choose the catalog, if any.
+    pub(crate) fn undo_by(mut self, undo: &Undo, catalog: &str) -> Self {
         let by = match undo {
             Undo::By(lines) if lines.iter().all(Line::is_printable) => {
-                let lines: Vec<String> = lines.iter().map(|line| line.render(location.option())).collect();
+                let lines: Vec<String> = lines.iter().map(|line| line.render(catalog)).collect();
                 Some(lines.join(" && "))
             }
             _ => None,
@@ -165,8 +171,14 @@ impl Report {
         self.maybe_note(why.map(|why| format!("no command takes this back: {why}")))
     }
 
-    /// Sets the text for people.
-    pub(crate) fn text(mut self, text: impl Into<String>) -> Self {
+    /// Sets the text for people, of one line: a line break in it is shown as `\n`.
+    pub(crate) fn text(mut self, text: impl AsRef<str>) -> Self {
+        self.text = escape(text.as_ref()).into_owned();
+        self
+    }
+
+    /// Sets the text for people, of several lines; whoever puts them together escapes what is foreign in them.
+    pub(crate) fn lines(mut self, text: impl Into<String>) -> Self {
         self.text = text.into();
         self
     }

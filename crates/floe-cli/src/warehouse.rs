@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use floe::config::{TYPE, WAREHOUSE};
-use floe::{EMBEDDED_CATALOG, Error, ErrorKind, IcebergTableManager, Properties, Result};
+use floe::limits::Limits;
+use floe::{EMBEDDED_CATALOG, Error, ErrorKind, FloeConfig, IcebergTableManager, Properties, Result};
 
 use crate::args::GlobalArgs;
 use crate::configuration::{Configuration, Origin, absolute, variable};
@@ -25,12 +26,21 @@ pub(crate) struct Location {
     pub(crate) origins: Vec<Origin>,
     /// Memory that a write may take, in bytes, if not the default.
     memory: Option<u64>,
+    /// Bounds on what others wrote, as configured.
+    limits: Properties,
+    /// What the user should know of the configuration.
+    pub(crate) notes: Vec<String>,
 }
 
 impl Location {
     /// The catalog that options, environment and configuration files choose.
     pub(crate) fn find(global: &GlobalArgs) -> Result<Self> {
         let found = Self::choose(global, &environment(), &std::env::current_dir()?)?;
+        let limits = Limits::from_properties(&found.limits)?;
+        floe::limits::install(match global.memory {
+            Some(bytes) => limits.within(bytes),
+            None => limits,
+        });
         Ok(Self { memory: global.memory, ..found })
     }
 
@@ -42,7 +52,7 @@ impl Location {
         match borrowed && !named {
             true => {
                 let own = Self::embedded(&std::env::current_dir()?, DEFAULT_WAREHOUSE)?;
-                Ok(Self { memory: global.memory, ..own })
+                Ok(Self { memory: global.memory, limits: found.limits, ..own })
             }
             false => Ok(found),
         }
@@ -55,19 +65,24 @@ impl Location {
         if let Some(warehouse) = &global.warehouse {
             let mut location = Self::embedded(folder, &warehouse.to_string_lossy())?;
             location.option = format!(" --warehouse {}", quoted(&warehouse.to_string_lossy()));
+            location.limits = limits_of(env);
             return Ok(location);
         }
         let named = match (&global.catalog, variable(env, "FLOE_WAREHOUSE")) {
             (Some(name), _) => Some(name.as_str()),
-            (None, Some(warehouse)) => return Self::embedded(folder, warehouse),
+            (None, Some(warehouse)) => {
+                return Ok(Self { limits: limits_of(env), ..Self::embedded(folder, warehouse)? });
+            }
             (None, None) => variable(env, "FLOE_CATALOG"),
         };
-        let all = Configuration::load(env, folder)?;
+        let all = Configuration::load(env, folder, global.config(env).as_deref())?;
         let config = &all.config;
         if named.is_none() && config.default_catalog.is_none() && config.catalogs.is_empty() {
-            return Self::embedded(folder, DEFAULT_WAREHOUSE);
+            let embedded = Self::embedded(folder, DEFAULT_WAREHOUSE)?;
+            return Ok(Self { limits: config.limits.clone(), notes: all.notes, ..embedded });
         }
         let (name, properties) = config.catalog(named)?;
+        all.check_trust(name)?;
         let option = global.catalog.as_ref().map(|name| format!(" --catalog {}", quoted(name)));
         Ok(Self {
             option: option.unwrap_or_default(),
@@ -75,6 +90,8 @@ impl Location {
             properties: properties.clone(),
             origins: all.origins_of(name).to_vec(),
             memory: None,
+            limits: config.limits.clone(),
+            notes: all.notes.clone(),
         })
     }
 
@@ -85,7 +102,15 @@ impl Location {
         let properties =
             Properties::default().with(TYPE, "local").with(WAREHOUSE, absolute(folder, warehouse));
         let name = EMBEDDED_CATALOG.to_owned();
-        Ok(Self { option: String::new(), name, properties, origins: Vec::new(), memory: None })
+        Ok(Self {
+            option: String::new(),
+            name,
+            properties,
+            origins: Vec::new(),
+            memory: None,
+            limits: Properties::default(),
+            notes: Vec::new(),
+        })
     }
 
     /// The warehouse as configured, for messages.
@@ -123,6 +148,11 @@ impl Location {
     }
 }
 
+/// The limits that variables set, where no file is read.
+fn limits_of(env: &[(String, String)]) -> Properties {
+    FloeConfig::default().with_env(env.iter().cloned()).limits
+}
+
 /// The variables of the environment that are text.
 pub(crate) fn environment() -> Vec<(String, String)> {
     std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect()
@@ -148,6 +178,7 @@ mod tests {
             warehouse: warehouse.map(PathBuf::from),
             catalog: catalog.map(str::to_owned),
             memory: None,
+            config: None,
             json: false,
             quiet: false,
             verbose: 0,

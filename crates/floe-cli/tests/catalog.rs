@@ -94,6 +94,8 @@ fn a_check_names_the_first_fault_and_has_its_exit_code() {
          [catalogs.blocked]\ntype='local'\nwarehouse='blocked/below'",
     );
     floe.file("blocked", "a file where a folder should be");
+    floe.run(&["catalog", "check", "secret", "--json"]).fails("permission_denied", 7);
+    floe.line("trust").ok();
     for (name, code, step, word) in [
         ("typo", 3, "configuration", "lokal"),
         ("bare", 2, "configuration", "has no type"),

@@ -84,6 +84,7 @@ fn a_server_that_is_not_there_is_named() {
         uri = 'https://127.0.0.1:{plain}'
         [catalogs.glue]
         type = 'glue'
+        storage = 'local'
         warehouse = 'glue'
         glue.endpoint = 'http://127.0.0.1:{closed}'
         glue.region = 'eu-central-1'

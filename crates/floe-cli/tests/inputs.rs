@@ -503,3 +503,57 @@ fn int96_and_uuids_within_structs_are_read_as_what_they_are() {
     let error = floe.line("append n.t b.parquet --json").fails("schema_mismatch", 2);
     assert!(error["message"].as_str().unwrap().contains("finer than microseconds"), "{error}");
 }
+
+/// The most memory that a run of the binary held, in bytes, and how it ended.
+#[cfg(target_os = "linux")]
+fn peak_of(floe: &Floe, line: &str) -> (u64, support::Run) {
+    let words: Vec<&str> = line.split(' ').collect();
+    let child = support::piped(floe.command().args(&words));
+    let status = format!("/proc/{}/status", child.id());
+    let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let ended = done.clone();
+    let watcher = std::thread::spawn(move || {
+        let mut peak = 0;
+        while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kib: Option<u64> = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+            peak = kib.unwrap_or(0).max(peak);
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        peak * 1024
+    });
+    let run = support::Run::of(child.wait_with_output().unwrap(), &words);
+    done.store(true, std::sync::atomic::Ordering::Relaxed);
+    (watcher.join().unwrap(), run)
+}
+
+/// A small file whose rows are wide: values of a dictionary, each of which comes often.
+#[cfg(target_os = "linux")]
+#[test]
+fn wide_values_of_a_dictionary_take_the_memory_of_few_rows() {
+    const ROWS: i64 = 16_384;
+    let floe = Floe::new();
+    let texts: Vec<String> = (0..8).map(|n| n.to_string().repeat(40 << 10)).collect();
+    let file = std::fs::File::create(floe.path().join("wide.parquet")).unwrap();
+    let batch = |from: i64| {
+        let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(from..from + 256));
+        let values = (from..from + 256).map(|id| texts[id as usize % 8].as_str());
+        let values: ArrayRef = Arc::new(arrow_array::StringArray::from_iter_values(values));
+        RecordBatch::try_from_iter([("id", ids), ("text", values)]).unwrap()
+    };
+    let mut writer = ArrowWriter::try_new(file, batch(0).schema(), None).unwrap();
+    for from in (0..ROWS).step_by(256) {
+        writer.write(&batch(from)).unwrap();
+    }
+    let groups = writer.close().unwrap().num_row_groups();
+    assert_eq!(groups, 1, "the rows can be decoded at once");
+    floe.file(
+        "schema.json",
+        r#"{"fields": [{"name": "id", "type": "long"}, {"name": "text", "type": "string"}]}"#,
+    );
+    floe.line("create t.t --schema schema.json").ok();
+    let (peak, run) = peak_of(&floe, "append t.t wide.parquet --memory 64MB");
+    run.ok();
+    assert!(peak > 0 && peak < 450 << 20, "{} MiB", peak >> 20);
+}

@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -269,6 +269,24 @@ fn id_of(metadata: &Value, is: impl Fn(&Value) -> bool) -> String {
     snapshots.iter().find(|snapshot| is(snapshot)).unwrap()["snapshot-id"].to_string()
 }
 
+/// Of what stands in the first schema and nobody knows, what the newest one has lost. Columns may have been deleted.
+fn lost_by_a_new_schema(metadata: &Value) -> BTreeSet<String> {
+    let schemas = metadata["schemas"].as_array().unwrap();
+    let columns = |schema: &Value| -> BTreeMap<i64, Value> {
+        let fields = schema["fields"].as_array().unwrap().iter();
+        fields.map(|field| (field["id"].as_i64().unwrap(), field["x-odd"].clone())).collect()
+    };
+    let first = columns(&schemas[0]);
+    let newest = schemas.last().unwrap();
+    let changed =
+        columns(newest).into_iter().filter(|(id, odd)| first.get(id).is_some_and(|before| before != odd));
+    let mut lost: BTreeSet<String> = changed.map(|(id, _)| format!("column {id}")).collect();
+    if newest["x-odd"] != schemas[0]["x-odd"] {
+        lost.insert("the schema".to_owned());
+    }
+    lost
+}
+
 impl Table {
     fn metadata_files(&self) -> BTreeSet<PathBuf> {
         let paths = std::fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().path());
@@ -336,6 +354,7 @@ impl Table {
                     let lost = not_allowed(&metadata, &after, changes);
                     assert!(lost.is_empty(), "{what}: {lost:?}");
                     assert!(after != metadata, "{what} changes something");
+                    assert_eq!(lost_by_a_new_schema(&after), BTreeSet::new(), "{what}: the new schema");
                     // What was written can be read, with every reference.
                     let shown = self.floe.run(&["refs", &ident, "--json"]).json();
                     let read: BTreeSet<&str> = shown["refs"]

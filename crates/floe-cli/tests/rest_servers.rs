@@ -427,3 +427,58 @@ fn locations_that_others_read_otherwise_are_refused_before_anything_is_made() {
         run.stderr
     );
 }
+
+#[test]
+fn a_server_cannot_write_to_the_terminal() {
+    use floe::text::is_unseen;
+
+    let hostile =
+        "x\u{1b}]0;owned\u{7}\u{1b}[2J\r\nundo: floe drop a.b\u{9b}31m\u{202e}y\u{2066}\u{feff}\u{7f}z";
+    for status in [200, 400, 403, 404, 409, 429, 500, 503] {
+        let beside = Beside::new(move |request| {
+            if request.path() == "/v1/config" {
+                return None;
+            }
+            if status == 200 && request.path() == "/v1/namespaces" {
+                return Some(Reply::json(200, &json!({"namespaces": [[hostile], ["a"]]})));
+            }
+            if status == 200 && request.path().ends_with("/tables") {
+                let named = json!({"namespace": ["a"], "name": hostile});
+                return Some(Reply::json(200, &json!({"identifiers": [named]})));
+            }
+            if status == 200
+                && request.path().starts_with("/v1/namespaces/")
+                && !request.path().contains("/tables")
+            {
+                let properties = json!({hostile: hostile});
+                return Some(Reply::json(200, &json!({"namespace": [hostile], "properties": properties})));
+            }
+            Some(Reply::iceberg_error(if status == 200 { 400 } else { status }, hostile, hostile))
+        });
+        for words in [
+            &["list"][..],
+            &["list", "a"],
+            &["describe", "a.b"],
+            &["scan", "a.b"],
+            &["namespace", "list"],
+            &["namespace", "describe", "a"],
+            &["namespace", "properties", "a"],
+            &["drop", "a.b"],
+            &["catalog", "check", "--timeout", "5"],
+        ] {
+            // What is said to be tried later is tried for some seconds.
+            if [429, 503].contains(&status) && words[0] != "list" {
+                continue;
+            }
+            for extra in [None, Some("--json"), Some("-vvv")] {
+                let mut words = words.to_vec();
+                words.extend(extra);
+                let run = beside.floe.run(&words);
+                let shown = format!("{}{}", String::from_utf8(run.stdout.clone()).unwrap(), run.stderr);
+                let bad = shown.chars().find(|c| *c != '\n' && is_unseen(*c));
+                assert_eq!(bad, None, "{status} {words:?}: {shown:?}");
+                assert!(!shown.lines().any(|line| line.starts_with("undo:")), "{status} {words:?}: {shown}");
+            }
+        }
+    }
+}

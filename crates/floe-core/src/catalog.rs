@@ -27,6 +27,12 @@ pub trait CatalogPlugin: Send + Sync + fmt::Debug {
         false
     }
 
+    /// Whether the catalog, configured so, is on another machine: others decide then what it says about tables, and files
+    /// of this machine are not used on its word ([`crate::Reach::OwnSchemes`], `storage = "local"`).
+    fn is_remote(&self, _config: &PluginConfig) -> bool {
+        self.places_tables()
+    }
+
     /// Opens the catalog (FR-009). Table metadata is read and written through `storage`, unless the catalog
     /// does that on its own side.
     async fn connect(

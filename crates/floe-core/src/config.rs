@@ -20,6 +20,10 @@ pub const TYPE: &str = "type";
 pub const STORAGE: &str = "storage";
 /// The property that says where new tables go.
 pub const WAREHOUSE: &str = "warehouse";
+/// The property that lets tables of a catalog on a server have files in other kinds of storage than their own: `true`.
+pub const OTHER_SCHEMES: &str = "other-schemes-enabled";
+/// Set for a storage that serves locations which a catalog's server chose, and no user; never a user's property.
+pub const PLACED_BY_SERVER: &str = "floe.placed-by-server";
 
 /// Named catalogs.
 ///
@@ -43,6 +47,8 @@ pub struct FloeConfig {
     pub default_catalog: Option<String>,
     /// Properties of each catalog, by its name.
     pub catalogs: BTreeMap<String, Properties>,
+    /// Limits of the process, by their names; see [`crate::limits::Limits::from_properties`].
+    pub limits: Properties,
 }
 
 impl FloeConfig {
@@ -68,9 +74,12 @@ impl FloeConfig {
                         config.catalogs.insert(name, properties);
                     }
                 }
+                ("limits", toml::Value::Table(limits)) => flatten("", limits, &mut config.limits)?,
                 (key, _) => {
                     return Err(Error::validation(format!("unknown or ill-typed configuration key '{key}'"))
-                        .with_hint("known: default-catalog (a string), catalogs (tables)"));
+                        .with_hint(
+                            "known: default-catalog (a string), catalogs (tables), limits (a table)",
+                        ));
                 }
             }
         }
@@ -90,15 +99,18 @@ impl FloeConfig {
         for (name, properties) in other.catalogs {
             self.catalogs.entry(name).or_default().extend(properties);
         }
+        self.limits.extend(other.limits);
         self
     }
 
     /// Lays environment variables over this configuration; see [`ENV_PREFIX`]. `FLOE_DEFAULT_CATALOG` names
-    /// the default catalog.
+    /// the default catalog, `FLOE_LIMITS__…` sets a limit.
     pub fn with_env(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
         for (variable, value) in variables {
             if variable == "FLOE_DEFAULT_CATALOG" {
                 self.default_catalog = Some(value);
+            } else if let Some(limit) = variable.strip_prefix(crate::limits::ENV_PREFIX) {
+                self.limits.set(limit.to_lowercase().replace('_', "-"), value);
             } else if let Some((name, key)) =
                 variable.strip_prefix(ENV_PREFIX).and_then(|rest| rest.split_once("__"))
             {
@@ -165,14 +177,24 @@ impl Properties {
     /// Fetches every secret reference (`env:NAME`, `file:/path`).
     pub fn resolve(&self) -> Result<BTreeMap<String, SecretString>> {
         let resolve = |(key, value): (&String, &String)| {
-            // A warehouse is no secret, and `file:/data` is one.
-            let reference: SecretRef = match key.as_str() {
-                WAREHOUSE => SecretRef::Literal(value.clone()),
-                _ => value.parse().unwrap_or_else(|e| match e {}),
-            };
-            reference.resolve().map(|v| (key.clone(), v)).map_err(|e| e.context(format!("property '{key}'")))
+            let value = reference(key, value).resolve();
+            value.map(|v| (key.clone(), v)).map_err(|e| e.context(format!("property '{key}'")))
         };
         self.0.iter().map(resolve).collect()
+    }
+
+    /// The properties whose values are kept in variables of the environment or in files, with where that is.
+    pub fn references(&self) -> impl Iterator<Item = (&str, SecretRef)> {
+        let all = self.0.iter().map(|(key, value)| (key.as_str(), reference(key, value)));
+        all.filter(|(_, reference)| !matches!(reference, SecretRef::Literal(_)))
+    }
+}
+
+/// Where the value of a property is. A warehouse is no secret, and `file:/data` is one.
+fn reference(key: &str, value: &str) -> SecretRef {
+    match key {
+        WAREHOUSE => SecretRef::Literal(value.to_owned()),
+        _ => value.parse().unwrap_or_else(|e| match e {}),
     }
 }
 
@@ -329,7 +351,7 @@ impl fmt::Debug for PluginConfig {
 /// `properties`, and those that share a beginning in `patternProperties`, as `^beginning`.
 pub fn unknown_keys<'a>(keys: impl Iterator<Item = &'a str>, plugins: &[&PluginDescriptor]) -> Vec<String> {
     let known = |key: &str| {
-        [TYPE, STORAGE, WAREHOUSE].contains(&key)
+        [TYPE, STORAGE, WAREHOUSE, OTHER_SCHEMES].contains(&key)
             || plugins.iter().any(|plugin| {
                 let named = |name| plugin.config_schema.get(name).and_then(|p| p.as_object());
                 let begins = |pattern: &String| {

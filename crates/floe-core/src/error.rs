@@ -272,7 +272,8 @@ impl fmt::Debug for Error {
         let mut out = f.debug_struct("Error");
         out.field("kind", &self.inner.kind).field("message", &self.to_string());
         if let Some(source) = &self.inner.source {
-            out.field("source", source);
+            // Libraries put whole paths into their errors, and with them the values of partitions.
+            out.field("source", &format_args!("{}", crate::location::mask_text(&format!("{source:?}"))));
         }
         out.finish()
     }
@@ -311,7 +312,7 @@ impl From<iceberg::Error> for Error {
                 _ => ErrorKind::Internal,
             },
         };
-        Error::new(kind, error.message().to_owned()).with_source(error)
+        Error::new(kind, crate::location::mask_text(error.message())).with_source(error)
     }
 }
 

@@ -6,6 +6,7 @@
 //! Nothing in this crate performs IO, except for the helpers in [`metadata_file`] which read and write
 //! Iceberg table metadata through the storage that a plugin gave.
 
+pub mod address;
 pub mod catalog;
 pub mod config;
 mod credentials;
@@ -14,16 +15,19 @@ mod error;
 pub mod guard;
 pub mod hosts;
 pub mod json_id;
+pub mod limits;
 pub mod location;
 pub mod metadata_file;
 pub mod names;
 pub mod plugin;
 mod registry;
+mod roots;
 mod router;
 pub mod schema;
 pub mod secret;
 pub mod span;
 pub mod storage;
+pub mod text;
 mod turn;
 
 pub use catalog::{
@@ -36,7 +40,8 @@ pub use env::{Environment, SystemEnvironment};
 pub use error::{Action, Error, ErrorKind, Result};
 pub use plugin::{PluginDescriptor, PluginKind};
 pub use registry::{CatalogRegistration, FeatureAnnouncement, PluginFeature, Registry, StorageRegistration};
-pub use router::StorageRouter;
+pub use roots::{Reach, TableRoots, guarded};
+pub use router::{StorageRouter, no_local_files};
 pub use secret::{SecretRef, SecretString};
 pub use storage::{FileEntry, StorageCapabilities, StorageClient, StoragePlugin};
 pub use turn::{CommitTurn, TaskQueues};

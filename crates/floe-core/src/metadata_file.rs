@@ -8,9 +8,10 @@ mod cache;
 mod lenient;
 mod pointed;
 mod references;
+mod sweep;
 mod text;
 
-use std::io::{Read, Write};
+use std::io::Write;
 
 use bytes::Bytes;
 use iceberg::io::FileIO;
@@ -23,9 +24,11 @@ pub use cache::MetadataCache;
 pub use lenient::{UNKNOWN_OPERATION, transform};
 pub use pointed::{PointedFiles, Written};
 pub use references::references;
+pub use sweep::{Stays, may_sweep};
 pub use text::MetadataText;
 
 use crate::guard::Guard;
+use crate::limits::{self, Limits, beyond, read_bounded};
 use crate::schema::{check_change, check_schema};
 use crate::{Error, ErrorKind, Result};
 
@@ -59,10 +62,21 @@ async fn read_text(file_io: &FileIO, location: &str) -> Result<Bytes> {
     if !bytes.starts_with(&[0x1f, 0x8b]) {
         return Ok(bytes);
     }
+    unpacked(&bytes, location, &limits::current())
+}
+
+/// The text of a metadata file that is packed by gzip. Refuses one that unfolds to more than the limits allow, as soon as it
+/// does.
+fn unpacked(bytes: &[u8], location: &str, limits: &Limits) -> Result<Bytes> {
+    let most = limits.unfolded(bytes.len());
     let mut text = Vec::new();
-    flate2::read::GzDecoder::new(bytes.as_ref())
-        .read_to_end(&mut text)
+    let fits = read_bounded(flate2::read::GzDecoder::new(bytes), most, &mut text)
         .map_err(|e| lenient::corrupted(location, &format!("broken gzip: {e}")))?;
+    if !fits {
+        let setting = limits.unfolded_by(bytes.len());
+        return Err(lenient::corrupted(location, &beyond("it unfolds to", setting, most))
+            .with_hint(limits::hint(setting)));
+    }
     Ok(text.into())
 }
 
@@ -193,8 +207,35 @@ fn version_of(location: &str) -> u64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    fn packed(length: usize) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        for _ in 0..length >> 20 {
+            encoder.write_all(&[b' '; 1 << 20]).unwrap();
+        }
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn gzip_unfolds_within_its_limits_only() {
+        let limits = Limits::default();
+        // Small text may be packed as tightly as it likes.
+        assert_eq!(unpacked(&packed(8 << 20), "t", &limits).unwrap().len(), 8 << 20);
+        let bomb = packed(64 << 20);
+        let error = unpacked(&bomb, "t.gz.metadata.json", &limits).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupted);
+        assert!(error.message().contains("t.gz.metadata.json"), "{error}");
+        assert!(error.message().contains("`limits.metadata-ratio`"), "{error}");
+        // Whoever has such files raises one limit, or lowers another.
+        let raised = Limits { metadata_ratio: 2000, ..Limits::default() };
+        assert_eq!(unpacked(&bomb, "t", &raised).unwrap().len(), 64 << 20);
+        let small = Limits { metadata_bytes: 32 << 20, ..raised };
+        let error = unpacked(&bomb, "t", &small).unwrap_err();
+        assert!(error.message().contains("`limits.metadata-bytes`"), "{error}");
+    }
 
     #[test]
     fn counters_that_have_come_to_their_end_are_damage() {

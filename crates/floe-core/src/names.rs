@@ -58,6 +58,16 @@ pub fn check_folder(table: &TableIdent) -> Result<()> {
     Ok(())
 }
 
+/// Fails with `Validation` when a new name, of `what` (`a column`), holds a character that
+/// [`is_unseen`](crate::text::is_unseen). Names that are there already are used as they are.
+pub fn check_seen(what: &str, name: &str) -> Result<()> {
+    match name.contains(crate::text::is_unseen) {
+        false => Ok(()),
+        true => Err(Error::validation(format!("the name of {what} holds characters that cannot be seen"))
+            .with_hint("leave away control characters, such as line breaks, and marks of direction")),
+    }
+}
+
 /// Fails with `Validation` when a property is both set and removed.
 pub fn check_properties(set: &HashMap<String, String>, remove: &[String]) -> Result<()> {
     match remove.iter().find(|key| set.contains_key(*key)) {

@@ -11,9 +11,10 @@ use futures::stream::{self, BoxStream, StreamExt};
 use iceberg::io::{FileIO, FileIOBuilder};
 use tokio::sync::Mutex;
 
-use crate::config::WAREHOUSE;
+use crate::config::{PLACED_BY_SERVER, WAREHOUSE};
+use crate::location::parts;
 use crate::{
-    CredentialProvider, FileEntry, PluginConfig, Registry, Result, StorageCapabilities, StorageClient,
+    CredentialProvider, Error, FileEntry, PluginConfig, Registry, Result, StorageCapabilities, StorageClient,
     StoragePlugin,
 };
 
@@ -21,6 +22,8 @@ use crate::{
 const DELETED_TOGETHER: usize = 1000;
 
 /// A [`StorageClient`] for catalogs whose server decides where tables go ([`crate::CatalogPlugin::places_tables`]).
+///
+/// Files of this machine are served only where the storage plugin was named: no server has any business with them.
 ///
 /// Storage plugins are connected when the first location of theirs is used, once for each scheme and authority
 /// (bucket, container), with the properties of the catalog and that location's root as their `warehouse`.
@@ -51,9 +54,10 @@ impl StorageRouter {
 
     /// The storage that serves `location`, connected at the first call.
     ///
-    /// `NoSuchPlugin` when no linked plugin serves its scheme, else what connecting failed with.
+    /// `NoSuchPlugin` when no linked plugin serves its scheme; `Validation` for files of this machine where no storage was
+    /// named; else what connecting failed with.
     pub async fn client(&self, location: &str) -> Result<Arc<dyn StorageClient>> {
-        let root = root(location);
+        let root = self.root(location)?;
         if let Some(client) = self.clients.read().unwrap_or_else(PoisonError::into_inner).get(&root) {
             return Ok(client.clone());
         }
@@ -65,6 +69,22 @@ impl StorageRouter {
         let mut clients = self.clients.write().unwrap_or_else(PoisonError::into_inner);
         Ok(clients.entry(root).or_insert(client).clone())
     }
+
+    fn root(&self, location: &str) -> Result<String> {
+        let (root, is_local) = root(location)?;
+        if is_local && self.plugins.only.is_none() {
+            return Err(no_local_files(&format!("the location '{}'", location.escape_debug())));
+        }
+        Ok(root)
+    }
+}
+
+/// `Validation` where a catalog on a server would have floe use files of this machine.
+pub fn no_local_files(what: &str) -> Error {
+    let why = format!("{what} is on this machine, and its catalog is on a server: local files are not used");
+    Error::validation(why).with_hint(
+        "if the server's word is to count for files of this machine, set storage = \"local\" for the catalog",
+    )
 }
 
 impl Plugins {
@@ -77,7 +97,8 @@ impl Plugins {
             Some(only) => only.clone(),
             None => self.registry.storage_for_uri(root)?,
         };
-        let client = plugin.connect(&self.config.clone().with(WAREHOUSE, root)).await.map_err(|e| {
+        let config = self.config.clone().with(WAREHOUSE, root).with(PLACED_BY_SERVER, "true");
+        let client = plugin.connect(&config).await.map_err(|e| {
             e.context(format!("the storage '{}' of {root} cannot be opened", plugin.descriptor().name))
         })?;
         connected.insert(root.to_owned(), client.clone());
@@ -125,10 +146,14 @@ impl StorageClient for StorageRouter {
             let router = router.clone();
             async move {
                 let mut by_root: HashMap<String, Vec<String>> = HashMap::new();
+                let mut refused = Vec::new();
                 for location in locations {
-                    by_root.entry(root(&location)).or_default().push(location);
+                    match router.root(&location) {
+                        Ok(root) => by_root.entry(root).or_default().push(location),
+                        Err(e) => refused.push((location, Err(e))),
+                    }
                 }
-                let mut deletions = Vec::new();
+                let mut deletions = vec![stream::iter(refused).boxed()];
                 for (root, locations) in by_root {
                     let locations = stream::iter(locations).boxed();
                     deletions.push(match router.client(&root).await {
@@ -157,17 +182,20 @@ impl fmt::Debug for StorageRouter {
     }
 }
 
-/// Scheme and authority of a location: `s3://bucket`. Local files have no authority, and no plugin takes the root
-/// of the file system for a warehouse: their first folder stands in.
-fn root(location: &str) -> String {
-    if let Some((scheme, rest)) = location.split_once("://") {
-        let authority = rest.split('/').next().unwrap_or_default();
-        if !authority.is_empty() {
-            return format!("{scheme}://{authority}");
-        }
-    }
-    let path = location.strip_prefix("file:").unwrap_or(location).trim_start_matches('/');
-    format!("file:///{}", path.split('/').next().unwrap_or_default())
+/// Scheme and authority of a location: `s3://bucket`, and whether it is on this machine. Local files have no authority,
+/// and no plugin takes the root of the file system for a warehouse: their first folder stands in.
+fn root(location: &str) -> Result<(String, bool)> {
+    let parts = parts(location).ok_or_else(|| {
+        let location = location.escape_debug();
+        Error::validation(format!("the location '{location}' is neither a URI nor an absolute path"))
+    })?;
+    let (is_local, authority) = (parts.is_local(), parts.authority);
+    let scheme = if is_local { "file" } else { parts.scheme };
+    let first = || parts.path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    Ok(match authority {
+        "" => (format!("{scheme}:///{}", first()), is_local),
+        _ => (format!("{scheme}://{authority}"), is_local),
+    })
 }
 
 #[cfg(test)]
@@ -183,8 +211,34 @@ mod tests {
             ("file:///lake/a/b", "file:///lake"),
             ("file:/lake/a/b", "file:///lake"),
             ("/lake/a", "file:///lake"),
+            ("FILE:///lake/a", "file:///lake"),
         ] {
-            assert_eq!(root(location), expected, "{location}");
+            let (found, is_local) = root(location).expect(location);
+            assert_eq!((&*found, is_local), (expected, expected.starts_with("file:")), "{location}");
+        }
+        assert!(root("lake/a").is_err());
+    }
+
+    #[tokio::test]
+    async fn no_spelling_of_a_local_file_is_served_unless_the_storage_is_named() {
+        let router = StorageRouter::new(Registry::default(), None, PluginConfig::default());
+        for location in [
+            "file:///etc/passwd",
+            "file:/etc/passwd",
+            "/etc/passwd",
+            "FILE:///etc",
+            "file://localhost/x",
+            "file://h/x",
+        ] {
+            let error = router.client(location).await.expect_err(location);
+            assert_eq!(error.kind(), crate::ErrorKind::Validation, "{location}: {error}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("storage = \"local\"")), "{error}");
+            let listed: Vec<_> = router.list(location).collect().await;
+            assert!(matches!(&listed[..], [Err(_)]), "{location}");
+            let deleted: Vec<_> =
+                router.delete_many(stream::iter([location.to_owned()]).boxed()).collect().await;
+            assert!(matches!(&deleted[..], [(_, Err(_))]), "{location}");
+            assert!(router.file_io().new_input(location).expect("input").read().await.is_err(), "{location}");
         }
     }
 }

@@ -82,6 +82,17 @@ impl SecretRef {
     }
 }
 
+/// `env:NAME` or `file:/path`; never a value.
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Literal(_) => f.write_str("***"),
+        }
+    }
+}
+
 impl std::str::FromStr for SecretRef {
     type Err = std::convert::Infallible;
 

@@ -34,7 +34,9 @@ pub trait StorageClient: Send + Sync + fmt::Debug {
     /// The same storage with the credentials that a catalog gives for one table, asked for again as they end.
     ///
     /// For each location, the entry of [`crate::VendedCredentials::longest`] is laid over the properties that
-    /// this storage was connected with; where none covers it, this storage's own properties serve it.
+    /// this storage was connected with. Where none covers it, or the one that does holds no credentials although
+    /// another does, the location is refused with `Validation` unless [`CredentialProvider::allows_own`]; where the
+    /// catalog gave no credentials at all, this storage's own serve it.
     ///
     /// `None`, as here by default, from a storage that takes none from a catalog (local files): use the storage
     /// itself.

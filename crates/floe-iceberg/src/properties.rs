@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use floe_core::names::check_seen;
 use floe_core::{Error, Result};
 use iceberg::TableUpdate;
 use iceberg::spec::{TableMetadata, TableProperties};
@@ -23,10 +24,12 @@ pub(crate) fn update(
             return Err(Error::validation(format!("'{key}' is not a property of a table that can be set")));
         }
     }
+    let now = table.properties();
+    // One that is there already can be changed, whatever its name.
+    set.keys().filter(|key| !now.contains_key(*key)).try_for_each(|key| check_seen("a property", key))?;
     if let Some(key) = remove.iter().find(|key| set.contains_key(*key)) {
         return Err(Error::validation(format!("the property '{key}' is both set and removed")));
     }
-    let now = table.properties();
     let set: Vec<_> = set.iter().filter(|(key, value)| now.get(*key) != Some(value)).collect();
     let removals: Vec<String> = remove.iter().filter(|key| now.contains_key(*key)).cloned().collect();
     let mut updates = Vec::new();

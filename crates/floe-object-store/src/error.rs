@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::io;
 
+use floe_core::location::{mask_text, masked};
 use floe_core::{Error, ErrorKind};
 use object_store::Error as StoreError;
 
@@ -16,7 +17,7 @@ use crate::remote::remote_error;
 /// are kept out of messages, because they can carry credentials; the raw error of a remote store is not kept as
 /// a source for the same reason.
 pub fn storage_error(error: StoreError, doing: &str, location: &str) -> Error {
-    let context = format!("{doing} {location}");
+    let context = format!("{doing} {}", masked(location));
     if let Some(error) = remote_error(&error, &context) {
         return error;
     }
@@ -39,7 +40,7 @@ pub fn storage_error(error: StoreError, doing: &str, location: &str) -> Error {
         StoreError::JoinError { .. } => (ErrorKind::Internal, None),
         _ => (ErrorKind::Io, None),
     };
-    let error = Error::new(kind, format!("{context}: {}", without_queries(&error.to_string())));
+    let error = Error::new(kind, format!("{context}: {}", mask_text(&without_queries(&error.to_string()))));
     match hint {
         Some(hint) => error.with_hint(hint),
         None => error,
@@ -76,7 +77,7 @@ pub(crate) fn io_error(io: &io::Error, context: &str) -> Error {
             .with_hint("a folder of the path is a file: choose another location"),
         _ => error,
     };
-    let error = error.context(context);
+    let error = error.context(mask_text(context));
     match error.kind() {
         ErrorKind::StorageFull => error.with_hint("free some room, or raise the quota"),
         ErrorKind::PermissionDenied => error.with_hint("make the folder accessible to this user"),

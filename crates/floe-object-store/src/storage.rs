@@ -6,7 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use floe_core::{CredentialProvider, Error, ErrorKind, Result};
+use floe_core::location::masked;
+use floe_core::{CredentialProvider, Error, ErrorKind, Result, limits};
 use futures::stream::{BoxStream, StreamExt};
 use iceberg::io::{
     FileIO, FileIOBuilder, FileMetadata, FileRead, FileWrite, InputFile, OutputFile, Storage, StorageConfig,
@@ -64,7 +65,8 @@ impl ObjectStoreStorage {
     }
 
     /// The same storage with the credentials of a catalog for the files of one table; nothing where this kind
-    /// of storage takes none. Other locations are served by this storage's own stores.
+    /// of storage takes none. Other locations are refused once the catalog gave credentials, unless
+    /// [`CredentialProvider::allows_own`]; where it gave none, this storage's own stores serve them.
     pub fn with_credentials(&self, credentials: Arc<dyn CredentialProvider>) -> Option<Self> {
         self.provider
             .takes_credentials()
@@ -95,14 +97,15 @@ impl ObjectStoreStorage {
     fn target_of(&self, uri: &Uri<'_>, location: &str) -> Result<Target> {
         if !self.provider.schemes().contains(&uri.scheme) {
             return Err(Error::validation(format!(
-                "the location '{location}' is not served by this storage"
+                "the location '{}' is not served by this storage",
+                masked(location)
             ))
             .with_hint(format!("it serves the schemes {}", self.provider.schemes().join(", "))));
         }
         if let Some(why) = self.provider.refuses(uri.path) {
             return Err(Error::validation(format!(
                 "the location '{}' cannot be used: {why}",
-                location.escape_debug()
+                masked(location).escape_debug()
             )));
         }
         let path = uri.object_path()?;
@@ -124,7 +127,7 @@ impl ObjectStoreStorage {
     fn file(&self, location: &str) -> Result<Target> {
         let target = self.target(location)?;
         if target.path.is_root() || location.ends_with('/') {
-            return Err(Error::validation(format!("the location '{location}' names no file")));
+            return Err(Error::validation(format!("the location '{}' names no file", masked(location))));
         }
         Ok(target)
     }
@@ -179,6 +182,11 @@ impl ObjectStoreStorage {
         let target = self.file(location)?;
         let fail = |e| missing_below_file(target.failed(e, "reading", location));
         let got = target.store.get_opts(&target.path, GetOptions::default()).await.map_err(fail)?;
+        let most = limits::current().metadata_bytes;
+        if got.meta.size > most {
+            let what = format!("{location} has, in bytes,");
+            return Err(limits::refusal(ErrorKind::Corrupted, &what, "metadata-bytes", most));
+        }
         match got.payload {
             GetResultPayload::File(mut file, _) => blocking(move || {
                 let mut buffer = Vec::with_capacity(got.meta.size as usize);

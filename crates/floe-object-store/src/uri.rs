@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use floe_core::location::masked;
 use floe_core::{Error, Result, location};
 use object_store::path::Path;
 
@@ -33,23 +34,12 @@ pub struct Uri<'a> {
 impl<'a> Uri<'a> {
     /// Splits a location. `Validation` for a relative path, which would mean another file in another process.
     pub fn parse(location: &'a str) -> Result<Self> {
-        let (scheme, rest) = match location.split_once(":/") {
-            Some((scheme, rest)) if is_scheme(scheme) => (scheme, rest),
-            _ => match location.strip_prefix('/') {
-                Some(path) => return Ok(Self { scheme: "file", authority: "", path }),
-                None => {
-                    return Err(Error::validation(format!(
-                        "the location '{location}' is neither a URI nor an absolute path"
-                    )));
-                }
-            },
-        };
-        let (authority, path) = match rest.strip_prefix('/') {
-            Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
-            None => ("", rest),
-        };
-        // RFC 8089 allows the host name `localhost` in a file URI.
-        let authority = if scheme == "file" && authority == "localhost" { "" } else { authority };
+        let location::Parts { scheme, authority, path } = location::parts(location).ok_or_else(|| {
+            Error::validation(format!(
+                "the location '{}' is neither a URI nor an absolute path",
+                location.escape_debug()
+            ))
+        })?;
         Ok(Self { scheme, authority, path })
     }
 
@@ -66,7 +56,7 @@ impl<'a> Uri<'a> {
         let refused = |why: &str| {
             Error::validation(format!(
                 "the location '{}' cannot be used: {why}",
-                self.render(self.path).escape_debug()
+                masked(&self.render(self.path)).escape_debug()
             ))
         };
         let odd = self.path.starts_with('/') || self.path.ends_with('/') || self.path.contains("//");
@@ -93,11 +83,6 @@ impl<'a> Uri<'a> {
     pub fn render(&self, path: &str) -> String {
         format!("{}://{}/{}", self.scheme, self.authority, path)
     }
-}
-
-fn is_scheme(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
 }
 
 #[cfg(test)]

@@ -54,8 +54,11 @@ impl VendedStores {
         Self { source, opened: Arc::default() }
     }
 
-    /// The store for a location with the credentials of the longest prefix; nothing where none covers it, or the
-    /// credentials are none of this kind of store.
+    /// The store for a location with the credentials of the longest prefix; nothing where the catalog gave none for this
+    /// table, or lets the storage's own serve what its credentials do not cover.
+    ///
+    /// `Validation` for a location that the credentials of the table do not cover: its metadata and manifests may name any,
+    /// and must not have it read with the user's own credentials.
     pub(crate) fn store(
         &self,
         provider: &dyn StoreProvider,
@@ -63,14 +66,38 @@ impl VendedStores {
         location: &str,
     ) -> Result<Option<Arc<dyn ObjectStore>>> {
         let all = self.source.current();
-        let Some(found) = VendedCredentials::longest(&all, location) else { return Ok(None) };
+        let given = || all.iter().any(VendedCredentials::has_credentials) && !self.source.allows_own();
+        let Some(found) = VendedCredentials::longest(&all, location) else {
+            return if given() { Err(not_covered(&all, location)) } else { Ok(None) };
+        };
         let key = (authority.to_owned(), found.prefix.clone());
-        if let Some(store) = self.opened.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Ok(store.clone());
+        if let Some(Some(store)) = self.opened.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(Some(store.clone()));
+        }
+        if !found.has_credentials() && given() {
+            return Err(not_covered(&all, location));
         }
         let vended = Vended { source: Arc::clone(&self.source), prefix: found.prefix.clone() };
         let store = provider.open_vended(authority, &vended)?;
+        if store.is_none() && given() {
+            return Err(not_covered(&all, location));
+        }
         let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         Ok(opened.entry(key).or_insert(store).clone())
     }
+}
+
+fn not_covered(all: &[VendedCredentials], location: &str) -> Error {
+    let covered = all.iter().filter(|one| one.has_credentials());
+    let covered: Vec<String> = covered.map(|one| format!("'{}'", one.prefix.escape_debug())).collect();
+    let why = format!(
+        "the catalog gave credentials for this table's files below {}, and '{}' is not one of them: it is not asked for \
+         with other credentials",
+        covered.join(", "),
+        location.escape_debug()
+    );
+    Error::validation(why).with_hint(
+        "let the catalog's server give credentials for it; or, if you trust the server and all who write this table, set \
+         own-credentials-enabled = true for the catalog, and the storage's own credentials are used there",
+    )
 }

@@ -14,6 +14,7 @@ pub mod evolve;
 pub mod expr;
 pub mod guard;
 pub mod layout;
+pub mod lineage;
 pub mod merge;
 pub mod prune;
 pub mod requirements;

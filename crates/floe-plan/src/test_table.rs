@@ -61,3 +61,21 @@ pub(crate) fn file(name: &str, category: Option<&str>, content: DataContentType,
         .build()
         .unwrap()
 }
+
+/// A table whose snapshots are numbered from 0, each with the parent of its place.
+pub(crate) fn with_parents(parents: &[Option<i64>]) -> TableMetadata {
+    let mut json = serde_json::to_value(metadata(FormatVersion::V2)).unwrap();
+    let snapshot = |(id, parent): (usize, &Option<i64>)| {
+        let mut snapshot = serde_json::json!({
+            "snapshot-id": id, "sequence-number": id + 1, "timestamp-ms": 1_000, "manifest-list": "memory:///l",
+            "summary": {"operation": "append"}, "schema-id": 0,
+        });
+        if let Some(parent) = parent {
+            snapshot["parent-snapshot-id"] = (*parent).into();
+        }
+        snapshot
+    };
+    json["snapshots"] = parents.iter().enumerate().map(snapshot).collect();
+    json["last-sequence-number"] = (parents.len() + 1).into();
+    serde_json::from_value(json).unwrap()
+}

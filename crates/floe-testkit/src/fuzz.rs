@@ -48,6 +48,12 @@ impl Corpus {
         Self { name: folder.to_owned(), files, words: Vec::new() }
     }
 
+    /// These files, with their names.
+    pub fn of(name: &str, files: Vec<(String, Vec<u8>)>) -> Self {
+        assert!(!files.is_empty(), "a corpus holds files");
+        Self { name: name.to_owned(), files, words: Vec::new() }
+    }
+
     /// Words that are put into cases now and then.
     #[must_use]
     pub fn with_words(mut self, words: &[&str]) -> Self {

@@ -40,8 +40,8 @@ use floe_storage_s3 as _;
 
 pub use floe_core::{
     Action, CommitTurn, Error, ErrorKind, FloeConfig, LoadedTable, PluginDescriptor, PluginKind, Properties,
-    Registry, Result, catalog, config, env, guard, json_id, metadata_file, names, plugin, secret, span,
-    storage,
+    Registry, Result, catalog, config, env, guard, json_id, limits, location, metadata_file, names, plugin,
+    secret, span, storage, text,
 };
 pub use floe_iceberg::{
     DroppedTable, IcebergTableManager, NamespaceListing, Scan, SkippedNamespace, StepOutcome, Transaction,

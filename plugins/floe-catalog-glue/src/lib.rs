@@ -62,6 +62,10 @@ impl CatalogPlugin for GlueCatalogPlugin {
         }
     }
 
+    fn is_remote(&self, _config: &PluginConfig) -> bool {
+        true
+    }
+
     async fn connect(
         &self,
         config: &PluginConfig,

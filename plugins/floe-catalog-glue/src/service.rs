@@ -13,6 +13,7 @@ use aws_smithy_runtime_api::client::interceptors::context::{Error as CallError, 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use aws_types::SdkConfig;
+use floe_core::limits::{self, refusal};
 use floe_core::{Error, ErrorKind, Result};
 
 use crate::error::{certain, from_sdk, is_throttling};
@@ -103,10 +104,12 @@ impl Service {
     /// Whether a database holds any table.
     pub(crate) async fn has_tables(&self, database: &str) -> Result<bool> {
         let call = self.client.get_tables().set_catalog_id(self.catalog.clone()).database_name(database);
-        let mut pages = call.max_results(1).into_paginator().send();
+        let (mut pages, mut tokens) = (call.max_results(1).into_paginator().send(), Tokens::default());
         // A page may be empty and yet not be the last.
         while let Some(page) = pages.next().await {
-            if !page.map_err(|e| certain(self.failed(e)))?.table_list().is_empty() {
+            let page = page.map_err(|e| certain(self.failed(e)))?;
+            tokens.check(page.next_token.as_deref())?;
+            if !page.table_list().is_empty() {
                 return Ok(true);
             }
         }
@@ -163,13 +166,20 @@ impl Service {
     }
 }
 
-/// The page tokens of a listing: one that comes back would never end.
+/// The page tokens of a listing: with one that comes back, or always another one, it would never end.
 #[derive(Debug, Default)]
 struct Tokens(HashSet<String>);
 
 impl Tokens {
     fn check(&mut self, next: Option<&str>) -> Result<()> {
+        self.check_within(next, limits::current().listing_pages)
+    }
+
+    fn check_within(&mut self, next: Option<&str>, most: u64) -> Result<()> {
         match next.filter(|next| !next.is_empty()) {
+            Some(_) if self.0.len() as u64 >= most => {
+                Err(refusal(ErrorKind::Corrupted, "Glue lists, in pages,", "listing-pages", most))
+            }
             Some(next) if !self.0.insert(next.to_owned()) => {
                 Err(Error::new(ErrorKind::Corrupted, "Glue gives the same page of a listing again and again")
                     .with_hint("check `glue.endpoint`; report it to those who run the service"))
@@ -243,5 +253,13 @@ mod tests {
             tokens.check(next).unwrap();
         }
         assert_eq!(tokens.check(Some("a")).unwrap_err().kind(), ErrorKind::Corrupted);
+    }
+
+    #[test]
+    fn page_tokens_that_are_always_new_end_the_listing() {
+        let mut tokens = Tokens::default();
+        let error = (0..).find_map(|page| tokens.check_within(Some(&page.to_string()), 50).err()).unwrap();
+        assert!(error.message().contains("`limits.listing-pages`"), "{error}");
+        assert_eq!((error.kind(), tokens.0.len()), (ErrorKind::Corrupted, 50));
     }
 }

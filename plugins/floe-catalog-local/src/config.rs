@@ -9,6 +9,8 @@ use std::time::Duration;
 
 #[cfg(not(feature = "postgres"))]
 use floe_core::ErrorKind;
+#[cfg(feature = "postgres")]
+use floe_core::hosts;
 use floe_core::{Error, Result};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -90,6 +92,18 @@ impl LocalCatalogConfig {
         let scheme =
             self.uri.as_deref().and_then(|uri| uri.split_once("://")).map_or("", |(scheme, _)| scheme);
         matches!(scheme.split('+').next(), Some("postgresql" | "postgres"))
+    }
+
+    /// Whether the catalog is kept in a database on another host.
+    pub fn is_remote(&self) -> bool {
+        #[cfg(feature = "postgres")]
+        if self.is_postgres()
+            && let Ok((options, _)) = postgres::parse(self.uri.as_deref().unwrap_or_default())
+        {
+            let is_socket = options.get_socket().is_some() || options.get_host().starts_with('/');
+            return !is_socket && !hosts::is_loopback(options.get_host());
+        }
+        false
     }
 
     /// The catalog's database; `warehouse` and `configured` as for [`LocalCatalogConfig::path`] and
@@ -221,6 +235,30 @@ mod tests {
         }
         for uri in ["sqlite:////postgresql://x", "/lake/postgresql.db", "mysql://db/x"] {
             assert!(!config(uri).is_postgres(), "{uri}");
+        }
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn a_database_on_another_host_is_remote() {
+        let remote =
+            |uri: &str| LocalCatalogConfig { uri: Some(uri.into()), ..Default::default() }.is_remote();
+        for uri in [
+            "postgresql://ann:x@db.example/lake",
+            "postgres://10.0.0.7:5432/lake",
+            "postgresql+psycopg2://a@h/l",
+        ] {
+            assert!(remote(uri), "{uri}");
+        }
+        for uri in [
+            "postgresql://ann@127.0.0.1/lake",
+            "postgresql://ann@localhost:5432/lake",
+            "postgresql://ann@[::1]/lake",
+            "postgresql://ann@/lake?host=/run/postgresql",
+            "sqlite:////lake/catalog.db",
+            "/lake/catalog.db",
+        ] {
+            assert!(!remote(uri), "{uri}");
         }
     }
 

@@ -84,6 +84,11 @@ impl CatalogPlugin for LocalCatalogPlugin {
         }
     }
 
+    /// A database on another host.
+    fn is_remote(&self, config: &PluginConfig) -> bool {
+        config.parse().is_ok_and(|config: LocalCatalogConfig| config.is_remote())
+    }
+
     async fn connect(
         &self,
         config: &PluginConfig,

@@ -13,6 +13,7 @@ use crate::config::{RestCatalogConfig, TOKEN_TYPE_PREFIX, below};
 use crate::error::{CHECK_URI, Failure, names_realm, transport};
 use crate::http::{DELEGATION, REALM};
 use crate::message;
+use crate::reply::{REFUSAL_BYTES, body as body_of};
 use crate::trust::same_origin;
 use crate::types::{ErrorReply, TokenError, TokenReply};
 
@@ -243,7 +244,7 @@ impl Auth {
                     let status = reply.status().as_u16();
                     let asked = reply.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
                     pause = asked.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
-                    let body = reply.bytes().await.unwrap_or_default();
+                    let body = body_of(reply, REFUSAL_BYTES).await.ok().flatten().unwrap_or_default();
                     if (200..300).contains(&status) {
                         return self.granted(&body);
                     }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use floe_core::limits::{self, refusal};
 use floe_core::{
     CatalogCapabilities, CatalogClient, CommitOutcome, Environment, Error, ErrorKind, LoadedTable, NameRules,
     PluginConfig, Result, StorageClient, TableChange, TablesOutcome, names,
@@ -165,6 +166,16 @@ impl RestCatalog {
             seen.extend(page.identifiers.iter().map(Identifier::parts));
             idle = if seen.len() > before { 0 } else { idle + 1 };
             pages.push(page);
+            let limits = limits::current();
+            let server = "the catalog's server lists";
+            if pages.len() as u64 > limits.listing_pages {
+                let what = format!("{server}, in pages,");
+                return Err(refusal(ErrorKind::Corrupted, &what, "listing-pages", limits.listing_pages));
+            }
+            if seen.len() as u64 > limits.listing_names {
+                let what = format!("{server}, in names,");
+                return Err(refusal(ErrorKind::Corrupted, &what, "listing-names", limits.listing_names));
+            }
             match next {
                 None => return Ok(pages),
                 Some(next) if idle < IDLE_PAGES && tokens.insert(next.clone()) => token = next,

@@ -59,6 +59,9 @@ pub struct RestCatalogConfig {
     /// Ask the server for credentials of each table's storage. Default: true. The property
     /// `header.X-Iceberg-Access-Delegation` has precedence.
     pub vended_credentials_enabled: Option<bool>,
+    /// Where the server gave credentials for a table, use the storage's own for files that those do not cover. Only the
+    /// client's word counts. Default: false, such files are refused.
+    pub own_credentials_enabled: Option<bool>,
     /// Names and namespaces asked for in one page of a listing. Default: the server decides.
     #[schemars(range(min = 1))]
     pub rest_page_size: Option<u32>,

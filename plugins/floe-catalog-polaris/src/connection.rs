@@ -29,6 +29,8 @@ pub(crate) struct Connection {
     /// Properties of client and server together.
     pub(crate) properties: PluginConfig,
     pub(crate) env: Arc<dyn Environment>,
+    /// The client lets its own credentials serve what the server's do not cover.
+    pub(crate) own_credentials: bool,
     idempotency_keys: bool,
 }
 
@@ -98,6 +100,8 @@ impl Connection {
             storage_properties,
             properties,
             env,
+            // As the client gave it: a server has no say in that.
+            own_credentials: config.own_credentials_enabled.unwrap_or(false),
             idempotency_keys: server.idempotency_key_lifetime.is_some(),
         })
     }

@@ -122,6 +122,10 @@ impl CredentialProvider for TableCredentials {
         }
         Ok(self.current())
     }
+
+    fn allows_own(&self) -> bool {
+        self.connection.own_credentials
+    }
 }
 
 impl State {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::DateTime;
 use floe_core::guard::Guard;
+use floe_core::limits;
 use floe_core::{Environment, Error, ErrorKind, PluginConfig, Result};
 use reqwest::Method;
 use reqwest::header::{
@@ -19,6 +20,7 @@ use crate::auth::{Auth, Token};
 use crate::config::{HEADER_PREFIX, RestCatalogConfig, TOKEN_TYPE_PREFIX, below};
 use crate::error::{Failure, transport};
 use crate::message;
+use crate::reply;
 use crate::signing::Signer;
 use crate::trust::check_encrypted;
 use crate::types::{ErrorModel, ErrorReply};
@@ -260,15 +262,25 @@ impl Transport {
 
     /// One request, one reply.
     async fn exchange(&self, call: &Call, token: Option<&Token>) -> Result<Reply, Failure> {
-        let request = self.request(call, token).map_err(Failure::NotSent)?;
-        let failed = |e| transport(e, &self.server);
+        let mut request = self.request(call, token).map_err(Failure::NotSent)?;
+        let limits = limits::current();
+        let whole = Duration::from_secs(limits.reply_seconds);
+        let whole = request.timeout().map_or(whole, |own| whole.min(*own));
+        *request.timeout_mut() = Some(whole);
+        let started = Instant::now();
+        let failed = |e: reqwest::Error| match e.is_timeout() && started.elapsed() >= whole {
+            true if call.timeout.is_none() => Failure::Lost(reply::too_slow(&self.server, whole)),
+            _ => transport(e, &self.server),
+        };
         let response = self.client.execute(request).await.map_err(failed)?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         // The status alone is an answer where it is a refusal.
-        let body = match response.bytes().await {
-            Ok(body) => body,
-            Err(_) if status >= 400 => Bytes::new(),
+        let most = if status >= 400 { reply::REFUSAL_BYTES } else { limits.reply_bytes };
+        let body = match reply::body(response, most).await {
+            Ok(Some(body)) => body,
+            Ok(None) | Err(_) if status >= 400 => Bytes::new(),
+            Ok(None) => return Err(Failure::Lost(reply::too_large(&self.server, most))),
             Err(e) => return Err(failed(e)),
         };
         let now = self.env.now_ms();

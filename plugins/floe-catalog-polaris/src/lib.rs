@@ -32,6 +32,7 @@ mod http;
 mod look;
 mod message;
 mod paths;
+mod reply;
 mod signing;
 mod tables;
 mod trust;

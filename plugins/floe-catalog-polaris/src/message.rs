@@ -1,5 +1,6 @@
 //! What a server says for itself: found in its answer, made safe to show.
 
+use floe_core::text::escape;
 use serde_json::Value;
 
 /// Characters of a server's message that are passed on.
@@ -51,13 +52,9 @@ pub(crate) fn safe<'a>(message: &str, secrets: impl IntoIterator<Item = &'a str>
             out.push('…');
             break;
         }
-        if c.is_control() || is_invisible(c) {
-            out.extend(c.escape_unicode());
-        } else {
-            out.push(c);
-        }
+        out.push(c);
     }
-    out
+    escape(&out).into_owned()
 }
 
 /// Whether a header's value is long enough to be kept out of messages.
@@ -80,11 +77,6 @@ fn in_json(json: &Value) -> Option<String> {
         (Some(code), Some(described)) => Some(format!("{code}: {described}")),
         (code, described) => described.or(code),
     }
-}
-
-/// Characters that turn text around or hide it.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// What stands between two marks, whatever their case.
@@ -121,7 +113,7 @@ mod tests {
     fn what_is_shown_is_short_plain_and_without_secrets() {
         let long = "x".repeat(2000);
         assert_eq!(safe(&long, []).chars().count(), MESSAGE_CHARS + 1);
-        assert_eq!(safe("a\nb\tc \u{1b}[31mred\u{202e}", []), "a b c \\u{1b}[31mred\\u{202e}");
+        assert_eq!(safe("a\nb\tc \u{1b}[31mred\u{202e}", []), r"a b c \u001b[31mred\u202e");
         assert_eq!(safe("id hunter2 hunter22 x", ["hunter2", "hunter22", ""]), "id *** *** x");
         let cut = format!("{}hunter2", "y".repeat(MESSAGE_CHARS - 3));
         assert!(!safe(&cut, ["hunter2"]).contains("hun"), "a part of a secret is one too");

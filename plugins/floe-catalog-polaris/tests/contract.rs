@@ -56,8 +56,8 @@ async fn a_server_that_asks_for_tokens_and_ends_them_holds_the_contract() {
     assert!(proxy.issued_tokens() > 40, "every client had a first token and a second");
 }
 
-/// A running Polaris, where one is named. Its tables are where its catalog says, so that the storage plugins of that
-/// place must be linked: the router finds local files here.
+/// A running Polaris, where one is named. Its tables are where its catalog says, so that the storage plugin of that
+/// place must be linked and named: local files here.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn polaris_holds_the_contract() {
     let variable = |name: &str| std::env::var(name).ok();
@@ -70,8 +70,10 @@ async fn polaris_holds_the_contract() {
         return;
     };
     let properties = config(&[("uri", &uri), ("credential", &credential), ("warehouse", &warehouse)]);
+    let local = Registry::linked().storage("local").unwrap();
     catalog::run_all(|| async {
-        let storage = Arc::new(StorageRouter::new(Registry::linked(), None, properties.clone()));
+        let storage =
+            Arc::new(StorageRouter::new(Registry::linked(), Some(local.clone()), properties.clone()));
         scoped(RestCatalogPlugin::polaris(), &properties, storage).await
     })
     .await;

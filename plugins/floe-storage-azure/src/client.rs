@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
-use floe_core::{Error, ErrorKind, Result, StorageCapabilities};
+use floe_core::{Error, ErrorKind, Result, StorageCapabilities, address};
 use floe_object_store::{
     Network, ObjectStoreClient, ObjectStoreStorage, StoreOptions, StoreProvider, Vended,
 };
@@ -71,15 +71,20 @@ impl AzureStores {
         if let Some(endpoint) = config.connection_string_of(account)?.and_then(|parsed| parsed.endpoint) {
             return Ok(endpoint);
         }
-        Ok(format!("{scheme}://{account}.blob.{}", place.domain))
+        place.check_domain(&config.trusted_domains())?;
+        Ok(format!("{scheme}://{account}.{}blob.{}", place.zone, place.domain))
     }
 
     fn builder(&self, place: Place<'_>) -> Result<MicrosoftAzureBuilder> {
         let network = self.network()?;
+        let endpoint = self.endpoint(place)?;
+        if self.config.allow_http != Some(true) && self.config.anonymous != Some(true) {
+            address::warn_if_exposed("the address of the account", "adls.allow-http", &endpoint);
+        }
         Ok(MicrosoftAzureBuilder::new()
             .with_account(place.account)
             .with_container_name(place.container)
-            .with_endpoint(self.endpoint(place)?)
+            .with_endpoint(endpoint)
             .with_allow_http(true)
             .with_retry(network.options().retry())
             .with_http_connector(network))
@@ -117,6 +122,7 @@ impl AzureStores {
                 _ => builder.with_config(option, secret.expose()),
             });
         }
+        config.check_owner(account, &["AZURE_CLIENT_ID", "IDENTITY_ENDPOINT", "MSI_ENDPOINT"].map(env))?;
         let client = config.client_id.clone().or_else(|| env("AZURE_CLIENT_ID"));
         let tenant = config.tenant_id.clone().or_else(|| env("AZURE_TENANT_ID"));
         let secret = config.client_secret.as_ref().map(|secret| secret.expose().to_owned());
@@ -199,22 +205,26 @@ mod tests {
 
     #[test]
     fn the_address_follows_location_and_configuration() {
-        let here = "c@a.dfs.core.windows.net";
-        assert_eq!(endpoint(&[], here), "https://a.blob.core.windows.net");
-        assert_eq!(endpoint(&[], "c@a.dfs.core.usgovcloudapi.net"), "https://a.blob.core.usgovcloudapi.net");
-        assert_eq!(endpoint(&[("adls.account-host", "a.example.com")], here), "https://a.example.com");
+        let here = "box@acc.dfs.core.windows.net";
+        assert_eq!(endpoint(&[], here), "https://acc.blob.core.windows.net");
+        assert_eq!(
+            endpoint(&[], "box@acc.dfs.core.usgovcloudapi.net"),
+            "https://acc.blob.core.usgovcloudapi.net"
+        );
+        assert_eq!(endpoint(&[("adls.account-host", "acc.example.com")], here), "https://acc.example.com");
         let emulator =
             [("adls.blob-storage-authority", "127.0.0.1:10000"), ("adls.blob-storage-scheme", "http")];
-        assert_eq!(endpoint(&emulator, here), "http://127.0.0.1:10000/a");
-        assert_eq!(endpoint(&[("adls.blob-storage-authority", ".example")], here), "https://a.example");
-        let string = [("adls.connection-string", "AccountName=a;AccountKey=aGk=;BlobEndpoint=http://h/a/")];
-        assert_eq!(endpoint(&string, here), "http://h/a");
+        assert_eq!(endpoint(&emulator, here), "http://127.0.0.1:10000/acc");
+        assert_eq!(endpoint(&[("adls.blob-storage-authority", ".example")], here), "https://acc.example");
+        let string =
+            [("adls.connection-string", "AccountName=acc;AccountKey=aGk=;BlobEndpoint=http://h/acc/")];
+        assert_eq!(endpoint(&string, here), "http://h/acc");
     }
 
     #[test]
     fn one_container_has_one_name() {
-        let stores = AzureStores::new(config(&[("adls.account-name", "a")]).unwrap());
-        let names = ["c@a.dfs.core.windows.net", "c@a.blob.core.windows.net", "c"];
+        let stores = AzureStores::new(config(&[("adls.account-name", "acc")]).unwrap());
+        let names = ["box@acc.dfs.core.windows.net", "box@acc.blob.core.windows.net", "box"];
         assert!(names.iter().all(|name| stores.canonical(name) == names[0]));
     }
 
@@ -224,7 +234,7 @@ mod tests {
         let env = |name: &str| env.iter().find(|(k, _)| *k == name).map(|(_, v)| (*v).to_owned());
         let value = |pairs: &[(&str, &str)], key: AzureConfigKey| {
             let stores = AzureStores::new(config(pairs).unwrap());
-            let place = Place::parse("c@account.dfs.core.windows.net", None).unwrap();
+            let place = Place::parse("box@account.dfs.core.windows.net", None).unwrap();
             let builder = stores.builder(place).unwrap();
             stores.with_credentials(builder, "account", &env).unwrap().get_config_value(&key)
         };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use floe_core::config::PLACED_BY_SERVER;
 use floe_core::{Error, PluginConfig, Result, SecretString};
 use floe_object_store::{NetworkOptions, Uri, seconds};
 use schemars::JsonSchema;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::SCHEMES;
 use crate::connection_string::ConnectionString;
-use crate::location::Place;
+use crate::location::{Place, is_domain};
 
 /// Before the host of an account, in the keys of shared access signatures.
 pub(crate) const SAS_PREFIX: &str = "adls.sas-token.";
@@ -78,6 +79,16 @@ pub struct AzureStorageConfig {
     /// `https` (default) or `http`.
     #[serde(rename = "adls.blob-storage-scheme")]
     pub blob_storage_scheme: Option<String>,
+    /// Domains besides those of Azure's public clouds whose accounts get credentials, separated by commas: `stack.example`
+    /// for `abfss://container@account.dfs.stack.example/`.
+    #[serde(rename = "adls.trusted-domains")]
+    pub trusted_domains: Option<String>,
+    /// Send credentials over plain http to hosts other than this machine without a warning. Default: false.
+    #[serde(rename = "adls.allow-http")]
+    pub allow_http: Option<bool>,
+    /// Locations are chosen by a catalog's server, not by the user.
+    #[serde(skip)]
+    pub(crate) placed_by_server: bool,
     /// The address of the sign-in service. Absent: `AZURE_AUTHORITY_HOST`, or else Microsoft's.
     #[serde(rename = "adls.authority-host")]
     pub authority_host: Option<String>,
@@ -124,6 +135,7 @@ impl AzureStorageConfig {
     /// Reads the properties of a catalog, and checks them; all faults are reported at once.
     pub fn new(config: &PluginConfig) -> Result<Self> {
         let mut parsed: Self = config.parse()?;
+        parsed.placed_by_server = config.get(PLACED_BY_SERVER).is_some();
         for key in config.keys() {
             if [SAS_PREFIX, CONNECTION_STRING_PREFIX].iter().any(|prefix| key.starts_with(prefix)) {
                 let value = config.get(key).unwrap_or_default();
@@ -164,6 +176,9 @@ impl AzureStorageConfig {
         if self.blob_storage_scheme.as_deref().is_some_and(|scheme| scheme != "http" && scheme != "https") {
             faults.push("adls.blob-storage-scheme must be http or https".into());
         }
+        if let Some(domain) = self.trusted_domains().into_iter().find(|domain| !is_domain(domain)) {
+            faults.push(format!("adls.trusted-domains: '{}' is no domain", domain.escape_debug()));
+        }
         if self.write_block_size_bytes.is_some_and(|n| !(64 << 10..=512 << 20).contains(&n)) {
             faults.push("adls.write.block-size-bytes must be between 64 KiB and 512 MiB".into());
         }
@@ -191,8 +206,54 @@ impl AzureStorageConfig {
             return Ok(None);
         };
         let parsed = ConnectionString::parse(text.expose())?;
-        let fits = parsed.account.as_deref().is_none_or(|named| named == account);
+        let fits = match &parsed.account {
+            Some(named) => named == account,
+            // It says where the account is, or whose it is was said elsewhere.
+            None => parsed.endpoint.is_some() || self.owns(account),
+        };
         Ok(Some(parsed).filter(|_| fits))
+    }
+
+    /// The domains that the user trusts.
+    pub(crate) fn trusted_domains(&self) -> Vec<&str> {
+        let domains = self.trusted_domains.as_deref().unwrap_or_default().split(',');
+        domains.map(str::trim).filter(|domain| !domain.is_empty()).collect()
+    }
+
+    /// The account that secrets without an account of their own belong to: the configured one, or that of the warehouse,
+    /// where it is the user that chose it.
+    fn owner(&self) -> Option<String> {
+        self.account_of_config().or_else(|| {
+            let uri = Uri::parse(&self.warehouse).ok().filter(|_| !self.placed_by_server)?;
+            Some(Place::parse(uri.authority, None).ok()?.account.to_owned())
+        })
+    }
+
+    /// Whether secrets without an account of their own belong to this one.
+    fn owns(&self, account: &str) -> bool {
+        self.owner().map_or(!self.placed_by_server, |owner| owner == account)
+    }
+
+    /// Fails with `Validation` where a key or signature is there, belongs to another account than this one, or to nobody
+    /// knows which, and nothing `other` is there to be used in its place.
+    pub(crate) fn check_owner(&self, account: &str, other: &[Option<String>]) -> Result<()> {
+        let secrets =
+            [&self.sas_token, &self.account_key, &self.shared_key_account_key, &self.connection_string];
+        let has_others = self.client_id.is_some() || other.iter().any(Option::is_some);
+        if has_others || secrets.iter().all(|secret| secret.is_none()) {
+            return Ok(());
+        }
+        let whose = match self.owner() {
+            Some(owner) => format!("is that of the account {owner}"),
+            None => "says not of which account it is".into(),
+        };
+        let why = format!(
+            "the key or signature that is configured for Azure {whose}, and is not sent to {account}"
+        );
+        Err(Error::validation(why).with_hint(format!(
+            "set adls.account-name to its account; for several, set adls.sas-token.{account} or \
+             adls.connection-string.{account}"
+        )))
     }
 
     /// The shared access signature for an account.
@@ -201,12 +262,15 @@ impl AzureStorageConfig {
             .by_account
             .iter()
             .find(|(key, _)| key.strip_prefix(SAS_PREFIX).is_some_and(|host| is_host_of(host, account)));
-        own.map(|(_, sas)| sas).or(self.sas_token.as_ref())
+        own.map(|(_, sas)| sas).or_else(|| self.sas_token.as_ref().filter(|_| self.owns(account)))
     }
 
     /// The shared key, if it is that of the account.
     pub(crate) fn key_of(&self, account: &str) -> Option<&SecretString> {
-        let fits = |named: &Option<String>| named.as_deref().is_none_or(|named| named == account);
+        let fits = |named: &Option<String>| match named {
+            Some(named) => named == account,
+            None => self.owns(account),
+        };
         let own = self.account_key.as_ref().filter(|_| fits(&self.account_name));
         own.or_else(|| self.shared_key_account_key.as_ref().filter(|_| fits(&self.shared_key_account_name)))
     }
@@ -242,7 +306,7 @@ pub(crate) mod tests {
     /// A configuration with a warehouse and these properties.
     pub(crate) fn config(pairs: &[(&str, &str)]) -> Result<AzureStorageConfig> {
         let mut properties =
-            Properties::default().with("warehouse", "abfss://c@account.dfs.core.windows.net/lake");
+            Properties::default().with("warehouse", "abfss://box@account.dfs.core.windows.net/lake");
         for (key, value) in pairs {
             properties.set(*key, *value);
         }
@@ -258,7 +322,35 @@ pub(crate) mod tests {
         ])
         .unwrap();
         let of = |account| config.sas_of(account).unwrap().expose();
-        assert_eq!([of("account"), of("other"), of("third")], ["sig=1", "sig=2", "sig=3"]);
+        assert_eq!([of("account"), of("other")], ["sig=1", "sig=2"]);
+        assert!(config.sas_of("third").is_none(), "the warehouse is in another account");
+    }
+
+    #[test]
+    fn what_a_server_places_names_no_owner_of_a_secret() {
+        let of = |pairs: &[(&str, &str)], placed: bool| {
+            let mut properties: Properties = pairs.iter().copied().collect();
+            properties.set("warehouse", "abfss://box@account.dfs.core.windows.net");
+            if placed {
+                properties.set(PLACED_BY_SERVER, "true");
+            }
+            AzureStorageConfig::new(&PluginConfig::new("test", &properties).unwrap()).unwrap()
+        };
+        for secret in ["adls.sas-token", "adls.account-key"] {
+            let found = |config: &AzureStorageConfig, account: &str| {
+                config.sas_of(account).or(config.key_of(account)).is_some()
+            };
+            let own = of(&[(secret, "hunter2=")], false);
+            assert!(found(&own, "account") && !found(&own, "other"), "{secret}");
+            let placed = of(&[(secret, "hunter2=")], true);
+            assert!(!found(&placed, "account"), "{secret}");
+            let error = placed.check_owner("account", &[]).unwrap_err();
+            assert_eq!(error.kind(), floe_core::ErrorKind::Validation);
+            assert!(error.hint().unwrap().contains("adls.account-name"), "{error}");
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+            let named = of(&[(secret, "hunter2="), ("adls.account-name", "account")], true);
+            assert!(found(&named, "account") && !found(&named, "other"), "{secret}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use floe_core::{Error, ErrorKind, Result, StorageCapabilities};
+use floe_core::{Error, ErrorKind, Result, StorageCapabilities, address};
 use floe_object_store::{
     Network, ObjectStoreClient, ObjectStoreStorage, StoreOptions, StoreProvider, Vended,
 };
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::GcsStorageConfig;
 use crate::credentials::{TOKEN, Token, VendedToken};
 use crate::error::cannot_open;
+use crate::names::check_bucket;
 
 /// The URI schemes of Google Cloud Storage; both mean the same files.
 pub(crate) const SCHEMES: &[&str] = &["gs", "gcs"];
@@ -28,6 +29,12 @@ pub(crate) fn connect(config: GcsStorageConfig) -> Result<ObjectStoreClient> {
     let warehouse = config.warehouse.clone();
     let stores = GcsStores::new(config);
     stores.network()?;
+    let config = &stores.config;
+    if let (Some(host), false, false) =
+        (&config.service_host, config.no_auth == Some(true), config.allow_http == Some(true))
+    {
+        address::warn_if_exposed("gcs.service.host", "gcs.allow-http", host);
+    }
     ObjectStoreClient::new(ObjectStoreStorage::new(Arc::new(stores)), &warehouse, CAPABILITIES)
 }
 
@@ -55,6 +62,7 @@ impl GcsStores {
 
     /// Everything about a bucket but its credentials.
     fn builder(&self, bucket: &str) -> Result<GoogleCloudStorageBuilder> {
+        check_bucket(bucket)?;
         let network = self.network()?;
         let mut builder = GoogleCloudStorageBuilder::new()
             .with_bucket_name(bucket)
@@ -104,9 +112,6 @@ impl StoreProvider for GcsStores {
     }
 
     fn open(&self, authority: &str) -> Result<Arc<dyn ObjectStore>> {
-        if authority.is_empty() {
-            return Err(Error::validation("a location needs a bucket: gs://bucket/path"));
-        }
         let builder = self.with_credentials(self.builder(authority)?)?;
         Ok(Arc::new(builder.build().map_err(|e| cannot_open(&e, authority))?))
     }

@@ -1,11 +1,12 @@
 //! Configuration of the plugin.
 
-use floe_core::{Error, PluginConfig, Result, SecretString};
+use floe_core::{Error, PluginConfig, Result, SecretString, address};
 use floe_object_store::{NetworkOptions, Uri, seconds};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::client::SCHEMES;
+use crate::names::check_bucket;
 
 /// Configuration of the storage plugin `gcs`, in the spelling of PyIceberg and of Iceberg for Java.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +37,9 @@ pub struct GcsStorageConfig {
     /// The address of the store, for emulators. Absent: Google's.
     #[serde(rename = "gcs.service.host")]
     pub service_host: Option<String>,
+    /// Send credentials over plain http to hosts other than this machine without a warning. Default: false.
+    #[serde(rename = "gcs.allow-http")]
+    pub allow_http: Option<bool>,
     /// The project. It pays for the requests where `gcs.requester-pays` is true, and has no effect otherwise.
     #[serde(rename = "gcs.project-id")]
     pub project_id: Option<String>,
@@ -122,10 +126,14 @@ impl GcsStorageConfig {
     fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if !self.warehouse.is_empty() {
-            let ok = Uri::parse(&self.warehouse)
-                .is_ok_and(|uri| SCHEMES.contains(&uri.scheme) && !uri.authority.is_empty());
-            if !ok {
-                faults.push(format!("warehouse '{}' is not of the form gs://bucket/path", self.warehouse));
+            match Uri::parse(&self.warehouse) {
+                Ok(uri) if SCHEMES.contains(&uri.scheme) && !uri.authority.is_empty() => {
+                    faults.extend(check_bucket(uri.authority).err().map(|e| format!("warehouse: {e}")));
+                }
+                _ => {
+                    let warehouse = self.warehouse.escape_debug();
+                    faults.push(format!("warehouse '{warehouse}' is not of the form gs://bucket/path"));
+                }
             }
         }
         if self.credentials_json.is_some() && self.credentials_file.is_some() {
@@ -143,9 +151,8 @@ impl GcsStorageConfig {
         if self.requester_pays == Some(true) && self.paying_project().is_none() {
             faults.push("gcs.requester-pays needs gcs.user-project or gcs.project-id".into());
         }
-        let host = self.service_host.as_deref().unwrap_or("https://");
-        if !host.starts_with("http://") && !host.starts_with("https://") {
-            faults.push("gcs.service.host must begin with http:// or https://".into());
+        if let Some(host) = &self.service_host {
+            faults.extend(address::check("gcs.service.host", host).err().map(|e| e.message().to_owned()));
         }
         faults.extend(self.network_options().err().map(|e| e.to_string()));
         faults

@@ -26,6 +26,7 @@ mod client;
 mod config;
 mod credentials;
 mod error;
+mod names;
 
 use std::sync::Arc;
 

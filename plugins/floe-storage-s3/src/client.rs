@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use floe_core::{Error, ErrorKind, Result, StorageCapabilities};
+use floe_core::{Error, ErrorKind, Result, StorageCapabilities, address};
 use floe_object_store::{
     Network, NetworkOptions, ObjectStoreClient, ObjectStoreStorage, StoreOptions, StoreProvider, Vended,
     seconds,
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::S3StorageConfig;
 use crate::credentials::Source;
 use crate::error::cannot_open;
+use crate::names::{check_bucket, check_region, fits_host};
 use crate::vended::{VendedKeys, has_keys};
 
 /// The URI schemes of S3; all of them mean the same files.
@@ -33,6 +34,9 @@ pub(crate) async fn connect(config: S3StorageConfig) -> Result<ObjectStoreClient
     let warehouse = config.warehouse.clone();
     let stores = S3Stores::new(config);
     stores.network()?;
+    if let Some(endpoint) = stores.endpoint(&env).filter(|_| stores.config.warns_of_http()) {
+        address::warn_if_exposed("s3.endpoint", "s3.allow-http", &endpoint);
+    }
     ObjectStoreClient::new(ObjectStoreStorage::new(Arc::new(stores)), &warehouse, CAPABILITIES)
 }
 
@@ -97,22 +101,31 @@ impl S3Stores {
     }
 
     /// The same connections with what a catalog says about the bucket.
-    fn laid_under(&self, vended: S3StorageConfig) -> Self {
+    fn laid_under(&self, vended: S3StorageConfig) -> Result<Self> {
         let mut config = self.config.clone();
-        config.lay(vended);
-        Self { config, network: Arc::clone(&self.network) }
+        config.lay(vended, self.endpoint(&env).as_deref())?;
+        Ok(Self { config, network: Arc::clone(&self.network) })
+    }
+
+    /// The address that the user says, if any.
+    fn endpoint(&self, env: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+        let endpoint = self.config.endpoint.clone();
+        endpoint.or_else(|| env("AWS_ENDPOINT_URL_S3")).or_else(|| env("AWS_ENDPOINT_URL"))
     }
 
     /// Everything about a bucket but its credentials.
     fn builder(&self, bucket: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<AmazonS3Builder> {
+        check_bucket(bucket)?;
         let config = &self.config;
         let network = self.network()?;
         let region = config.region.clone().or_else(|| config.client_region.clone());
         let region = region.or_else(|| env("AWS_REGION")).or_else(|| env("AWS_DEFAULT_REGION"));
-        let endpoint = config.endpoint.clone();
-        let endpoint = endpoint.or_else(|| env("AWS_ENDPOINT_URL_S3")).or_else(|| env("AWS_ENDPOINT_URL"));
+        let endpoint = self.endpoint(env);
+        if let (None, Some(region)) = (&endpoint, &region) {
+            check_region(region)?;
+        }
         let path_style = config.path_style_access.or(config.force_virtual_addressing.map(|v| !v));
-        let path_style = path_style.unwrap_or_else(|| endpoint.is_some() || bucket.contains('.'));
+        let path_style = path_style.unwrap_or_else(|| endpoint.is_some() || !fits_host(bucket));
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)
             .with_region(region.as_deref().unwrap_or(DEFAULT_REGION))
@@ -146,9 +159,7 @@ impl StoreProvider for S3Stores {
     }
 
     fn open(&self, authority: &str) -> Result<Arc<dyn ObjectStore>> {
-        if authority.is_empty() {
-            return Err(Error::validation("a location in S3 needs a bucket: s3://bucket/path"));
-        }
+        check_bucket(authority)?;
         let source = Source::choose(&self.config, &env)?;
         let builder = self.builder(authority, &env)?;
         let builder = match source {
@@ -173,7 +184,8 @@ impl StoreProvider for S3Stores {
         if given.keys().next().is_none() {
             return Ok(None);
         }
-        let stores = self.laid_under(S3StorageConfig::vended(&given)?);
+        check_bucket(authority)?;
+        let stores = self.laid_under(S3StorageConfig::vended(&given)?)?;
         if !has_keys(&given) {
             return stores.open(authority).map(Some);
         }
@@ -232,21 +244,21 @@ mod tests {
     #[test]
     fn the_address_follows_endpoint_style_and_region() {
         let minio = ("s3.endpoint", "http://h:9000/");
-        assert_eq!(address(&[], &[], "b"), " us-east-1 true");
-        assert_eq!(address(&[], &[], "b.c"), " us-east-1 false");
-        assert_eq!(address(&[minio], &[], "b"), "http://h:9000 us-east-1 false");
+        assert_eq!(address(&[], &[], "bkt"), " us-east-1 true");
+        assert_eq!(address(&[], &[], "b.c.d"), " us-east-1 false");
+        assert_eq!(address(&[minio], &[], "bkt"), "http://h:9000 us-east-1 false");
         assert_eq!(
-            address(&[minio, ("s3.path-style-access", "false")], &[], "b"),
-            "http://b.h:9000 us-east-1 true"
+            address(&[minio, ("s3.path-style-access", "false")], &[], "bkt"),
+            "http://bkt.h:9000 us-east-1 true"
         );
         assert_eq!(
-            address(&[minio, ("s3.force-virtual-addressing", "True")], &[], "b"),
-            "http://b.h:9000 us-east-1 true"
+            address(&[minio, ("s3.force-virtual-addressing", "True")], &[], "bkt"),
+            "http://bkt.h:9000 us-east-1 true"
         );
-        assert_eq!(address(&[("s3.path-style-access", "true")], &[], "b"), " us-east-1 false");
-        assert_eq!(address(&[("client.region", "x"), ("s3.region", "y")], &[], "b"), " y true");
+        assert_eq!(address(&[("s3.path-style-access", "true")], &[], "bkt"), " us-east-1 false");
+        assert_eq!(address(&[("client.region", "x"), ("s3.region", "y")], &[], "bkt"), " y true");
         let env = [("AWS_REGION", "z"), ("AWS_ENDPOINT_URL", "http://e")];
-        assert_eq!(address(&[], &env, "b"), "http://e z false");
-        assert_eq!(address(&[minio, ("s3.region", "y")], &env, "b"), "http://h:9000 y false");
+        assert_eq!(address(&[], &env, "bkt"), "http://e z false");
+        assert_eq!(address(&[minio, ("s3.region", "y")], &env, "bkt"), "http://h:9000 y false");
     }
 }

@@ -1,11 +1,12 @@
 //! Configuration of the plugin.
 
-use floe_core::{Error, ErrorKind, PluginConfig, Result, SecretString};
+use floe_core::{Error, ErrorKind, PluginConfig, Result, SecretString, address};
 use floe_object_store::Uri;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::client::SCHEMES;
+use crate::names::check_bucket;
 
 /// Configuration of the storage plugin `s3`, in the spelling of PyIceberg and of Iceberg for Java. Where both
 /// have a property of their own for one thing, either does.
@@ -20,6 +21,10 @@ pub struct S3StorageConfig {
     /// or else Amazon's own for the region.
     #[serde(rename = "s3.endpoint")]
     pub endpoint: Option<String>,
+    /// Send credentials over plain http to hosts other than this machine without a warning, and also where a catalog's
+    /// server names such an address. Default: false.
+    #[serde(rename = "s3.allow-http")]
+    pub allow_http: Option<bool>,
     /// The region. Absent: `client.region`, `AWS_REGION`, `AWS_DEFAULT_REGION`, or else `us-east-1`.
     #[serde(rename = "s3.region")]
     pub region: Option<String>,
@@ -229,29 +234,42 @@ impl S3StorageConfig {
     }
 
     /// Lays what a catalog gives over this configuration: where the bucket is, and how to write to it.
-    pub(crate) fn lay(&mut self, over: Self) {
+    ///
+    /// Where the bucket is, and who pays, counts only together with credentials of the catalog's own, or none at all: the
+    /// user's are sent where the user says. `own_endpoint` is what the user says. `Validation` where only the catalog knows
+    /// the address, or has it asked in clear.
+    pub(crate) fn lay(&mut self, over: Self, own_endpoint: Option<&str>) -> Result<()> {
         macro_rules! lay {
             ($($field:ident),* $(,)?) => {$( if over.$field.is_some() { self.$field = over.$field; } )*};
         }
-        lay!(
-            endpoint,
-            region,
-            client_region,
-            path_style_access,
-            force_virtual_addressing,
-            access_key_id,
-            secret_access_key,
-            session_token,
-            client_access_key_id,
-            client_secret_access_key,
-            client_session_token,
-            anonymous,
-            sse_type,
-            sse_key,
-            sse_md5,
-            checksum_enabled,
-            requester_pays,
-        );
+        let brings_keys = over.access_key_id.is_some() || over.client_access_key_id.is_some();
+        if let (true, Some(endpoint)) = (brings_keys && self.allow_http != Some(true), &over.endpoint) {
+            address::refuse_exposed("s3.endpoint", "s3.allow-http", endpoint)?;
+        }
+        if brings_keys || over.is_anonymous() || self.is_anonymous() {
+            lay!(
+                endpoint,
+                path_style_access,
+                force_virtual_addressing,
+                access_key_id,
+                secret_access_key,
+                session_token,
+                client_access_key_id,
+                client_secret_access_key,
+                client_session_token,
+                anonymous,
+                no_sign_request,
+                requester_pays,
+            );
+        } else if let (Some(endpoint), None) = (&over.endpoint, own_endpoint) {
+            return Err(Error::validation(format!(
+                "the catalog's server says that the store is at {endpoint}, and gives no credentials for it: your own are \
+                 not sent there on its word"
+            ))
+            .with_hint("if it is yours, set s3.endpoint to it for the catalog; or let the server vend credentials"));
+        }
+        lay!(region, client_region, sse_type, sse_key, sse_md5, checksum_enabled);
+        Ok(())
     }
 
     fn faults(&self) -> Vec<String> {
@@ -316,9 +334,8 @@ impl S3StorageConfig {
                 faults.push(format!("{name} must be between 1 and 256"));
             }
         }
-        let endpoint = self.endpoint.as_deref().unwrap_or("https://");
-        if !endpoint.starts_with("http://") && !endpoint.starts_with("https://") {
-            faults.push("s3.endpoint must begin with http:// or https://".into());
+        if let Some(endpoint) = &self.endpoint {
+            faults.extend(address::check("s3.endpoint", endpoint).err().map(|e| e.message().to_owned()));
         }
         faults.extend(self.encryption().err().map(|e| e.to_string()));
         faults.extend(crate::client::network_options(self).err().map(|e| e.to_string()));
@@ -333,15 +350,20 @@ impl S3StorageConfig {
         if !SCHEMES.contains(&uri.scheme) || uri.authority.is_empty() {
             return Err(Error::validation(format!(
                 "property 'warehouse': '{}' is not of the form s3://bucket/path",
-                self.warehouse
+                self.warehouse.escape_debug()
             )));
         }
-        Ok(())
+        check_bucket(uri.authority).map_err(|e| e.context("property 'warehouse'"))
     }
 
     /// No credentials are to be sent.
     pub(crate) fn is_anonymous(&self) -> bool {
         self.anonymous == Some(true) || self.no_sign_request == Some(true)
+    }
+
+    /// Whether the user is to be told of plain http.
+    pub(crate) fn warns_of_http(&self) -> bool {
+        self.allow_http != Some(true) && !self.is_anonymous()
     }
 
     /// The encryption that is asked for, as `object_store` spells its type, with its key.

@@ -41,6 +41,7 @@ mod client;
 mod config;
 mod credentials;
 mod error;
+mod names;
 mod signature;
 mod vended;
 

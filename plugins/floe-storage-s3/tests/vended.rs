@@ -141,7 +141,7 @@ async fn keys_of_a_catalog_open_the_table_and_nothing_else() {
 
     let beside = write(&*vended, &format!("{}/other/1", own.warehouse()), &content).await;
     let kind = beside.expect_err("another table").kind();
-    assert_eq!(kind, ErrorKind::Unauthenticated, "outside of the prefix, the storage's own keys count");
+    assert_eq!(kind, ErrorKind::Validation, "outside of the prefix, no other keys are used");
     let plain = write(&*own, &format!("{table}/data/2"), &content).await.expect_err("without the catalog");
     assert_eq!(plain.kind(), ErrorKind::Unauthenticated);
 }

@@ -99,6 +99,10 @@ impl Target {
             storage.describe(&mut parts).await?;
         }
         catalog.describe(storage, &mut parts)?;
+        if storage == Storage::Local && matches!(catalog, Catalog::Rest | Catalog::Glue) {
+            // A server's word counts for files of this machine only where that is asked for.
+            parts.set("storage", "local");
+        }
         let name = format!("{catalog:?}_{}", unique()).to_lowercase();
         let properties: Properties = parts.properties.clone().into_iter().collect();
         let reach = if catalog == Catalog::Memory {

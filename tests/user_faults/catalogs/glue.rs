@@ -13,6 +13,7 @@ fn trial(endpoint: &str, act: Act, kind: ErrorKind) -> Trial {
     let folder = tempfile::tempdir().unwrap();
     let properties = Properties::default()
         .with("type", "glue")
+        .with("storage", "local")
         .with("warehouse", folder.path().display().to_string())
         .with("glue.endpoint", endpoint)
         .with("glue.region", "us-east-1")

@@ -13,7 +13,7 @@ use crate::trial::{Act, Cell, Trial};
 const ENDED: &str = "e30.eyJzdWIiOiJodW50ZXIyIiwiZXhwIjoxNTc3ODM2ODAwfQ.hunter2";
 
 fn at(uri: impl Into<String>) -> Properties {
-    Properties::default().with("type", "rest").with("uri", uri.into())
+    Properties::default().with("type", "rest").with("uri", uri.into()).with("storage", "local")
 }
 
 fn list(properties: Properties, kind: ErrorKind) -> Trial {

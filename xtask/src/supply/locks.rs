@@ -69,7 +69,7 @@ impl Policy {
         let unexplained = |ignored: &Ignored| match ignored {
             Ignored::Explained { id, reason } if id.starts_with("RUSTSEC-") && reason.len() >= 20 => None,
             Ignored::Explained { id, .. } => Some(format!("the exception {id} has no reason")),
-            Ignored::Bare(other) => Some(format!("the exception {other} has no reason")),
+            Ignored::Bare(other) => Some(format!("the exception {other:?} has no reason")),
         };
         self.advisories.ignore.iter().filter_map(unexplained).collect()
     }

@@ -1,5 +1,7 @@
 //! `catalog list` and `catalog check`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use super::GlobalArgs;
@@ -12,6 +14,33 @@ Examples:
   floe catalog check lake
   floe catalog check lake --namespace sales --write
   floe catalog check lake --write --json";
+
+/// Examples for the help of `trust`.
+pub(super) const TRUST_EXAMPLES: &str = "\
+A floe.toml that lies in a project may have been written by somebody else. Nothing that it takes from variables (env:NAME)
+or files (file:/path) is given out before you say that you trust it, with the content that it has now.
+
+Examples:
+  floe trust
+  floe trust projects/lake/floe.toml
+  floe trust --list
+  floe trust --revoke projects/lake/floe.toml";
+
+/// `trust [PATH] [--list | --revoke]`.
+#[derive(Debug, Args)]
+pub(crate) struct TrustArgs {
+    /// The file, or its folder [default: the project's floe.toml]
+    #[arg(value_name = "PATH")]
+    pub(crate) path: Option<PathBuf>,
+
+    /// Show the files that are trusted
+    #[arg(long, conflicts_with_all = ["path", "revoke"])]
+    pub(crate) list: bool,
+
+    /// Trust the file no longer
+    #[arg(long)]
+    pub(crate) revoke: bool,
+}
 
 /// `catalog list | check [NAME]`.
 #[derive(Debug, Args)]

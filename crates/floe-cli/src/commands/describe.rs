@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use floe::text::escape;
 use floe::{LoadedTable, Result};
 use iceberg::spec::{PartitionSpec, Schema, Transform};
 use serde_json::{Value, json};
@@ -31,7 +32,7 @@ pub(super) async fn run(command: &str, args: TableArgs, location: &Location, ui:
 
     let mut text = format!("{}\n", args.table);
     let mut line = |name: &str, value: String| {
-        let _ = writeln!(text, "  {name:<12} {value}");
+        let _ = writeln!(text, "  {name:<12} {}", escape(&value));
     };
     line("location", metadata.location().to_owned());
     line("format", format!("Iceberg v{}", metadata.format_version() as u8));
@@ -83,7 +84,7 @@ pub(super) async fn run(command: &str, args: TableArgs, location: &Location, ui:
         .with("schema", schema_json(schema)?)
         .with("partition", partition_json(&table))
         .with("properties", json!(metadata.properties()))
-        .text(text);
+        .lines(text);
     ui.print(&report)
 }
 

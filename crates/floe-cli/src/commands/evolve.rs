@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use floe::plan::evolve::{SchemaChange, SchemaEvolution};
+use floe::text::escape;
 use floe::{Error, LoadedTable, Result};
 use serde_json::{Value, json};
 
@@ -65,12 +66,13 @@ pub(super) async fn properties(
     let (was, now): (BTreeMap<String, String>, BTreeMap<String, String>) = (sorted(&before), sorted(&table));
     let changes = property_changes(&was, &now, set.keys().chain(&args.remove));
     let undo = undo::properties(Line::new("properties").name(&args.table), changes);
-    let text = now.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("\n");
+    let pair = |(key, value): (&String, &String)| format!("{}={}", escape(key), escape(value));
+    let text = now.iter().map(pair).collect::<Vec<_>>().join("\n");
     let report = Report::new(command)
         .with("table", args.table.to_string())
         .with("properties", json!(now))
         .undo(&undo, location)
-        .text(text);
+        .lines(text);
     ui.print(&report)
 }
 

@@ -7,7 +7,7 @@ use floe::Result;
 use super::at;
 use crate::args::FilesArgs;
 use crate::exit::internal;
-use crate::output::{Right, plain_table};
+use crate::output::plain_table;
 use crate::render;
 use crate::ui::{Report, Ui};
 use crate::warehouse::Location;
@@ -55,6 +55,6 @@ pub(super) async fn run(command: &str, args: FilesArgs, location: &Location, ui:
         .with("bytes", bytes)
         .with("data_files", list)
         .maybe_note(note)
-        .text(text);
+        .lines(text);
     ui.print(&report)
 }

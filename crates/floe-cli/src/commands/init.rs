@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use floe::text::escape;
 use floe::{ErrorKind, IcebergTableManager, Result};
 use iceberg::NamespaceIdent;
 
@@ -21,14 +22,14 @@ pub(super) async fn run(command: &str, location: &Location, ui: &Ui) -> Result<(
     let state = if created { "set up" } else { "ready" };
     let text = format!(
         "Warehouse {} is {state}; its catalog is called '{}'.\nNext: floe create NAMESPACE.TABLE --from FILE, or floe quickstart",
-        location.warehouse(),
-        location.name
+        escape(location.warehouse()),
+        escape(&location.name)
     );
     let report = Report::new(command)
         .with("warehouse", location.warehouse())
         .with("catalog", location.name.as_str())
         .with("created", created)
-        .text(text);
+        .lines(text);
     ui.print(&report)
 }
 

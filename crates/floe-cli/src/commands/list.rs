@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use floe::names::{render_namespace, render_parts};
+use floe::text::escape;
 use floe::{Error, ErrorKind, NamespaceListing, Result, SkippedNamespace};
 use iceberg::NamespaceIdent;
 use serde_json::{Value, json};
@@ -26,7 +27,7 @@ pub(super) async fn run(command: &str, args: ListArgs, location: &Location, ui: 
     let mut table = plain_table(&["NAMESPACE", "TABLE"], ui.layout());
     let (mut tables, mut identifiers, mut gone) = (Vec::new(), Vec::new(), Vec::new());
     for namespace in &namespaces {
-        let name = shown(&render_namespace(namespace));
+        let name = render_namespace(namespace);
         let found = match manager.list_tables(namespace).await {
             Err(e) if args.namespace.is_none() => {
                 let passed = SkippedNamespace::pass_by(namespace, e)?;
@@ -46,7 +47,7 @@ pub(super) async fn run(command: &str, args: ListArgs, location: &Location, ui: 
             table.add_row([name.as_str(), "-"]);
         }
         for ident in found {
-            table.add_row([name.as_str(), &shown(&render_parts([ident.name()]))]);
+            table.add_row([name.as_str(), &render_parts([ident.name()])]);
             tables.push(json!(floe::names::render_table(&ident)));
             identifiers.push(identifier(namespace, ident.name()));
         }
@@ -57,7 +58,7 @@ pub(super) async fn run(command: &str, args: ListArgs, location: &Location, ui: 
     for one in &skipped {
         let why =
             if one.is_gone() { "was dropped meanwhile" } else { "cannot be looked into whole: not allowed" };
-        let _ = write!(text, "\nNote: {} {why}", shown(&render_namespace(&one.namespace)));
+        let _ = write!(text, "\nNote: {} {why}", escape(&render_namespace(&one.namespace)));
     }
     let levels: Vec<Value> = namespaces.iter().map(|n| json!(n.as_ref())).collect();
     let report = Report::new(command)
@@ -66,7 +67,7 @@ pub(super) async fn run(command: &str, args: ListArgs, location: &Location, ui: 
         .with("tables", tables)
         .with("identifiers", identifiers)
         .with("skipped", skipped.iter().map(as_json).collect::<Vec<_>>());
-    ui.print(&report.text(text))
+    ui.print(&report.lines(text))
 }
 
 fn identifier(namespace: &NamespaceIdent, name: &str) -> Value {
@@ -79,12 +80,4 @@ fn as_json(skipped: &SkippedNamespace) -> Value {
         "kind": skipped.error.kind().as_str(),
         "message": skipped.error.message(),
     })
-}
-
-/// A name as a terminal shows it, without control characters.
-fn shown(name: &str) -> String {
-    match name.contains(char::is_control) {
-        true => name.escape_debug().to_string(),
-        false => name.to_owned(),
-    }
 }

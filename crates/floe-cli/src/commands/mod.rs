@@ -27,6 +27,7 @@ mod rows;
 mod scan;
 mod snapshots;
 mod transaction;
+mod trust;
 mod upsert;
 
 pub(crate) use evolve::evolution;
@@ -44,8 +45,9 @@ pub(crate) async fn run(cli: Cli, ui: &Ui) -> Result<()> {
     match &cli.command {
         Command::Completions(args) => return completions::run(args, ui),
         Command::Plugins => return plugins::run(name, ui),
+        Command::Trust(args) => return trust::run(name, args, ui),
         Command::Catalog(args) if matches!(args.action, CatalogAction::List) => {
-            return catalog::list(name, ui);
+            return catalog::list(name, &cli.global, ui);
         }
         _ => {}
     }
@@ -54,6 +56,9 @@ pub(crate) async fn run(cli: Cli, ui: &Ui) -> Result<()> {
         Command::Quickstart => Location::find_own(&cli.global)?,
         _ => Location::find(&cli.global)?,
     };
+    for note in &location.notes {
+        ui.tell(&format!("note: {note}"));
+    }
     match cli.command {
         Command::Init => init::run(name, &location, ui).await,
         Command::Create(args) => create::run(name, args, &location, ui).await,
@@ -84,6 +89,6 @@ pub(crate) async fn run(cli: Cli, ui: &Ui) -> Result<()> {
         Command::Rename(args) => drop::rename(name, args, &location, ui).await,
         Command::Namespace(args) => namespace::run(name, args, &location, ui).await,
         Command::Quickstart => quickstart::run(name, &location, ui).await,
-        Command::Completions(_) | Command::Plugins => Ok(()),
+        Command::Completions(_) | Command::Plugins | Command::Trust(_) => Ok(()),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use floe::text::escape;
 use floe::{Error, ErrorKind, Result};
 use serde_json::json;
 
@@ -62,7 +63,7 @@ async fn list(parent: Option<&NamespaceName>, location: &Location) -> Result<Rep
     let found = manager.list_namespaces(parent.map(NamespaceName::ident).as_ref()).await?;
     let names: Vec<String> = found.iter().map(|name| NamespaceName::from(name).to_string()).collect();
     let text = match (names.is_empty(), parent) {
-        (false, _) => names.join("\n"),
+        (false, _) => names.iter().map(|name| escape(name)).collect::<Vec<_>>().join("\n"),
         (true, None) => "No namespaces yet.".to_owned(),
         (true, Some(parent)) => format!("There is no namespace below {parent}."),
     };
@@ -70,7 +71,7 @@ async fn list(parent: Option<&NamespaceName>, location: &Location) -> Result<Rep
         .with("action", "list")
         .with("parent", parent.map(ToString::to_string))
         .with("namespaces", names)
-        .text(text))
+        .lines(text))
 }
 
 async fn describe(name: &NamespaceName, location: &Location) -> Result<Report> {
@@ -80,9 +81,9 @@ async fn describe(name: &NamespaceName, location: &Location) -> Result<Report> {
     let mut text = format!("{name}\n  tables  {}", counted(tables as u64, "table"));
     for (key, value) in &now {
         // A string takes everything.
-        let _ = write!(text, "\n  {key}={value}");
+        let _ = write!(text, "\n  {}={}", escape(key), escape(value));
     }
-    Ok(report("describe", name).with("tables", tables).with("properties", json!(now)).text(text))
+    Ok(report("describe", name).with("tables", tables).with("properties", json!(now)).lines(text))
 }
 
 async fn change(
@@ -101,8 +102,9 @@ async fn change(
         let changes = property_changes(&before, &now, set.keys().chain(remove));
         undo = properties(Line::new("namespace properties").name(name), changes);
     }
-    let text = now.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("\n");
-    Ok(report("properties", name).with("properties", json!(now)).undo(&undo, location).text(text))
+    let pair = |(key, value): (&String, &String)| format!("{}={}", escape(key), escape(value));
+    let text = now.iter().map(pair).collect::<Vec<_>>().join("\n");
+    Ok(report("properties", name).with("properties", json!(now)).undo(&undo, location).lines(text))
 }
 
 async fn drop(name: &NamespaceName, if_exists: bool, location: &Location) -> Result<Report> {

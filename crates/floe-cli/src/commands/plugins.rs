@@ -26,7 +26,7 @@ pub(super) fn run(command: &str, ui: &Ui) -> Result<()> {
             "config_schema": plugin.config_schema,
         }));
     }
-    ui.print(&Report::new(command).with("plugins", list).text(table.trim_fmt()))
+    ui.print(&Report::new(command).with("plugins", list).lines(table.trim_fmt()))
 }
 
 #[cfg(test)]

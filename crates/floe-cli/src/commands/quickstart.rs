@@ -14,7 +14,7 @@ use super::create::{create, partition_spec};
 use super::scan::pruning;
 use crate::args::OutputFormat;
 use crate::flights::{self, Half};
-use crate::output::{Right, SinkOptions, Target, plain_table, write_rows};
+use crate::output::{SinkOptions, Target, plain_table, write_rows};
 use crate::render;
 use crate::schema_from::table_schema;
 use crate::ui::{Report, Ui};
@@ -109,7 +109,7 @@ struct Guide<'a> {
 
 impl Guide<'_> {
     fn say(&self, text: &str) -> Result<()> {
-        if self.ui.json { Ok(()) } else { self.ui.print(&Report::default().text(text)) }
+        if self.ui.json { Ok(()) } else { self.ui.print(&Report::default().lines(text)) }
     }
 
     /// A heading, and the command that does the same.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::at;
 use crate::args::{BranchArgs, PlaceArgs, TableArgs, TagArgs};
-use crate::output::{Right, plain_table};
+use crate::output::plain_table;
 use crate::ui::{Report, Ui};
 use crate::undo::{self, Undo};
 use crate::values::{DAY_MS, TableName};
@@ -40,7 +40,7 @@ pub(super) async fn list(command: &str, args: TableArgs, location: &Location, ui
         table.trim_fmt()
     };
     let refs: Vec<Value> = refs.iter().map(|(name, reference)| as_json(name, reference)).collect();
-    ui.print(&Report::new(command).with("table", args.table.to_string()).with("refs", refs).text(text))
+    ui.print(&Report::new(command).with("table", args.table.to_string()).with("refs", refs).lines(text))
 }
 
 /// Makes, moves or drops a tag.

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::args::TableArgs;
 use crate::exit::internal;
-use crate::output::{Right, plain_table};
+use crate::output::plain_table;
 use crate::render;
 use crate::ui::{Report, Ui};
 use crate::warehouse::Location;
@@ -42,6 +42,6 @@ pub(super) async fn run(command: &str, args: TableArgs, location: &Location, ui:
         .with("table", args.table.to_string())
         .id("snapshot_id", current)
         .with("snapshots", if snapshots.is_empty() { json!([]) } else { list })
-        .text(text);
+        .lines(text);
     ui.print(&report)
 }

@@ -7,10 +7,11 @@ use floe::config::{TYPE, WAREHOUSE, unknown_keys};
 use floe::{Error, FloeConfig, PluginKind, Properties, Registry, Result};
 use serde::Deserialize;
 
+use super::source::{self, Reason};
 use super::{Configuration, Origin, Variables, variable};
 
 /// The name of the file.
-const FILE: &str = ".pyiceberg.yaml";
+pub(super) const FILE: &str = ".pyiceberg.yaml";
 /// What variables that set a property begin with; upper or lower case.
 pub(super) const ENV_PREFIX: &str = "PYICEBERG_CATALOG__";
 /// The catalog that PyIceberg opens when none is named.
@@ -27,13 +28,15 @@ struct File {
 /// Reads the first file there is (in `PYICEBERG_HOME`, the home, `folder`) and lays the environment over it.
 pub(super) fn load(env: &Variables, folder: &Path) -> Result<Configuration> {
     let homes = [variable(env, "PYICEBERG_HOME"), variable(env, "HOME")];
-    let places = homes.into_iter().flatten().map(PathBuf::from).chain([folder.to_owned()]);
-    let path = places.map(|place| place.join(FILE)).find(|path| path.is_file());
+    let homes = homes.into_iter().flatten().map(|home| (PathBuf::from(home), Reason::User));
+    let places = homes.chain([(folder.to_owned(), Reason::Project)]);
+    let found = places.map(|(place, reason)| (place.join(FILE), reason)).find(|(path, _)| path.is_file());
     let mut all = Configuration::default();
-    if let Some(path) = path {
-        let named = |e: Error| e.context(format!("configuration file {}", path.display()));
-        let text = std::fs::read_to_string(&path).map_err(|e| named(e.into()))?;
-        all.lay(parse(&text).map_err(named)?, &Origin::PyIcebergFile(path.clone()));
+    if let Some((path, reason)) = found {
+        let document = source::read(&path, reason, env)?;
+        let layer =
+            parse(&document.text).map_err(|e| e.context(format!("configuration file {}", path.display())))?;
+        all.lay_document(layer, &document, &Origin::PyIcebergFile(path.clone()), &path);
     }
     all.lay(from_env(env), &Origin::PyIcebergEnvironment);
     let registry = Registry::linked();
@@ -50,7 +53,7 @@ pub(super) fn load(env: &Variables, folder: &Path) -> Result<Configuration> {
     Ok(all)
 }
 
-fn parse(text: &str) -> Result<FloeConfig> {
+pub(super) fn parse(text: &str) -> Result<FloeConfig> {
     let file: File = serde_saphyr::from_str(text).map_err(|e| {
         // The message may quote the file, which may hold a secret: tell the place only.
         let place = e.location().map(|l| format!(" at line {}", l.line())).unwrap_or_default();

@@ -56,7 +56,7 @@ pub(crate) fn with_others(sources: &[Source], table: &Schema, options: &ReadOpti
     let mut others: Vec<Field> = Vec::new();
     let mut order = Vec::new();
     for source in sources {
-        for found in source.infer_schema(options)?.fields() {
+        for (position, found) in source.infer_schema(options)?.fields().iter().enumerate() {
             let (name, ty) = (found.name(), found.data_type().clone());
             if seen.insert(name.clone()) {
                 order.push(name.clone());
@@ -72,8 +72,9 @@ pub(crate) fn with_others(sources: &[Source], table: &Schema, options: &ReadOpti
                     return Err(Error::new(
                         ErrorKind::SchemaMismatch,
                         format!(
-                            "{}: column '{name}' is {}, in another input it is {}",
+                            "{}: column {} is {}, in another input a column of that name is {}",
                             source.label(),
+                            position + 1,
                             crate::render::arrow_type(&ty),
                             crate::render::arrow_type(field.data_type())
                         ),

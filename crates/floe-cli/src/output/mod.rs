@@ -14,7 +14,7 @@ pub(crate) use object::ObjectFrame;
 #[cfg(test)]
 pub(crate) use sink::sink;
 pub(crate) use sink::{SinkOptions, write_rows};
-pub(crate) use table::{Layout, Right, plain_table};
+pub(crate) use table::{Layout, plain_table};
 pub(crate) use target::{Target, stdout, stdout_is_closed};
 pub(crate) use uuid::Uuids;
 

@@ -8,6 +8,7 @@ use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::{DataType, SchemaRef};
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, TableComponent, Width};
 use floe::Result;
+use floe::text::escape;
 
 use super::sink::{Out, Sink, arrow_error};
 use super::years;
@@ -37,14 +38,14 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(schema: &SchemaRef, out: Out, layout: Layout) -> Self {
-        let names = schema.fields().iter().map(|f| f.name().clone()).collect();
+        let names = schema.fields().iter().map(|f| escape(f.name()).into_owned()).collect();
         let numeric = schema.fields().iter().map(|f| is_numeric(f.data_type())).collect();
         Self { out, names, numeric, layout, rows: Vec::new(), widths: None }
     }
 
     fn flush(&mut self) -> Result<()> {
         let rows = std::mem::take(&mut self.rows);
-        let mut table = plain_table(&self.names, self.layout);
+        let mut table = lines(&self.names, self.layout);
         for row in rows {
             table.add_row(row.into_iter().zip(&self.numeric).map(|(text, numeric)| {
                 let right = if *numeric { CellAlignment::Right } else { CellAlignment::Left };
@@ -109,8 +110,39 @@ impl Sink for Table {
     }
 }
 
-/// An empty table with a header line, in the style of all of floe's tables.
-pub(crate) fn plain_table<S: AsRef<str>>(header: &[S], layout: Layout) -> comfy_table::Table {
+/// A table of a few lines, in the style of all of floe's tables. Each cell is one line: what it holds is foreign text.
+#[derive(Debug)]
+pub(crate) struct PlainTable(comfy_table::Table);
+
+/// An empty table with a header line.
+pub(crate) fn plain_table<S: AsRef<str>>(header: &[S], layout: Layout) -> PlainTable {
+    let header: Vec<_> = header.iter().map(|name| escape(name.as_ref())).collect();
+    PlainTable(lines(&header, layout))
+}
+
+impl PlainTable {
+    /// Adds a row.
+    pub(crate) fn add_row(&mut self, cells: impl IntoIterator<Item = impl AsRef<str>>) {
+        self.0.add_row(cells.into_iter().map(|cell| Cell::new(escape(cell.as_ref()))));
+    }
+
+    /// Aligns these columns, counted from 0, to the right.
+    pub(crate) fn right(&mut self, columns: &[usize]) {
+        for column in columns {
+            if let Some(column) = self.0.column_mut(*column) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+    }
+
+    /// The table as text, without spaces at the ends of lines.
+    pub(crate) fn trim_fmt(&self) -> String {
+        self.0.trim_fmt()
+    }
+}
+
+/// An empty table whose cells are escaped already.
+fn lines<S: AsRef<str>>(header: &[S], layout: Layout) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::NOTHING);
     table.set_style(TableComponent::HeaderLines, '─');
@@ -128,39 +160,13 @@ pub(crate) fn plain_table<S: AsRef<str>>(header: &[S], layout: Layout) -> comfy_
     table
 }
 
-/// Puts columns of numbers to the right.
-pub(crate) trait Right {
-    /// Aligns these columns, counted from 0, to the right.
-    fn right(&mut self, columns: &[usize]);
-}
-
-impl Right for comfy_table::Table {
-    fn right(&mut self, columns: &[usize]) {
-        for column in columns {
-            if let Some(column) = self.column_mut(*column) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-    }
-}
-
-/// Line breaks and control characters would tear the table apart, and could steer the terminal.
+/// Line breaks and control characters would tear the table apart, and could steer the terminal: they are escaped, wherever
+/// the table goes. What must be exact is written in another format.
 fn one_line(text: &str, cut: bool) -> String {
-    let mut out = String::with_capacity(text.len());
-    for (i, c) in text.chars().enumerate() {
-        if cut && i >= MAX_VALUE {
-            out.push('…');
-            break;
-        }
-        match c {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if c.is_control() => out.extend(c.escape_unicode()),
-            c => out.push(c),
-        }
+    match text.char_indices().nth(MAX_VALUE) {
+        Some((end, _)) if cut => format!("{}…", escape(&text[..end])),
+        _ => escape(text).into_owned(),
     }
-    out
 }
 
 fn is_numeric(data_type: &DataType) -> bool {
@@ -229,7 +235,7 @@ mod tests {
 
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
-        assert_eq!(one_line("a\u{1b}[2J", false), "a\\u{1b}[2J");
+        assert_eq!(one_line("a\u{1b}[2J\u{202e}", false), r"a\u001b[2J\u202e");
         assert_eq!(one_line(&"x".repeat(100), true).chars().count(), MAX_VALUE + 1);
         assert_eq!(one_line(&"x".repeat(100), false).len(), 100);
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use floe::text::escape_lines;
 use floe::{Error, Result};
 use tempfile::NamedTempFile;
 
@@ -55,6 +56,36 @@ impl<W: Write> Write for Tracked<W> {
     fn flush(&mut self) -> io::Result<()> {
         let result = self.inner.flush();
         self.note(result)
+    }
+}
+
+/// Writes text with [`escape_lines`]. A character that comes in two writes waits for its end.
+struct Seen<W> {
+    inner: W,
+    rest: Vec<u8>,
+}
+
+impl<W> Seen<W> {
+    fn new(inner: W) -> Self {
+        Self { inner, rest: Vec::new() }
+    }
+}
+
+impl<W: Write> Write for Seen<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.rest.extend_from_slice(bytes);
+        // The last character may be cut, at most its last three bytes.
+        let whole = match std::str::from_utf8(&self.rest) {
+            Err(e) if e.error_len().is_none() => e.valid_up_to(),
+            _ => self.rest.len(),
+        };
+        let text: Vec<u8> = self.rest.drain(..whole).collect();
+        self.inner.write_all(escape_lines(&String::from_utf8_lossy(&text)).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }
 
@@ -109,9 +140,11 @@ impl Target {
         Ok(Place::File { temporary, path }.into())
     }
 
-    /// A writer, buffered.
+    /// A writer of text or bytes, buffered. What goes to a terminal is text for people, whatever its format, and is escaped
+    /// as all text is; JSON stays the same JSON.
     pub(crate) fn writer(&self) -> Result<Out> {
         Ok(match &self.place {
+            Place::Stdout if io::stdout().is_terminal() => self.buffered(Seen::new(io::stdout()), true),
             Place::Stdout => self.buffered(io::stdout(), true),
             Place::File { temporary, .. } => self.buffered(temporary.reopen()?, false),
             Place::Special { file, .. } => self.buffered(file.try_clone()?, false),
@@ -183,6 +216,21 @@ mod tests {
         out.write_all(b"new text").unwrap();
         assert_eq!(target.commit(out).unwrap(), Some(8));
         assert_eq!(fs::read_to_string(&path).unwrap(), "new text");
+    }
+
+    #[test]
+    fn a_terminal_gets_text_however_it_is_cut() {
+        let text = "{\"a\":\"\u{9b}2J é表\u{202e}😀\u{1b}\"}\n";
+        for size in 1..8 {
+            let mut seen = Seen::new(Vec::new());
+            for part in text.as_bytes().chunks(size) {
+                seen.write_all(part).unwrap();
+            }
+            assert_eq!(String::from_utf8(seen.inner).unwrap(), escape_lines(text), "{size}");
+        }
+        let mut seen = Seen::new(Vec::new());
+        seen.write_all(b"a\xff\x9bb").unwrap();
+        assert_eq!(seen.inner, "a\u{fffd}\u{fffd}b".as_bytes());
     }
 
     #[test]

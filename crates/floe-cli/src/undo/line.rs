@@ -1,5 +1,7 @@
 //! A command line that a shell takes as it is printed.
 
+use floe::text::is_unseen;
+
 /// A command of floe with its arguments. Rendered, words are quoted for a shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Line {
@@ -70,7 +72,7 @@ impl Line {
 
     /// Whether it is one line that can be read: no word has a line break or another control character.
     pub(crate) fn is_printable(&self) -> bool {
-        self.words().iter().all(|word| !word.chars().any(char::is_control))
+        self.words().iter().all(|word| !word.contains(is_unseen))
     }
 }
 

@@ -51,6 +51,7 @@ impl Floe {
         for variable in [
             "FLOE_WAREHOUSE",
             "FLOE_CATALOG",
+            "FLOE_CONFIG",
             "FLOE_DEFAULT_CATALOG",
             "FLOE_LOG",
             "XDG_CONFIG_HOME",

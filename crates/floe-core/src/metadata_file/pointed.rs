@@ -7,7 +7,7 @@ use iceberg::io::FileIO;
 use iceberg::spec::{TableMetadata, TableMetadataRef};
 use iceberg::{TableCreation, TableIdent, TableRequirement, TableUpdate};
 
-use super::{MetadataCache, MetadataText, apply, create, next_location_with, write_text};
+use super::{MetadataCache, MetadataText, apply, create, may_sweep, next_location_with, write_text};
 use crate::{CommitOutcome, Environment, Error, ErrorKind, LoadedTable, Result};
 
 /// The property that says whether metadata files go with the entries of the table's log that are dropped.
@@ -122,7 +122,7 @@ impl PointedFiles {
         match swap(written).await {
             Ok(true) => {
                 self.cache.put_written(&next, metadata.clone(), text);
-                self.drop_previous(&current, &metadata).await;
+                self.drop_previous(&next, &current, &metadata).await;
                 Ok(CommitOutcome::Committed(self.loaded(table, next, metadata)))
             }
             Ok(false) => {
@@ -164,15 +164,22 @@ impl PointedFiles {
 
     /// Deletes the metadata files that the table's log had and has no more, if the table says so
     /// (`write.metadata.delete-after-commit.enabled`, `write.metadata.previous-versions-max`). Only after a commit that
-    /// is certain.
-    async fn drop_previous(&self, before: &TableMetadata, after: &TableMetadata) {
+    /// is certain, which put the pointer to `head`. The log is the word of whoever writes the table's files: see [`may_sweep`].
+    async fn drop_previous(&self, head: &str, before: &TableMetadata, after: &TableMetadata) {
         let enabled = after.properties().get(DELETE_AFTER_COMMIT);
         if !enabled.is_some_and(|enabled| enabled.trim().eq_ignore_ascii_case("true")) {
             return;
         }
         let kept: HashSet<&str> = after.metadata_log().iter().map(|log| log.metadata_file.as_str()).collect();
         for log in before.metadata_log().iter().filter(|log| !kept.contains(log.metadata_file.as_str())) {
-            self.sweep(&log.metadata_file).await;
+            match may_sweep(head, after, &log.metadata_file) {
+                Ok(()) => self.sweep(&log.metadata_file).await,
+                Err(why) => tracing::warn!(
+                    location = log.metadata_file,
+                    %why,
+                    "an earlier metadata file is not deleted ({DELETE_AFTER_COMMIT})"
+                ),
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use std::fmt;
 
 use iceberg::{NamespaceIdent, TableIdent};
 
+use crate::text::is_unseen;
 use crate::{Error, Result};
 
 /// How a name with special characters is written.
@@ -123,7 +124,9 @@ pub fn unfit_for_new(name: &str) -> Option<&'static str> {
         "" => Some("it is empty"),
         "." | ".." => Some("it means a folder"),
         _ if name.trim() != name => Some("it begins or ends with a space"),
-        _ if name.contains(char::is_control) => Some("it holds a control character"),
+        _ if name.contains(is_unseen) => {
+            Some("it holds a control character, or one that is not seen or turns the text's direction")
+        }
         _ if name.chars().count() > 255 => Some("it has more than 255 characters"),
         _ => None,
     }
@@ -267,7 +270,9 @@ mod tests {
 
     #[test]
     fn new_names_are_those_that_can_be_kept() {
-        for bad in ["", ".", "..", " a", "a ", "a\nb", "\u{1b}[0m", &"x".repeat(256)] {
+        for bad in
+            ["", ".", "..", " a", "a ", "a\nb", "\u{1b}[0m", "a\u{202e}b", "a\u{9b}b", &"x".repeat(256)]
+        {
             assert!(unfit_for_new(bad).is_some(), "{bad:?}");
         }
         for good in ["1a", "a-b", "a.b", "größe", "a b"] {

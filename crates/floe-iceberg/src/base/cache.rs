@@ -136,11 +136,8 @@ impl Kept {
 
 async fn read(file_io: &FileIO, location: &str, what: &str) -> Result<bytes::Bytes> {
     let read = async { file_io.new_input(location)?.read().await };
-    read.await.map_err(|e| {
-        let source = Error::from(e);
-        Error::new(source.kind(), format!("the {what} {location} cannot be read: {}", source.message()))
-            .with_source(source)
-    })
+    // What the storage says to do about it stays.
+    read.await.map_err(|e| Error::from(e).context(format!("the {what} {location} cannot be read")))
 }
 
 fn unreadable_list(location: &str, broken: &Broken) -> Error {

@@ -1,8 +1,10 @@
 //! The files of a table, as a user looks at them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use floe_core::Result;
+use floe_core::location::masked;
 use floe_plan::rows::path::{partition_text, value_text};
 use iceberg::spec::{DataContentType, Datum, ManifestFile, PrimitiveLiteral, PrimitiveType, Schema};
 use schemars::JsonSchema;
@@ -11,7 +13,7 @@ use serde::Serialize;
 use super::{Entry, Manifest};
 
 /// A live file of a table.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TableFile {
     /// Where the file is stored.
     pub path: String,
@@ -37,8 +39,24 @@ pub struct TableFile {
     pub columns: BTreeMap<String, ColumnBounds>,
 }
 
+/// Without values of the table's data.
+impl fmt::Debug for TableFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TableFile")
+            .field("path", &masked(&self.path))
+            .field("content", &self.content)
+            .field("format", &self.format)
+            .field("spec_id", &self.spec_id)
+            .field("rows", &self.rows)
+            .field("bytes", &self.bytes)
+            .field("sequence_number", &self.sequence_number)
+            .field("snapshot_id", &self.snapshot_id)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What a manifest knows of a column of a file. Bounds need not be values of the column: they may be cut short.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct ColumnBounds {
     /// At most the smallest value.
     pub lower: Option<String>,
@@ -48,6 +66,13 @@ pub struct ColumnBounds {
     pub nulls: Option<u64>,
     /// How many values are NaN.
     pub nans: Option<u64>,
+}
+
+/// Without values of the table's data.
+impl fmt::Debug for ColumnBounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ColumnBounds").finish_non_exhaustive()
+    }
 }
 
 /// The live files of a manifest.

@@ -75,7 +75,11 @@ fn of_table(header: &HashMap<String, Vec<u8>>, known: &Known) -> Decoded<(Manife
     let spec = table
         .partition_spec_by_id(id)
         .ok_or_else(|| Broken::new(format!("it is of partition spec {id}, which the table does not have")))?;
-    let of = partition_type(table, id).map_err(|e| Broken { why: e.message().to_owned(), kind: e.kind() })?;
+    let of = partition_type(table, id).map_err(|e| Broken {
+        why: e.message().to_owned(),
+        kind: e.kind(),
+        limit: None,
+    })?;
     let metadata = ManifestMetadata::builder()
         .schema(schema_of(header, table))
         .schema_id(table.current_schema_id())

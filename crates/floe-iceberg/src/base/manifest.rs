@@ -66,14 +66,9 @@ impl Manifest {
             return Err(unreadable(Broken::new("its partition values do not fit its partition spec")));
         };
         let in_order = order.iter().enumerate().all(|(index, at)| index == *at);
-        let mut cursor = Cursor::new(&container.data);
-        let heads = (0..container.count)
-            .map(|_| layout.head(&mut cursor, &container.definitions))
-            .collect::<Decoded<Vec<_>>>()
-            .map_err(unreadable)?;
-        if !cursor.is_at_end() {
-            return Err(unreadable(Broken::new("it holds more than its records")));
-        }
+        container.check_records(size_of::<Head>()).map_err(unreadable)?;
+        let heads =
+            container.records(|cursor| layout.head(cursor, &container.definitions)).map_err(unreadable)?;
         Ok(Self {
             location: location.to_owned(),
             partition_type,
@@ -261,7 +256,7 @@ impl<'m> Entry<'m> {
     }
 
     fn build(&self) -> Decoded<DataFile> {
-        let plain = |e: Error| Broken { why: e.message().to_owned(), kind: e.kind() };
+        let plain = |e: Error| Broken { why: e.message().to_owned(), kind: e.kind(), limit: None };
         let mut builder = DataFileBuilder::default();
         builder
             .content(self.head.content)

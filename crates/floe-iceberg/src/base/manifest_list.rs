@@ -13,14 +13,14 @@ pub(super) fn decode(bytes: &[u8]) -> Decoded<Vec<ManifestFile>> {
         return broken("it is no manifest list");
     };
     let places = places(fields)?;
-    let mut cursor = Cursor::new(&container.data);
-    let files = (0..container.count)
-        .map(|_| manifest_file(&mut cursor, fields, &places, &container.definitions))
-        .collect::<Decoded<Vec<_>>>()?;
-    if !cursor.is_at_end() {
-        return broken("it holds more than its records");
-    }
-    Ok(files)
+    container.check_records(size_of::<ManifestFile>())?;
+    let mut summaries = 0;
+    container.records(|cursor| {
+        let file = manifest_file(cursor, fields, &places, &container.definitions)?;
+        summaries += file.partitions.as_ref().map_or(0, Vec::len);
+        container.check_memory(summaries, size_of::<FieldSummary>())?;
+        Ok(file)
+    })
 }
 
 /// The ids of the fields that are known, in the order they were written. A field that has another type than it may have is

@@ -4,10 +4,12 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use floe_core::location::masked;
 use floe_core::{Error, ErrorKind, Result};
 use floe_plan::change::{RemovedFile, partition_type};
 use floe_plan::guard::{Guard, NewFile, OtherCommit, ReadFile, check};
 use floe_plan::layout::may_list;
+use floe_plan::lineage::ancestors;
 use futures::{StreamExt, TryStreamExt};
 use iceberg::spec::{DataContentType, ManifestFile, ManifestStatus, SnapshotRef, StructType, TableMetadata};
 
@@ -15,21 +17,26 @@ use crate::base::{MANIFESTS_AT_A_TIME, TableBase};
 
 /// The snapshots of `branch` after `read`, newest first. `read` is `None` for an operation that found no snapshot.
 ///
-/// Fails with `CommitConflict` when `read` is not in the history of the branch, or that history is not complete.
+/// Fails with `CommitConflict` when `read` is not in the history of the branch, or that history is not complete; `Corrupted`
+/// when it goes in a circle.
 pub(super) fn since(metadata: &TableMetadata, branch: &str, read: Option<i64>) -> Result<Vec<SnapshotRef>> {
     let mut since = Vec::new();
     let mut next = metadata.snapshot_for_ref(branch).map(|head| head.snapshot_id());
-    while next != read {
-        let Some(snapshot) = next.and_then(|id| metadata.snapshot_by_id(id)) else {
-            let read = read.map_or_else(|| "the beginning".to_owned(), |id| format!("snapshot {id}"));
-            return Err(Error::new(
-                ErrorKind::CommitConflict,
-                format!("{read}, which this operation read, is not in the history of '{branch}' any more"),
-            )
-            .with_hint("the branch was rolled back or replaced: run the operation again"));
-        };
+    for snapshot in ancestors(metadata, next) {
+        if next == read {
+            break;
+        }
+        let snapshot = snapshot?;
         since.push(snapshot.clone());
         next = snapshot.parent_snapshot_id();
+    }
+    if next != read {
+        let read = read.map_or_else(|| "the beginning".to_owned(), |id| format!("snapshot {id}"));
+        return Err(Error::new(
+            ErrorKind::CommitConflict,
+            format!("{read}, which this operation read, is not in the history of '{branch}' any more"),
+        )
+        .with_hint("the branch was rolled back or replaced: run the operation again"));
     }
     Ok(since)
 }
@@ -199,9 +206,13 @@ pub(super) async fn removed(base: &TableBase, since: &[SnapshotRef], path: &str)
     let why = match by {
         Some(s) => {
             let operation = s.summary().operation.as_str();
-            format!("snapshot {}, by operation {operation}, removed the file {path}", s.snapshot_id())
+            format!(
+                "snapshot {}, by operation {operation}, removed the file {}",
+                s.snapshot_id(),
+                masked(path)
+            )
         }
-        None => format!("the file {path} is not part of the table"),
+        None => format!("the file {} is not part of the table", masked(path)),
     };
     Error::new(ErrorKind::CommitConflict, why).with_hint("run the operation again on the table as it is now")
 }
@@ -221,4 +232,45 @@ async fn deletes(base: &TableBase, snapshot: &SnapshotRef, path: &str) -> Result
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use iceberg::spec::FormatVersion;
+    use serde_json::json;
+
+    use super::*;
+    use crate::commit::find_token;
+    use crate::commit::tests::world::World;
+
+    /// A table whose snapshots 1 and 2 come from each other; 2 is current.
+    fn circle() -> TableMetadata {
+        let world = World::new(FormatVersion::V2, &[]);
+        let mut table = serde_json::to_value(&*world.table().metadata).unwrap();
+        let snapshot = |id: i64, parent: i64| {
+            json!({
+                "snapshot-id": id, "parent-snapshot-id": parent, "sequence-number": id, "timestamp-ms": 1_000 + id,
+                "manifest-list": "memory:///l", "summary": {"operation": "append"}, "schema-id": 0,
+            })
+        };
+        table["snapshots"] = json!([snapshot(1, 2), snapshot(2, 1)]);
+        table["current-snapshot-id"] = json!(2);
+        table["last-sequence-number"] = json!(2);
+        table["refs"] = json!({"main": {"snapshot-id": 2, "type": "branch"}});
+        table["snapshot-log"] = json!([{"snapshot-id": 2, "timestamp-ms": 1_002}]);
+        table["last-updated-ms"] = json!(1_002);
+        serde_json::from_value(table).unwrap()
+    }
+
+    #[test]
+    fn snapshots_that_go_in_a_circle_are_damage_not_a_walk_without_end() {
+        let table = circle();
+        for read in [None, Some(77)] {
+            assert_eq!(since(&table, "main", read).unwrap_err().kind(), ErrorKind::Corrupted);
+        }
+        assert_eq!(find_token(&table, "main", "none").unwrap_err().kind(), ErrorKind::Corrupted);
+        // What is found before the circle closes is found.
+        assert_eq!(since(&table, "main", Some(2)).unwrap().len(), 0);
+        assert_eq!(since(&table, "main", Some(1)).unwrap().len(), 1);
+    }
 }

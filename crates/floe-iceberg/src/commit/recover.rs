@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use floe_core::{Action, CatalogClient, Environment, Error, ErrorKind, LoadedTable, Result};
 use floe_plan::backoff::RetryPolicy;
+use floe_plan::lineage::ancestors;
 use floe_plan::summary::input::{InputDigest, Sameness};
 use floe_plan::summary::{COMMIT_INPUT, COMMIT_OPERATION, COMMIT_TOKEN};
 use iceberg::TableIdent;
@@ -50,7 +51,7 @@ pub(crate) fn find_done(
     token: &str,
     fingerprint: Option<&str>,
 ) -> Result<Option<SnapshotRef>> {
-    let found = if staged { find_staged(metadata, token) } else { find_token(metadata, branch, token) };
+    let found = if staged { find_staged(metadata, token) } else { find_token(metadata, branch, token)? };
     if found.is_none()
         && let Some(staged) = find_staged(metadata, token).filter(|snapshot| is_staged(snapshot))
     {
@@ -153,16 +154,17 @@ pub(super) async fn added_with(base: &TableBase, token: &str) -> Result<HashSet<
     Ok(added)
 }
 
-/// The snapshot in the history of `branch` that was committed with `token`, if there is one.
-pub fn find_token(metadata: &TableMetadata, branch: &str, token: &str) -> Option<SnapshotRef> {
-    let mut next = metadata.snapshot_for_ref(branch);
-    while let Some(snapshot) = next {
+/// The snapshot in the history of `branch` that was committed with `token`, if there is one. `Corrupted` where that history
+/// goes in a circle.
+pub fn find_token(metadata: &TableMetadata, branch: &str, token: &str) -> Result<Option<SnapshotRef>> {
+    let head = metadata.snapshot_for_ref(branch).map(|head| head.snapshot_id());
+    for snapshot in ancestors(metadata, head) {
+        let snapshot = snapshot?;
         if has_token(snapshot, token) {
-            return Some(snapshot.clone());
+            return Ok(Some(snapshot.clone()));
         }
-        next = snapshot.parent_snapshot_id().and_then(|parent| metadata.snapshot_by_id(parent));
     }
-    None
+    Ok(None)
 }
 
 /// The snapshot that was committed with `token`, wherever it is: a staged one is in no history.

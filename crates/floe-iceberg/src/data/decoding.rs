@@ -205,3 +205,59 @@ pub fn cache_bytes(schema: &SchemaDescriptor, leaves: impl IntoIterator<Item = u
     });
     if nested { 0 } else { CACHE_BYTES }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn overflows() -> Vec<ParquetError> {
+        let arrow = || ArrowError::OffsetOverflowError(1 << 31);
+        vec![
+            ParquetError::General("index overflow decoding byte array".to_owned()),
+            ParquetError::ArrowError(arrow().to_string()),
+            ParquetError::External(Box::new(arrow())),
+            ParquetError::External(Box::new(ParquetError::External(Box::new(arrow())))),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_does_not_fit_into_a_column_is_tried_again_with_fewer_rows_down_to_one(
+            rows in 1_usize..100_000,
+            views: bool,
+            deltas: bool,
+        ) {
+            for error in overflows() {
+                let mut plan = Decoding { rows, views, deltas };
+                while let Some(next) = plan.after_error(&error) {
+                    prop_assert!(next.rows < plan.rows || next.views && !plan.views, "{:?}", next);
+                    prop_assert!(next.rows >= 1 && next.deltas == deltas);
+                    plan = next;
+                }
+                prop_assert_eq!(plan, Decoding { rows: 1, views: true, deltas });
+            }
+            let other = ParquetError::General("the page is damaged".to_owned());
+            prop_assert_eq!(Decoding { rows, views, deltas }.after_error(&other), None);
+        }
+
+        #[test]
+        fn batches_that_are_too_large_are_followed_by_smaller_ones(
+            rows in 2_usize..100_000,
+            wide in 1_u64..10_000_000,
+            bytes in 1_u64..10_000_000,
+            views: bool,
+        ) {
+            let plan = Decoding { rows, views, deltas: false };
+            let taken = wide * rows as u64;
+            match plan.after_large(rows, taken, bytes) {
+                Some(next) => {
+                    prop_assert!(taken > TOO_LARGE * bytes && !views);
+                    prop_assert!(next.rows < rows && (next.rows == 1 || next.rows as u64 * wide <= bytes));
+                }
+                None => prop_assert!(views || taken / TOO_LARGE <= bytes),
+            }
+        }
+    }
+}

@@ -5,6 +5,7 @@ mod calendar;
 mod complete;
 mod encrypted;
 mod mend;
+mod pages;
 mod physical;
 pub(crate) mod thrift;
 mod trust;
@@ -15,6 +16,7 @@ pub(crate) use calendar::{Calendar, check as check_calendar, is_marked as of_old
 pub use complete::completed;
 pub use encrypted::encrypted;
 pub use mend::mended;
+pub(crate) use pages::{BadPage, check_pages};
 pub use physical::arrow_metadata;
 pub(crate) use physical::{is_int96, with_int96};
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use floe_core::location::masked;
 use floe_core::{CommitTurn, LoadedTable, Result, span};
 use floe_plan::backoff::RetryPolicy;
 use floe_plan::summary::input::{InputDigest, Sameness};
@@ -121,7 +122,7 @@ impl IcebergTableManager {
     pub(super) async fn drop_unused(&self, table: &LoadedTable, committed: &Committed) {
         for file in &committed.unused_files {
             if let Err(error) = table.file_io.delete(file).await {
-                tracing::warn!(file, error = %error.kind(), "a file that is not used stays behind");
+                tracing::warn!(file = %masked(file), error = %error.kind(), "a file that is not used stays behind");
             }
         }
     }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use floe_core::config::{STORAGE, TYPE, WAREHOUSE, unknown_keys};
+use floe_core::config::{OTHER_SCHEMES, STORAGE, TYPE, WAREHOUSE, unknown_keys};
 use floe_core::{
-    Error, PluginConfig, PluginKind, Properties, Registry, Result, StorageClient, StorageRouter,
+    Error, PluginConfig, PluginKind, Properties, Reach, Registry, Result, StorageClient, StorageRouter,
+    no_local_files,
 };
 
 use super::IcebergTableManager;
@@ -15,7 +16,12 @@ impl IcebergTableManager {
     /// storage plugin (absent, the scheme of `warehouse` decides; where the catalog's server decides where tables
     /// go, the location of each table), the rest is theirs.
     ///
-    /// Fails with `NoSuchPlugin`, or with `Validation` for a property that neither plugin knows.
+    /// Where the catalog is on a server ([`floe_core::CatalogPlugin::is_remote`]), files of this machine are used only if
+    /// `storage` names the plugin for them, and tables are read in their own kind of storage alone unless
+    /// `other-schemes-enabled` is true.
+    ///
+    /// Fails with `NoSuchPlugin`, or with `Validation` for a property that neither plugin knows, and for local files that
+    /// are not asked for.
     pub async fn connect(
         registry: &Registry,
         name: &str,
@@ -52,12 +58,29 @@ impl IcebergTableManager {
             ))
             .with_hint("`floe plugins --json` shows what each plugin knows"));
         }
+        let is_remote = catalog.is_remote(&plugin);
+        if is_remote && named.is_none() && !catalog.places_tables() && storages[0].schemes.contains(&"file") {
+            return Err(no_local_files(&format!("the warehouse of the catalog '{name}'")));
+        }
+        let reach = match (is_remote, others(&plugin)?) {
+            (true, false) => Reach::OwnSchemes,
+            _ => Reach::Anywhere,
+        };
         let storage: Arc<dyn StorageClient> = if catalog.places_tables() {
             Arc::new(StorageRouter::new(registry.clone(), named, plugin.clone()))
         } else {
             registry.storage(storages[0].name)?.connect(&plugin).await?
         };
         let catalog = catalog.connect(&plugin, storage.clone()).await?;
-        Self::new(catalog, storage, config)
+        Self::within(catalog, storage, config, reach)
+    }
+}
+
+/// Whether the user lets tables have files in other kinds of storage than their own.
+fn others(config: &PluginConfig) -> Result<bool> {
+    match config.get(OTHER_SCHEMES).map(str::to_ascii_lowercase).as_deref() {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Error::validation(format!("property '{OTHER_SCHEMES}' must be true or false"))),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use floe_core::limits::{self, refusal};
 use floe_core::{Error, ErrorKind, Result, names};
 use iceberg::NamespaceIdent;
 
@@ -64,7 +65,12 @@ impl IcebergTableManager {
         let mut seen = BTreeSet::new();
         let top = self.catalog.list_namespaces(None).await?;
         let mut open = next_level(None, top, &mut seen)?;
+        let most = limits::current().listing_names;
         while let Some(namespace) = open.pop() {
+            if seen.len() as u64 > most {
+                let what = "the catalog lists, in namespaces,";
+                return Err(refusal(ErrorKind::Corrupted, what, "listing-names", most));
+            }
             if nested {
                 match self.catalog.list_namespaces(Some(&namespace)).await {
                     Ok(found) => {

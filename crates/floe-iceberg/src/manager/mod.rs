@@ -12,6 +12,7 @@ mod namespaces;
 mod read;
 mod refs;
 mod rerun;
+mod rooted;
 #[cfg(test)]
 mod send;
 mod settle;
@@ -27,7 +28,7 @@ mod write;
 use std::fmt;
 use std::sync::Arc;
 
-use floe_core::{CatalogClient, Environment, Error, Result, StorageClient, SystemEnvironment};
+use floe_core::{CatalogClient, Environment, Error, Reach, Result, StorageClient, SystemEnvironment};
 use iceberg::TableIdent;
 use tokio::sync::OnceCell;
 
@@ -36,6 +37,7 @@ pub use names::DroppedTable;
 pub use read::Scan;
 pub use transaction::{StepOutcome, Transaction, TransactionOutcome};
 
+use self::rooted::RootedCatalog;
 use crate::base::ManifestCache;
 use crate::model::IcebergTableManagerConfig;
 
@@ -57,15 +59,28 @@ pub struct IcebergTableManager {
 
 impl IcebergTableManager {
     /// A manager over an open catalog and an open storage. Fails with `Validation` when `config` is not valid.
+    ///
+    /// Each table writes and deletes below its own roots alone ([`floe_core::TableRoots`]); files elsewhere are read where
+    /// the storage reaches.
     pub fn new(
         catalog: Arc<dyn CatalogClient>,
         storage: Arc<dyn StorageClient>,
         config: IcebergTableManagerConfig,
     ) -> Result<Self> {
+        Self::within(catalog, storage, config, Reach::Anywhere)
+    }
+
+    /// As [`Self::new`], and how far reading goes beyond each table's own roots.
+    fn within(
+        catalog: Arc<dyn CatalogClient>,
+        storage: Arc<dyn StorageClient>,
+        config: IcebergTableManagerConfig,
+        reach: Reach,
+    ) -> Result<Self> {
         config.validate()?;
         let manifests = Arc::new(ManifestCache::new(config.manifest_cache_bytes));
         Ok(Self {
-            catalog,
+            catalog: Arc::new(RootedCatalog::new(catalog, reach)),
             storage,
             config: Arc::new(config),
             environment: Arc::new(SystemEnvironment),

@@ -3,6 +3,7 @@
 use floe_core::metadata_file;
 use floe_core::names::{render_table, table_exists, unfit_for_new};
 use floe_core::schema::check_foreign_schema;
+use floe_core::text::escape;
 use floe_core::{Error, ErrorKind, LoadedTable, Result};
 use iceberg::TableIdent;
 use iceberg::spec::TableMetadata;
@@ -170,9 +171,7 @@ impl IcebergTableManager {
 fn check_new_name(table: &TableIdent) -> Result<()> {
     match unfit_for_new(table.name()) {
         None => Ok(()),
-        Some(why) => {
-            Err(Error::validation(format!("'{}' cannot name a table: {why}", table.name().escape_debug())))
-        }
+        Some(why) => Err(Error::validation(format!("'{}' cannot name a table: {why}", escape(table.name())))),
     }
 }
 

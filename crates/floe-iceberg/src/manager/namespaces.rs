@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use floe_core::names::{check_properties, namespace_exists, unfit_for_new};
+use floe_core::names::{check_properties, check_seen, namespace_exists, unfit_for_new};
+use floe_core::text::escape;
 use floe_core::{Error, ErrorKind, Result};
 use iceberg::NamespaceIdent;
 
@@ -24,6 +25,7 @@ impl IcebergTableManager {
     ) -> Result<()> {
         traced(operation_span!("create_namespace"), async {
             check_new_namespace(namespace)?;
+            properties.keys().try_for_each(|key| check_seen("a property", key))?;
             if !properties.is_empty() {
                 self.need_namespace_properties()?;
             }
@@ -74,6 +76,7 @@ impl IcebergTableManager {
             if let Some(key) = set.keys().chain(remove).find(|key| key.trim().is_empty()) {
                 return Err(Error::validation(format!("a property needs a name, not {key:?}")));
             }
+            set.keys().try_for_each(|key| check_seen("a property", key))?;
             self.need_namespace_properties()?;
             let done = self.catalog.update_namespace(namespace, given, remove.to_vec()).await;
             let Err(error) = done else { return Ok(()) };
@@ -125,7 +128,7 @@ impl IcebergTableManager {
 fn check_new_namespace(namespace: &NamespaceIdent) -> Result<()> {
     for part in namespace.iter() {
         if let Some(why) = unfit_for_new(part) {
-            let part = part.escape_debug();
+            let part = escape(part);
             return Err(Error::validation(format!("'{part}' cannot be part of a namespace's name: {why}")));
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use floe_core::text::escape;
 use floe_core::{Error, ErrorKind, LoadedTable, Result, location, names};
 use iceberg::{NamespaceIdent, TableIdent};
 
@@ -100,7 +101,7 @@ impl IcebergTableManager {
                     Err(e) => return Err(e),
                 }
                 if let Some(why) = names::unfit_for_new(part) {
-                    let part = part.escape_debug();
+                    let part = escape(part);
                     return Err(Error::validation(format!("'{part}' cannot name a namespace: {why}")));
                 }
                 self.check_storage().await?;

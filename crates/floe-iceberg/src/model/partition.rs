@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use floe_core::names::check_seen;
 use floe_core::{Error, Result};
 use iceberg::spec::{Schema, Transform, UnboundPartitionField, UnboundPartitionSpec};
 use schemars::JsonSchema;
@@ -105,6 +106,9 @@ impl PartitionSpec {
             faults.check((1..=255).contains(&name.chars().count()), || {
                 format!("the name of partition field '{name}' must have 1 to 255 characters")
             });
+            if let Err(e) = check_seen("a partition field", name) {
+                faults.add(e.message());
+            }
             faults.check(names.insert(name), || format!("two partition fields are called '{name}'"));
             faults.check(field.partition_field_id >= 1000, || {
                 format!("partition field '{name}': partition_field_id must be 1000 or above")

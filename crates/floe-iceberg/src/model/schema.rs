@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use floe_core::names::check_seen;
 use floe_core::schema::schema_faults;
 use floe_core::{Error, Result};
 use iceberg::spec::{
@@ -288,7 +289,12 @@ fn fields_faults(path: &str, fields: &[SchemaField], ids: &mut HashSet<i32>, fau
 fn field_faults(path: &str, field: &SchemaField, ids: &mut HashSet<i32>, faults: &mut Faults) {
     let name = format!("{path}{}", field.name);
     let chars = field.name.chars().count();
-    faults.check((1..=255).contains(&chars), || format!("the name '{name}' must have 1 to 255 characters"));
+    faults.check((1..=255).contains(&chars), || {
+        format!("the name of column {} must have 1 to 255 characters", field.field_id)
+    });
+    if let Err(e) = check_seen(&format!("column {}", field.field_id), &field.name) {
+        faults.add(e.message());
+    }
     faults.check(field.field_id >= 1, || format!("'{name}': field_id must be 1 or above"));
     faults
         .check(ids.insert(field.field_id), || format!("'{name}': field_id {} is used twice", field.field_id));

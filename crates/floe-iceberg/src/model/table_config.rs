@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use floe_core::{Result, location, names};
+use floe_core::{Result, location, names, text};
 use iceberg::spec::FormatVersion;
 use iceberg::{NamespaceIdent, TableCreation, TableIdent};
 use schemars::JsonSchema;
@@ -83,7 +83,7 @@ impl TableConfig {
         // What the namespace is called is not asked: it may be there under any name.
         let unfit = names::unfit_for_new(&self.table_name);
         faults.check(unfit.is_none(), || {
-            format!("'{}' cannot name a table: {}", self.table_name.escape_debug(), unfit.unwrap_or_default())
+            format!("'{}' cannot name a table: {}", text::escape(&self.table_name), unfit.unwrap_or_default())
         });
         let version = self.format_version().unwrap_or(FormatVersion::V3);
         self.table_schema.find_faults(version, &mut faults);
@@ -104,6 +104,9 @@ impl TableConfig {
         for key in self.properties.keys().filter(|k| k.as_str() != FORMAT_VERSION) {
             let reserved = iceberg::spec::TableProperties::RESERVED_PROPERTIES.contains(&key.as_str());
             faults.check(!reserved, || format!("the property '{key}' is reserved"));
+            if let Err(e) = names::check_seen("a property", key) {
+                faults.add(e.message());
+            }
         }
         faults.into_result("the table configuration").map_err(|e| e.with_table(self.identifier()))
     }

@@ -22,6 +22,7 @@ mod tests;
 
 use floe_core::metadata_file::references;
 use floe_core::{Error, ErrorKind, Result};
+use floe_plan::lineage::ancestors;
 use floe_plan::requirements::refs::branch as head_of;
 use floe_plan::state::{States, check_new_name};
 use iceberg::TableUpdate;
@@ -174,13 +175,11 @@ pub fn fast_forward(table: &TableMetadata, branch: &str, to: &str) -> Result<Vec
     move_to(table, branch, target)
 }
 
-/// The snapshots of a branch or tag, newest first, as far as they have not expired. It ends, whatever the parents say.
+/// The snapshots of a branch or tag, newest first, as far as they have not expired. It ends, whatever the parents say: where
+/// they go in a circle, each snapshot comes once.
 pub fn history<'t>(table: &'t TableMetadata, name: &str) -> impl Iterator<Item = &'t SnapshotRef> + use<'t> {
-    std::iter::successors(table.snapshot_for_ref(name), move |snapshot| {
-        snapshot.parent_snapshot_id().and_then(|parent| table.snapshot_by_id(parent))
-    })
-    // Parents that go in a circle are no history, but must not hang who looks at them.
-    .take(table.snapshots().len())
+    let head = table.snapshot_for_ref(name).map(|head| head.snapshot_id());
+    ancestors(table, head).map_while(Result::ok)
 }
 
 fn create(

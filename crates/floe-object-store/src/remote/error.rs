@@ -1,5 +1,6 @@
 //! Errors of stores over a network as errors of floe.
 
+use floe_core::location::mask_text;
 use floe_core::{Error, ErrorKind};
 use object_store::Error as StoreError;
 
@@ -184,6 +185,7 @@ fn of_failure(
         ),
         Failure::NotHttp => (ErrorKind::Io, "write https:// in the endpoint, or check its port"),
         Failure::Clock(_) => (ErrorKind::Unauthenticated, "set the clock of this machine"),
+        Failure::TooLarge(_) => (ErrorKind::Corrupted, "check the endpoint: no store answers so"),
         Failure::NoAnswer(_) | Failure::Stalled => (ErrorKind::Timeout, "check the endpoint and the network"),
     };
     let address = address.map(|address| format!("{address}: ")).unwrap_or_default();
@@ -226,7 +228,7 @@ fn broken(error: &StoreError) -> String {
     while let Some(source) = last.source() {
         last = source;
     }
-    crate::error::without_queries(&last.to_string())
+    mask_text(&crate::error::without_queries(&last.to_string())).into_owned()
 }
 
 #[cfg(test)]

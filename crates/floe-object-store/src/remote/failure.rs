@@ -37,6 +37,8 @@ pub(crate) enum Failure {
     NoAnswer(Duration),
     #[error("the answer stopped coming")]
     Stalled,
+    #[error("the answer has more than {0} bytes, and is no content of an object")]
+    TooLarge(u64),
     #[error("the bucket is in the region {0}")]
     WrongRegion(String),
     #[error("the store's answer is XML that no store writes")]

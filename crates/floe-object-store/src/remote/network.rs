@@ -24,6 +24,8 @@ use super::xml::has_plain_tags;
 const REGION_HEADER: &str = "x-amz-bucket-region";
 /// The pause before the second attempt to connect; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Answers that are no content of an object have no more bytes: a page of a listing holds a thousand keys.
+const ANSWER_BYTES: u64 = 64 << 20;
 /// `object_store` asks for this limit where the metadata service of a machine is asked for credentials, which
 /// answers at once or is not there.
 const METADATA_SERVICE: &str = "1s";
@@ -126,7 +128,11 @@ impl Network {
             return Err(failed(request.uri(), HttpErrorKind::Timeout, Failure::NoAnswer(limit)));
         };
         let (parts, body) = answer?.into_parts();
-        let body = HttpResponseBody::new(WatchedBody::new(body, self.options.idle_timeout));
+        let object = parts.status.is_success()
+            && request.method() == http::Method::GET
+            && !is_listing(request.method(), request.uri());
+        let most = if object { u64::MAX } else { ANSWER_BYTES };
+        let body = HttpResponseBody::new(WatchedBody::new(body, self.options.idle_timeout, most));
         Ok(HttpResponse::from_parts(parts, body))
     }
 

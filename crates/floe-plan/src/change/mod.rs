@@ -3,7 +3,9 @@
 mod partition;
 
 use std::collections::HashSet;
+use std::fmt;
 
+use floe_core::location::masked;
 use floe_core::{Error, ErrorKind, Result};
 use iceberg::spec::{
     DataContentType, DataFile, DataFileFormat, FormatVersion, Operation, PartitionField, PartitionSpec,
@@ -54,7 +56,7 @@ impl From<OperationKind> for Operation {
 /// A data or delete file, with the partition spec its partition values belong to.
 ///
 /// `DataFile` knows its spec, but does not tell.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct TableFile {
     /// The id of the partition spec.
     pub spec_id: i32,
@@ -62,8 +64,20 @@ pub struct TableFile {
     pub file: DataFile,
 }
 
+/// Without values of the table's data.
+impl fmt::Debug for TableFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TableFile")
+            .field("path", &masked(self.file.file_path()))
+            .field("spec_id", &self.spec_id)
+            .field("content", &self.file.content_type())
+            .field("record_count", &self.file.record_count())
+            .finish_non_exhaustive()
+    }
+}
+
 /// A file that a commit takes out of the table, with what is needed to find and to count it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct RemovedFile {
     /// Where the file is stored.
     pub path: String,
@@ -79,6 +93,19 @@ pub struct RemovedFile {
     pub file_size_in_bytes: u64,
     /// The data sequence number of the file; 0 when it is not known.
     pub sequence_number: i64,
+}
+
+/// Without values of the table's data.
+impl fmt::Debug for RemovedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemovedFile")
+            .field("path", &masked(&self.path))
+            .field("content", &self.content)
+            .field("spec_id", &self.spec_id)
+            .field("record_count", &self.record_count)
+            .field("sequence_number", &self.sequence_number)
+            .finish_non_exhaustive()
+    }
 }
 
 impl RemovedFile {
@@ -284,7 +311,7 @@ fn partition_fits(file: &DataFile, of: &StructType) -> bool {
 }
 
 fn refused(path: &str, why: &str) -> Error {
-    Error::validation(format!("the file {path} {why}"))
+    Error::validation(format!("the file {} {why}", masked(path)))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The changes, one by one.
 
+use floe_core::names::check_seen;
 use floe_core::{Error, Result};
 use iceberg::spec::{FormatVersion, NestedField, NestedFieldRef, PrimitiveType, Transform, Type};
 use schemars::JsonSchema;
@@ -265,6 +266,7 @@ impl Evolved<'_> {
     /// The type with new ids for all its fields.
     fn with_new_ids(column: &str, of: &Type, last: &mut i32) -> Result<Type> {
         let mut renumber = |field: &NestedFieldRef| {
+            check_seen("a column", &field.name)?;
             let id = next(last)?;
             let field_type = Box::new(Self::with_new_ids(column, &field.field_type, last)?);
             Ok::<_, Error>(NestedFieldRef::new(NestedField { id, field_type, ..(**field).clone() }))
@@ -283,6 +285,7 @@ fn next(last: &mut i32) -> Result<i32> {
 }
 
 fn check_name(name: &str) -> Result<()> {
+    check_seen("a column", name)?;
     match name.chars().count() {
         1..=255 if !name.contains('.') => Ok(()),
         1..=255 => Err(Error::validation(format!("a column cannot be called '{name}': a dot parts a path"))),

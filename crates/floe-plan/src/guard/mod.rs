@@ -10,7 +10,9 @@ mod key_tests;
 mod tests;
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 
+use floe_core::location::masked;
 use floe_core::{Error, ErrorKind, Result};
 use iceberg::spec::{
     DataContentType, DataFile, Datum, Operation, PartitionSpecRef, PrimitiveLiteral, Struct, TableMetadata,
@@ -27,7 +29,7 @@ use crate::rows::path::partition_path;
 const DELETE_FILE_PATH: i32 = 2_147_483_546;
 
 /// A data file whose rows an operation read.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct ReadFile {
     /// Where the file is stored.
     pub path: String,
@@ -35,6 +37,16 @@ pub struct ReadFile {
     pub spec_id: i32,
     /// The partition values of the file.
     pub partition: Struct,
+}
+
+/// Without values of the table's data.
+impl fmt::Debug for ReadFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadFile")
+            .field("path", &masked(&self.path))
+            .field("spec_id", &self.spec_id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Something that must hold for the history since the snapshot that an operation read.
@@ -219,13 +231,13 @@ fn conflict(other: &OtherCommit, new: &NewFile, what: &str, metadata: &TableMeta
     .with_hint("run the operation again on the table as it is now")
 }
 
-/// Names a partition.
+/// Names a partition, without its values, which are data.
 fn place(metadata: &TableMetadata, spec: &PartitionSpecRef, partition: &Struct) -> String {
     if spec.is_unpartitioned() {
         return "the table has no partitions".to_owned();
     }
     match partition_type(metadata, spec.spec_id()) {
-        Ok(of) => format!("partition {}", partition_path(spec, &of, partition)),
+        Ok(of) => format!("partition {}", masked(&partition_path(spec, &of, partition))),
         Err(_) => format!("a partition of spec {}", spec.spec_id()),
     }
 }

@@ -35,7 +35,7 @@ fn matching(text: &str) -> Guard {
 fn new_data_that_may_match_is_a_conflict_and_the_error_says_who_did_what_where() {
     let others = [other(Operation::Append, vec![data_file("a", Some("x"))])];
     let said = violated(&matching("category = 'x'"), &others).unwrap();
-    for part in ["42", "append", "category=x"] {
+    for part in ["42", "append", "category=…"] {
         assert!(said.contains(part), "{said}");
     }
     assert_eq!(violated(&matching("category = 'y'"), &others), None);

@@ -1,5 +1,6 @@
 //! Names of new branches and tags.
 
+use floe_core::text::is_unseen;
 use floe_core::{Error, Result};
 
 use super::{Reading, read};
@@ -15,7 +16,7 @@ pub fn check_new_name(name: &str) -> Result<()> {
         return Err(Error::validation(format!("the name {name:?} begins or ends with a space"))
             .with_hint("leave the outer spaces away"));
     }
-    if name.chars().any(unseen) {
+    if name.contains(|c| is_unseen(c) || matches!(c, '\u{200c}' | '\u{200d}')) {
         return Err(Error::validation(format!("the name {name:?} has characters that cannot be seen"))
             .with_hint("leave control characters, such as newlines, away"));
     }
@@ -40,10 +41,4 @@ pub fn confusing_name(name: &str) -> Option<String> {
         Err(_) => ("a snapshot id or a time", String::new()),
     };
     Some(format!("'{name}' looks like {what}, and other tools may take it for one{other}"))
-}
-
-/// Control characters, and those that take no room or turn the direction of text.
-fn unseen(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

@@ -4,6 +4,7 @@ pub mod input;
 
 use std::collections::{BTreeMap, HashMap};
 
+use floe_core::names::check_seen;
 use floe_core::{Error, Result};
 use iceberg::spec::{DataContentType, Struct, Summary, TableMetadata};
 
@@ -148,6 +149,7 @@ pub fn check_properties(properties: &HashMap<String, String>) -> Result<()> {
             || COUNTED.contains(&key)
             || TOTALS.iter().any(|(total, added, removed)| [total, added, removed].contains(&&key))
     };
+    properties.keys().try_for_each(|key| check_seen("a snapshot property", key))?;
     match properties.keys().filter(|key| reserved(key)).min() {
         None => Ok(()),
         Some(key) => Err(Error::validation(format!("the snapshot property '{key}' is set by floe itself"))

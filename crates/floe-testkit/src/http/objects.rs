@@ -44,6 +44,11 @@ impl ObjectServer {
         self.server.uri()
     }
 
+    /// Every request so far.
+    pub fn requests(&self) -> Vec<Request> {
+        self.server.requests()
+    }
+
     /// The keys that are there, byte for byte.
     pub fn keys(&self) -> Vec<String> {
         lock(&self.objects).keys().cloned().collect()

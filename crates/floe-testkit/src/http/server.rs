@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use futures::StreamExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
@@ -79,6 +82,8 @@ impl Reply {
     }
 }
 
+type Body = UnsyncBoxBody<Bytes, std::io::Error>;
+
 /// What a server does about a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -86,6 +91,15 @@ pub enum Answer {
     Reply(Reply),
     /// It closes the connection without a word.
     Close,
+    /// It replies with this status and sends the same piece again and again, without end.
+    Endless {
+        /// The status code.
+        status: u16,
+        /// What is sent.
+        piece: Bytes,
+        /// How long it waits before each piece.
+        pause: Duration,
+    },
 }
 
 impl From<Reply> for Answer {
@@ -169,13 +183,26 @@ async fn whole(request: hyper::Request<Incoming>) -> Result<Request, hyper::Erro
 }
 
 /// An error makes hyper close the connection.
-fn answer(answer: Answer) -> std::io::Result<hyper::Response<Full<Bytes>>> {
-    let Answer::Reply(reply) = answer else { return Err(std::io::Error::other("closed on purpose")) };
+fn answer(answer: Answer) -> std::io::Result<hyper::Response<Body>> {
+    let reply = match answer {
+        Answer::Reply(reply) => reply,
+        Answer::Close => return Err(std::io::Error::other("closed on purpose")),
+        Answer::Endless { status, piece, pause } => {
+            let pieces = futures::stream::repeat(piece).then(move |piece| async move {
+                tokio::time::sleep(pause).await;
+                Ok(Frame::data(piece))
+            });
+            let body = StreamBody::new(pieces).boxed_unsync();
+            let response = hyper::Response::builder().status(status);
+            return response.body(body).map_err(std::io::Error::other);
+        }
+    };
     let mut response = hyper::Response::builder().status(reply.status);
     for (name, value) in &reply.headers {
         response = response.header(name, value);
     }
-    response.body(Full::new(reply.body)).map_err(std::io::Error::other)
+    let body = Full::new(reply.body).map_err(|never| match never {}).boxed_unsync();
+    response.body(body).map_err(std::io::Error::other)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

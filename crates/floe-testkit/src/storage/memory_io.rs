@@ -103,7 +103,7 @@ fn folder(prefix: &str) -> String {
 }
 
 fn missing(location: &str) -> Error {
-    Error::new(ErrorKind::FileNotFound, format!("there is no file {location}"))
+    Error::new(ErrorKind::FileNotFound, format!("there is no file {}", floe_core::location::masked(location)))
 }
 
 /// `Validation` for a location with another scheme, as every storage has it.

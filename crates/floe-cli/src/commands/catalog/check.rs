@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use floe::config::{STORAGE, TYPE, WAREHOUSE};
 use floe::names::render_table;
+use floe::text::escape;
 use floe::{Error, ErrorKind, IcebergTableManager, Registry, Result};
 use iceberg::TableIdent;
 use serde_json::{Value, json};
@@ -200,17 +201,19 @@ impl Step {
     fn line(&self) -> String {
         let name = self.name;
         match &self.outcome {
-            Outcome::Good(message) => format!("  ✓ {name:<14} {message} ({:.1} s)", self.seconds),
+            Outcome::Good(message) => {
+                format!("  ✓ {name:<14} {} ({:.1} s)", escape(message), self.seconds)
+            }
             Outcome::Left(why) => format!("  - {name:<14} not tried: {why}"),
             Outcome::Denied(e) => format!(
                 "  - {name:<14} not allowed: tables can be read, and no files written ({}) ({:.1} s)",
-                e.message(),
+                escape(e.message()),
                 self.seconds
             ),
             Outcome::Bad(e) => {
-                let table = e.table().map(|t| format!("{t}: ")).unwrap_or_default();
-                let hint = e.hint().map(|h| format!("\n{:19}{h}", "")).unwrap_or_default();
-                format!("  ✗ {name:<14} {table}{} ({:.1} s){hint}", e.message(), self.seconds)
+                let table = e.table().map(|t| format!("{}: ", escape(t))).unwrap_or_default();
+                let hint = e.hint().map(|h| format!("\n{:19}{}", "", escape(h))).unwrap_or_default();
+                format!("  ✗ {name:<14} {table}{} ({:.1} s){hint}", escape(e.message()), self.seconds)
             }
         }
     }
@@ -248,7 +251,7 @@ fn tell(command: &str, location: &Location, steps: Steps, ui: &Ui) -> Result<()>
         .with("ok", fault.is_none())
         .with("allowed", steps.allowed())
         .with("steps", steps.done.iter().map(Step::json).collect::<Vec<_>>())
-        .text(format!("Catalog '{}', from {from}\n{}", location.name, lines.join("\n")));
+        .lines(format!("Catalog '{}', from {}\n{}", escape(&location.name), escape(&from), lines.join("\n")));
     ui.print(&report)?;
     fault.map_or(Ok(()), Err)
 }

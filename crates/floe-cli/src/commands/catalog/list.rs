@@ -5,6 +5,7 @@ use floe::{Properties, Result};
 use serde_json::json;
 
 use super::shown::without_credentials;
+use crate::args::GlobalArgs;
 use crate::configuration::{Configuration, Origin};
 use crate::output::plain_table;
 use crate::ui::{Report, Ui};
@@ -14,8 +15,9 @@ use crate::warehouse::environment;
 const SHOWN: &[&str] = &[TYPE, WAREHOUSE, "uri", "storage"];
 
 /// Shows the configured catalogs.
-pub(in super::super) fn list(command: &str, ui: &Ui) -> Result<()> {
-    let all = Configuration::load(&environment(), &std::env::current_dir()?)?;
+pub(in super::super) fn list(command: &str, global: &GlobalArgs, ui: &Ui) -> Result<()> {
+    let env = environment();
+    let all = Configuration::load(&env, &std::env::current_dir()?, global.config(&env).as_deref())?;
     let default = all.config.catalog(None).ok().map(|(name, _)| name.to_owned());
     let mut table =
         plain_table(&["NAME", "TYPE", "WAREHOUSE", "URI", "OTHER PROPERTIES", "FROM"], ui.layout());
@@ -50,7 +52,8 @@ pub(in super::super) fn list(command: &str, ui: &Ui) -> Result<()> {
     } else {
         table.trim_fmt()
     };
-    ui.print(&Report::new(command).with("catalogs", entries).text(text))
+    let report = Report::new(command).with("catalogs", entries).lines(text);
+    ui.print(&all.notes.into_iter().fold(report, Report::note))
 }
 
 fn visible(properties: &Properties) -> serde_json::Map<String, serde_json::Value> {

@@ -5,7 +5,7 @@
 
 mod records;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io::{Cursor, Read};
 use std::sync::Arc;
 
@@ -40,6 +40,16 @@ pub(super) fn schema_for(
 ) -> Result<SchemaRef> {
     let head = text.head()?;
     let (names, _) = opened(Cursor::new(head.bytes), label, !head.whole, options)?;
+    // A first row that is data is not quoted.
+    if !names.iter().any(|name| table.field_with_name(name).is_ok()) {
+        return Err(Error::new(
+            ErrorKind::SchemaMismatch,
+            format!("{label}: the table has none of the {} columns that the first line names", names.len()),
+        )
+        .with_hint(
+            "CSV starts with a line that names its columns; `floe describe` shows those of the table",
+        ));
+    }
     let fields = names.iter().map(|name| {
         let field = table.field_with_name(name).map_err(|_| unknown_column(label, name))?;
         if field.data_type().is_nested() {
@@ -109,12 +119,12 @@ fn opened<R: Read>(
     if names.iter().all(|name| name.trim().is_empty()) && names.len() == 1 {
         return Err(Error::validation(format!("{label}: the file is empty")).with_hint(hint));
     }
-    let mut seen = HashSet::new();
+    let mut seen = HashMap::new();
     for (position, name) in names.iter().enumerate() {
         let fault = if name.trim().is_empty() {
             format!("column {} has no name", position + 1)
-        } else if !seen.insert(name) {
-            format!("two columns are called '{name}'")
+        } else if let Some(before) = seen.insert(name, position) {
+            format!("columns {} and {} have one name", before + 1, position + 1)
         } else {
             continue;
         };

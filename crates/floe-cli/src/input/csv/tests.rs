@@ -131,3 +131,13 @@ fn in_one_column_an_empty_line_is_a_row() {
     let names: Vec<_> = batch.column(0).as_string::<i32>().iter().collect();
     assert_eq!(names, [Some("a"), None, Some("")]);
 }
+
+#[test]
+fn batches_are_made_by_bytes() {
+    // Three rows have more than a batch may.
+    let wide = "x".repeat(floe::data::decoding::BATCH_BYTES as usize * 2 / 5);
+    let rows: String = (0..20).map(|id| format!("{id},{wide}\n")).collect();
+    let batches = all(format!("id,name\n{rows}").as_bytes(), &options(&[])).unwrap();
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 20);
+    assert!(batches.iter().all(|batch| batch.num_rows() <= 3), "{}", batches[0].num_rows());
+}

@@ -285,6 +285,7 @@ fn what_is_new_or_foreign_is_unsupported_by_name() {
         let error = read(&table).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         assert!(error.message().contains(told), "{told}: {error}");
+        advises_no_harm(&error);
     }
 }
 
@@ -372,6 +373,16 @@ fn damage(value: &mut Value, at: usize, how: u8) {
     }
 }
 
+/// A table that floe alone cannot read, or whose newest file is damaged, is not mended by taking an older state for it.
+#[track_caller]
+fn advises_no_harm(error: &crate::Error) {
+    let hint = error.hint().unwrap_or_default().to_lowercase();
+    assert!(!hint.is_empty(), "{error}");
+    for harm in ["roll back", "rollback", "drop", "register", "older metadata"] {
+        assert!(!hint.contains(harm), "{hint}");
+    }
+}
+
 /// Whatever is wrong with a document, the answer is a table or an error with a place and without values; and a table that
 /// is read keeps what it is through a commit.
 fn read_and_kept_or_told(table: &Value) {
@@ -382,6 +393,7 @@ fn read_and_kept_or_told(table: &Value) {
             // Names of columns and types are told, values are not.
             let named = error.message().contains("column '");
             assert!(named || !error.to_string().contains("secret"), "{error}");
+            advises_no_harm(&error);
             return;
         }
     };

@@ -7,9 +7,10 @@
 mod cursor;
 mod schema;
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::io::Read;
 
+use floe_core::limits::{self, Limits, beyond, read_bounded};
 use floe_core::{Error, ErrorKind};
 use serde_json::Value;
 
@@ -21,22 +22,32 @@ pub(super) struct Broken {
     pub(super) why: String,
     /// `Corrupted` when the file is proven to be damaged, `Unsupported` when it may be read elsewhere.
     pub(super) kind: ErrorKind,
+    /// The limit that it goes beyond.
+    pub(super) limit: Option<&'static str>,
 }
 
 impl Broken {
     /// The file is damaged.
     pub(super) fn new(why: impl Into<String>) -> Self {
-        Self { why: why.into(), kind: ErrorKind::Corrupted }
+        Self { why: why.into(), kind: ErrorKind::Corrupted, limit: None }
     }
 
     /// The file may be sound, and has what floe does not read.
     pub(super) fn unsupported(why: impl Into<String>) -> Self {
-        Self { why: why.into(), kind: ErrorKind::Unsupported }
+        Self { why: why.into(), kind: ErrorKind::Unsupported, limit: None }
+    }
+
+    /// The file goes beyond the limit called `setting`, which is `most`.
+    pub(super) fn beyond(what: &str, setting: &'static str, most: u64) -> Self {
+        Self { why: beyond(what, setting, most), kind: ErrorKind::Corrupted, limit: Some(setting) }
     }
 
     /// The error that names the file, `file` being what it is and where.
     pub(super) fn error(&self, file: &str) -> Error {
         let error = Error::new(self.kind, format!("{file} cannot be read: {}", self.why));
+        if let Some(setting) = self.limit {
+            return error.with_hint(limits::hint(setting));
+        }
         error.with_hint(match self.kind {
             ErrorKind::Unsupported => {
                 "the table is not damaged: an engine that knows this can read it, and may write the file anew"
@@ -62,6 +73,18 @@ pub(super) struct Container {
     /// How many records `data` holds.
     pub(super) count: usize,
     pub(super) data: Vec<u8>,
+    /// The blocks, in order.
+    blocks: Vec<Block>,
+    /// How many bytes of memory the records may take besides.
+    most: u64,
+}
+
+/// A block of a file.
+#[derive(Debug, Clone, Copy)]
+struct Block {
+    records: usize,
+    /// Where its data ends.
+    end: usize,
 }
 
 /// The type of a value, as the writer of the file declared it.
@@ -96,13 +119,21 @@ pub(super) struct AvroField {
     pub(super) ty: AvroType,
 }
 
+/// The largest window of zstd that is given memory: 128 MiB, as `zstd` itself has it.
+const WINDOW_LOG: u32 = 27;
+/// No more room is made for records that are claimed.
+const MOST_EXPECTED: usize = 100_000;
 const MAGIC: &[u8] = b"Obj\x01";
-/// More decompressed data is refused: places in it are kept as four bytes.
+/// More decompressed data is refused, whatever the limits: places in it are kept as four bytes.
 const MAX_DATA: u64 = u32::MAX as u64;
 
 impl Container {
-    /// Reads a whole file.
+    /// Reads a whole file, within the limits of the process.
     pub(super) fn read(bytes: &[u8]) -> Decoded<Self> {
+        Self::read_within(bytes, &limits::current())
+    }
+
+    fn read_within(bytes: &[u8], limits: &Limits) -> Decoded<Self> {
         let Some(rest) = bytes.strip_prefix(MAGIC) else {
             return broken("it is no Avro file");
         };
@@ -121,22 +152,62 @@ impl Container {
         let codec = metadata.get("avro.codec").map_or(&b"null"[..], Vec::as_slice);
         let codec = Codec::named(codec)?;
 
-        let mut data = Vec::with_capacity(bytes.len() * if codec == Codec::Null { 1 } else { 4 });
+        let most = if codec == Codec::Null { limits.metadata_bytes } else { limits.unfolded(bytes.len()) };
+        let room = Room { most: most.min(MAX_DATA), setting: limits.unfolded_by(bytes.len()) };
+        let expected = bytes.len() as u64 * if codec == Codec::Null { 1 } else { 4 };
+        let mut data = Vec::with_capacity(usize::try_from(expected.min(room.most)).unwrap_or(0));
         let mut count = 0_usize;
+        let mut blocks = Vec::new();
         while !cursor.is_at_end() {
             let records = usize::try_from(cursor.long()?).or_else(|_| broken("a block has no size"))?;
             let block = cursor.bytes()?;
-            codec.decompress(block, &mut data)?;
+            codec.decompress(block, &mut data, room)?;
             count = count.checked_add(records).ok_or_else(|| Broken::new("it has too many records"))?;
             if cursor.take(16)? != sync {
                 return broken("a block does not end where it should");
+            }
+            // Every record takes a byte at least; an empty block tells nothing.
+            if records > 0 {
+                blocks.push(Block { records, end: data.len() });
+            } else if !block.is_empty() && data.len() > blocks.last().map_or(0, |last: &Block| last.end) {
+                return broken("it holds more than its records");
             }
         }
         // Every record of a manifest takes at least a byte, so that no larger number can be meant.
         if count > data.len() {
             return broken("it claims more records than it holds");
         }
-        Ok(Self { metadata, schema, definitions, count, data })
+        Ok(Self { metadata, schema, definitions, count, data, blocks, most: limits.metadata_bytes })
+    }
+
+    /// Every record, read by `read`. Each block must hold its own records, whole, and nothing else.
+    pub(super) fn records<T>(&self, mut read: impl FnMut(&mut Cursor<'_>) -> Decoded<T>) -> Decoded<Vec<T>> {
+        let mut cursor = Cursor::new(&self.data);
+        let mut all = Vec::with_capacity(self.count.min(MOST_EXPECTED));
+        for block in &self.blocks {
+            for _ in 0..block.records {
+                all.push(read(&mut cursor)?);
+            }
+            match cursor.position().cmp(&block.end) {
+                Ordering::Equal => {}
+                Ordering::Less => return broken("it holds more than its records"),
+                Ordering::Greater => return broken("a block ends in the middle of a record"),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Refuses records that would take too much memory, at `bytes` for each one, before any is read.
+    pub(super) fn check_records(&self, bytes: usize) -> Decoded<()> {
+        self.check_memory(self.count, bytes)
+    }
+
+    /// Refuses `count` parts of records that take `bytes` of memory each, where that is too much.
+    pub(super) fn check_memory(&self, count: usize, bytes: usize) -> Decoded<()> {
+        match (count as u64).saturating_mul(bytes as u64) > self.most {
+            true => Err(Broken::beyond("its records take", "metadata-bytes", self.most)),
+            false => Ok(()),
+        }
     }
 }
 
@@ -162,18 +233,30 @@ impl Codec {
         }
     }
 
-    fn decompress(self, block: &[u8], data: &mut Vec<u8>) -> Decoded<()> {
+    /// Puts the data of a block behind `data`, and refuses it before it fills more than the room for the whole file. What
+    /// follows the end of the compressed data is not for any reader: such a block is refused.
+    fn decompress(self, block: &[u8], data: &mut Vec<u8>, room: Room) -> Decoded<()> {
         let start = data.len();
+        let left = room.most.saturating_sub(start as u64);
         let fails = |_| Broken::new("a block cannot be decompressed");
-        match self {
-            Self::Null => data.extend_from_slice(block),
+        let (fits, rest) = match self {
+            Self::Null => {
+                let fits = block.len() as u64 <= left;
+                if fits {
+                    data.extend_from_slice(block);
+                }
+                (fits, 0)
+            }
             Self::Deflate => {
-                flate2::read::DeflateDecoder::new(block).take(MAX_DATA).read_to_end(data).map_err(fails)?;
+                let mut decoder = flate2::bufread::DeflateDecoder::new(block);
+                let fits = read_bounded(&mut decoder, left, data).map_err(fails)?;
+                (fits, decoder.into_inner().len())
             }
             Self::Zstandard => {
-                zstd::stream::read::Decoder::with_buffer(block)
-                    .and_then(|decoder| decoder.take(MAX_DATA).read_to_end(data))
-                    .map_err(fails)?;
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(block).map_err(fails)?;
+                // Larger windows than the data that is allowed would only take memory.
+                decoder.window_log_max(WINDOW_LOG).map_err(fails)?;
+                (read_bounded(&mut decoder, left, data).map_err(fails)?, 0)
             }
             Self::Snappy => {
                 let Some((block, checksum)) = block.split_last_chunk::<4>() else {
@@ -184,6 +267,9 @@ impl Codec {
                 if claimed / 64 > block.len() {
                     return broken("a block cannot be decompressed");
                 }
+                if claimed as u64 > left {
+                    return Err(room.exceeded());
+                }
                 let plain = snap::raw::Decoder::new()
                     .decompress_vec(block)
                     .map_err(|_| Broken::new("a block cannot be decompressed"))?;
@@ -193,11 +279,34 @@ impl Codec {
                 if crc.sum() != u32::from_be_bytes(*checksum) {
                     return broken("the checksum of a block is wrong");
                 }
+                (true, 0)
             }
+        };
+        if !fits {
+            return Err(room.exceeded());
         }
-        if data.len() as u64 > MAX_DATA {
-            return broken("it is larger than 4 GiB");
+        if rest > 0 {
+            return broken("a block holds more than its compressed data");
         }
         Ok(())
     }
 }
+
+/// How much the blocks of a file may unfold to, together.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    most: u64,
+    setting: &'static str,
+}
+
+impl Room {
+    fn exceeded(self) -> Broken {
+        if self.most == MAX_DATA {
+            return Broken::new("it is larger than 4 GiB");
+        }
+        Broken::beyond("its blocks unfold to", self.setting, self.most)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 
+use floe_core::location::masked;
 use floe_core::{Error, ErrorKind, Result};
 use iceberg::spec::{DataFile, Datum, FormatVersion, ManifestStatus, Struct, StructType, Type};
 
@@ -41,7 +42,7 @@ pub(super) fn encode(
     }
     data_file(out, version, partition, entry.file).map_err(|e| {
         let path = entry.file.file_path();
-        e.context(format!("the file {path} cannot be listed in a manifest"))
+        e.context(format!("the file {} cannot be listed in a manifest", masked(path)))
     })
 }
 

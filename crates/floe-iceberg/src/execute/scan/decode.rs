@@ -9,6 +9,7 @@ use arrow_array::{BooleanArray, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Field};
 use arrow_select::concat::concat;
 use floe_core::guard::Guard;
+use floe_core::location::masked;
 use floe_core::{Error, ErrorKind, Result};
 use floe_plan::rows::size::{batch_bytes, plain, split};
 use futures::stream::BoxStream;
@@ -51,7 +52,7 @@ pub(super) struct Rows {
 impl Rows {
     /// The batches, in the order of the rows. Fails with `Corrupted`, naming the file, when it cannot be decoded.
     pub(super) fn decode(self) -> BoxStream<'static, Result<RecordBatch>> {
-        let guard = Guard::new("the Parquet reader", self.input.path());
+        let guard = Guard::new("the Parquet reader", masked(self.input.path()));
         let footer = self.metadata.metadata();
         let all: BTreeSet<usize> = self.leaves.iter().chain(&self.predicate_leaves()).copied().collect();
         let decoding =
@@ -133,7 +134,7 @@ impl Decoder {
     /// Begins again after the rows that came so far.
     fn again(&mut self, decoding: Decoding) {
         tracing::debug!(
-            path = self.rows.input.path(),
+            path = %masked(self.rows.input.path()),
             rows = decoding.rows,
             views = decoding.views,
             "rows are wider than the footer tells: decoding again with fewer at a time"
@@ -151,7 +152,7 @@ impl Decoder {
     }
 
     fn named(&self, why: &Error) -> Error {
-        let path = self.rows.input.path();
+        let path = masked(self.rows.input.path());
         Error::new(why.kind(), format!("the data file {path} cannot be read: {}", why.message()))
     }
 }
@@ -160,7 +161,10 @@ impl Decoder {
 fn too_wide(path: &str, column: &str) -> Error {
     Error::new(
         ErrorKind::Unsupported,
-        format!("the data file {path} cannot be read: column '{column}' has more than 2 GiB in one row"),
+        format!(
+            "the data file {} cannot be read: column '{column}' has more than 2 GiB in one row",
+            masked(path)
+        ),
     )
     .with_hint("leave the column out, or the row by a filter over other columns")
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use floe_core::location::masked;
 use floe_core::{Error, ErrorKind, Result};
 use floe_plan::change::DroppedSources;
 use iceberg::spec::{DataContentType, DataFileFormat, Datum, PartitionSpec, PrimitiveType, Struct};
@@ -35,14 +36,14 @@ impl PlannedDelete {
                 _ => {
                     return Err(Error::new(
                         ErrorKind::Corrupted,
-                        format!("the manifest does not say by which columns {path} deletes"),
+                        format!("the manifest does not say by which columns {} deletes", masked(path)),
                     ));
                 }
             },
             DataContentType::Data => {
                 return Err(Error::new(
                     ErrorKind::Corrupted,
-                    format!("the data file {path} is listed in a manifest of delete files"),
+                    format!("the data file {} is listed in a manifest of delete files", masked(path)),
                 ));
             }
         };
@@ -88,9 +89,10 @@ impl PlannedDelete {
                     Error::new(
                         ErrorKind::Corrupted,
                         format!(
-                            "whether the delete file {} applies to the data file {path} is not known: a writer lost the \
+                            "whether the delete file {} applies to the data file {} is not known: a writer lost the \
                              partition of one of them, whose source column was dropped",
-                            self.file.path
+                            masked(&self.file.path),
+                            masked(path)
                         ),
                     )
                     .with_hint("read the snapshot before the one that wrote the manifests anew")
@@ -155,8 +157,9 @@ impl DeleteIndex {
                 return Err(Error::new(
                     ErrorKind::Unsupported,
                     format!(
-                        "{what}, {}, applies to the data file {path}; floe does not read it",
-                        delete.file.path
+                        "{what}, {}, applies to the data file {}; floe does not read it",
+                        masked(&delete.file.path),
+                        masked(path)
                     ),
                 )
                 .with_hint("compact the table with the engine that wrote the deletes"));

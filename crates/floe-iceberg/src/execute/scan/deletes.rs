@@ -8,6 +8,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::Fields;
+use floe_core::location::masked;
 use floe_core::{Error, ErrorKind, Result};
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -246,11 +247,12 @@ async fn read_columns(
     if let Some(id) = ids.iter().find(|id| !contains_id(&fields, **id)) {
         return Err(Error::new(
             ErrorKind::Corrupted,
-            format!("the delete file {path} does not have the column with field id {id}"),
+            format!("the delete file {} does not have the column with field id {id}", masked(path)),
         ));
     }
-    let unreadable =
-        |e: Error| Error::new(e.kind(), format!("the delete file {path} cannot be read: {}", e.message()));
+    let unreadable = |e: Error| {
+        Error::new(e.kind(), format!("the delete file {} cannot be read: {}", masked(path), e.message()))
+    };
     let arrow = Arc::new(schema_to_arrow_schema(schema)?);
     let projection = Projection::new(&fields, schema.as_struct().fields(), arrow, &Constants::new())
         .map_err(unreadable)?;
@@ -273,7 +275,10 @@ async fn read_columns(
     let batches = rows.decode().map(move |batch| {
         projection.apply(&batch?).map_err(|e| {
             let why = compute_error(&e);
-            Error::new(why.kind(), format!("the delete file {path} cannot be read: {}", why.message()))
+            Error::new(
+                why.kind(),
+                format!("the delete file {} cannot be read: {}", masked(&path), why.message()),
+            )
         })
     });
     Ok(batches.boxed())

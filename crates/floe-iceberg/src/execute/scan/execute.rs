@@ -7,6 +7,7 @@ use std::thread::available_parallelism;
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{ArrowError, Schema as ArrowSchema};
 use floe_core::guard::Guard;
+use floe_core::location::masked;
 use floe_core::{Error, ErrorKind, Result};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt, future};
@@ -139,7 +140,7 @@ fn units(
 ) -> impl Stream<Item = Result<Unit>> + Send + 'static {
     futures::stream::iter((0_u32..).zip(tasks))
         .map(move |(number, task)| {
-            let guard = Guard::new("the Parquet reader", task.path.as_str());
+            let guard = Guard::new("the Parquet reader", masked(&task.path));
             let context = context.clone();
             let opened = tokio::spawn(async move { guard.future(open(context, number, task)).await });
             async move {
@@ -279,7 +280,7 @@ pub(super) fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'stati
         promise,
         metrics: context.metrics.clone(),
     };
-    let guard = Guard::new("the reader of data files", path.clone());
+    let guard = Guard::new("the reader of data files", masked(&path));
     let batches = rows.decode();
     let batches = batches.map(move |batch| {
         let batch = batch?;
@@ -292,8 +293,10 @@ pub(super) fn read(context: &Context, unit: ReadUnit) -> Result<BoxStream<'stati
         let batch = rows.and_then(|batch| filter.apply(batch));
         batch.map_err(|e| {
             let why = compute_error(&e);
-            let named =
-                Error::new(why.kind(), format!("the data file {path} cannot be read: {}", why.message()));
+            let named = Error::new(
+                why.kind(),
+                format!("the data file {} cannot be read: {}", masked(&path), why.message()),
+            );
             why.hint().into_iter().fold(named, Error::with_hint)
         })
     });

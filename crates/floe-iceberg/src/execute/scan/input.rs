@@ -1,22 +1,26 @@
 //! A Parquet file as the `parquet` crate reads it, over the table's file IO.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use floe_core::guard::Guard;
+use floe_core::limits::{self, Limits};
+use floe_core::location::{mask_text, masked};
 use floe_core::{Error, ErrorKind, Result};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use iceberg::io::{FileIO, FileRead};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::{AsyncFileReader, MetadataFetch};
+use parquet::basic::Compression;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
 use super::metrics::{ScanMetrics, add};
 use crate::data::footer::{TRAILER, footer_length, is_plausible};
-use crate::footer::{completed, encrypted, mended};
+use crate::footer::{BadPage, check_pages, completed, encrypted, mended};
 
 /// How much of the end of a file is read to get its footer: enough for most, so that one request does.
 const TAIL: u64 = 64 * 1024;
@@ -33,6 +37,8 @@ pub(super) struct ParquetInput {
     path: Arc<str>,
     source: Source,
     metadata: Arc<ParquetMetaData>,
+    /// How the column chunks are packed that begin there, if pages may unfold to more than they claim.
+    codecs: Arc<BTreeMap<u64, Compression>>,
 }
 
 #[derive(Clone)]
@@ -57,7 +63,7 @@ impl ParquetInput {
         let input = file_io.new_input(path).map_err(|e| read_error(path, Error::from(e)))?;
         let file = input.reader().await.map_err(|e| read_error(path, Error::from(e)))?;
         let mut source = Source { size, file: file.into(), tail: None, metrics };
-        let guard = Guard::new("the Parquet reader", path);
+        let guard = Guard::new("the Parquet reader", masked(path));
         let recorded = source.guarded_footer(&guard, pages).await;
         let metadata = match recorded {
             Ok(metadata) => metadata,
@@ -73,7 +79,14 @@ impl ParquetInput {
                 }
             }
         };
-        Ok(Self { path: path.into(), source, metadata: Arc::new(metadata) })
+        let leaves = metadata.file_metadata().schema_descr().num_columns() as u64;
+        let most = limits::current().columns;
+        if leaves > most {
+            let refused = limits::refusal(ErrorKind::Corrupted, "it has, in columns,", "columns", most);
+            return Err(read_error(path, refused));
+        }
+        let codecs = Arc::new(doubtful(&metadata));
+        Ok(Self { path: path.into(), source, metadata: Arc::new(metadata), codecs })
     }
 
     pub(super) fn path(&self) -> &str {
@@ -92,6 +105,23 @@ impl ParquetInput {
     /// Says why the file could not be read; see [`parquet_error`].
     pub(super) fn error(&self, error: ParquetError) -> Error {
         self.source.error(&self.path, error)
+    }
+
+    /// Refuses pages, which begin at `start`, that would take too much memory; see [`check_pages`].
+    fn check_pages(&self, start: u64, bytes: &[u8], limits: &Limits) -> parquet::errors::Result<()> {
+        let codec =
+            self.codecs.range(..=start).next_back().map_or(Compression::UNCOMPRESSED, |(_, codec)| *codec);
+        match check_pages(bytes, codec, limits.page_bytes) {
+            Ok(()) => Ok(()),
+            Err(BadPage::Damaged) => {
+                Err(ParquetError::General("a page claims what it does not hold".to_owned()))
+            }
+            Err(BadPage::TooLarge) => {
+                let what = "a page of it unfolds to";
+                let refused = limits::refusal(ErrorKind::Corrupted, what, "page-bytes", limits.page_bytes);
+                Err(ParquetError::External(Box::new(refused)))
+            }
+        }
     }
 
     /// Bytes of the file.
@@ -138,10 +168,11 @@ impl Source {
     /// Says why the file could not be read: that it is encrypted, if it is.
     fn error(&self, path: &str, error: ParquetError) -> Error {
         match self.tail.as_ref().and_then(|(_, tail)| encrypted(tail)) {
-            Some(why) => {
-                Error::new(ErrorKind::Unsupported, format!("the data file {path} cannot be read: {why}"))
-                    .with_source(error)
-            }
+            Some(why) => Error::new(
+                ErrorKind::Unsupported,
+                format!("the data file {} cannot be read: {why}", masked(path)),
+            )
+            .with_source(error),
             None => parquet_error(path, error),
         }
     }
@@ -215,12 +246,14 @@ impl AsyncFileReader for ParquetInput {
                 .buffered(REQUESTS_AT_A_TIME)
                 .try_collect()
                 .await?;
+            let limits = limits::current();
             let cut = ranges.into_iter().map(|range| {
                 let at = joined.partition_point(|joined| joined.start <= range.start) - 1;
                 let from = (range.start - joined[at].start) as usize;
-                fetched[at].slice(from..from + (range.end - range.start) as usize)
+                let bytes = fetched[at].slice(from..from + (range.end - range.start) as usize);
+                self.check_pages(range.start, &bytes, &limits).map(|()| bytes)
             });
-            Ok(cut.collect())
+            cut.collect()
         }
         .boxed()
     }
@@ -231,6 +264,21 @@ impl AsyncFileReader for ParquetInput {
     ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
         futures::future::ready(Ok(self.metadata.clone())).boxed()
     }
+}
+
+/// Where each column chunk begins, and how it is packed, if the Parquet crate takes whatever pages of one unfold to.
+fn doubtful(metadata: &ParquetMetaData) -> BTreeMap<u64, Compression> {
+    let chunks = || metadata.row_groups().iter().flat_map(|group| group.columns());
+    if !chunks().any(|c| matches!(c.compression(), Compression::GZIP(_) | Compression::BROTLI(_))) {
+        return BTreeMap::new();
+    }
+    chunks().map(|chunk| (start_of(chunk), chunk.compression())).collect()
+}
+
+/// Where a column chunk begins. Not by `byte_range`, which panics for what cannot be.
+fn start_of(chunk: &ColumnChunkMetaData) -> u64 {
+    let data = chunk.data_page_offset();
+    u64::try_from(chunk.dictionary_page_offset().map_or(data, |dictionary| dictionary.min(data))).unwrap_or(0)
 }
 
 /// The ranges to read so that every one of `ranges` lies within one of them; in order, each start once.
@@ -270,12 +318,18 @@ pub(super) fn parquet_error(path: &str, error: ParquetError) -> Error {
         _ if missing.iter().any(|words| text.contains(words)) => ErrorKind::Unsupported,
         _ => ErrorKind::Corrupted,
     };
-    Error::new(kind, format!("the data file {path} cannot be read: {error}")).with_source(error)
+    Error::new(kind, format!("the data file {} cannot be read: {}", masked(path), mask_text(&text)))
+        .with_source(error)
 }
 
 fn read_error(path: &str, source: Error) -> Error {
-    Error::new(source.kind(), format!("the data file {path} cannot be read: {}", source.message()))
-        .with_source(source)
+    let message = format!("the data file {} cannot be read: {}", masked(path), mask_text(source.message()));
+    let error = Error::new(source.kind(), message);
+    let error = match source.hint() {
+        Some(hint) => error.with_hint(hint.to_owned()),
+        None => error,
+    };
+    error.with_source(source)
 }
 
 #[cfg(test)]

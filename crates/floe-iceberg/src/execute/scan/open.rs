@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_schema::{Fields, SchemaRef as ArrowSchemaRef};
+use floe_core::location::masked;
 use floe_core::{Error, ErrorKind, Result};
 use floe_plan::expr::BoundExpr;
 use iceberg::io::FileIO;
@@ -163,7 +164,7 @@ pub(super) fn check_rows(input: &ParquetInput, recorded: u64) -> Result<()> {
     if held == recorded {
         return Ok(());
     }
-    let path = input.path();
+    let path = masked(input.path());
     Err(Error::new(
         ErrorKind::Corrupted,
         format!("the data file {path} has {held} rows in its row groups, and its manifest says {recorded}"),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use floe_core::guard::Guard;
+use floe_core::location::masked;
 use floe_core::{Error, ErrorKind, Result};
 use floe_plan::change::DroppedSources;
 use floe_plan::prune::Verdict;
@@ -280,7 +281,7 @@ fn task(
     if format != iceberg::spec::DataFileFormat::Parquet {
         return Err(Error::new(
             ErrorKind::Unsupported,
-            format!("the data file {path} is {format}; floe reads Parquet data files only"),
+            format!("the data file {} is {format}; floe reads Parquet data files only", masked(path)),
         )
         .with_hint("rewrite the table's data files as Parquet with the engine that wrote them"));
     }

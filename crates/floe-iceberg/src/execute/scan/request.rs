@@ -1,6 +1,8 @@
 //! What to read, and the plan of how: values, that can be sent elsewhere.
 
+use floe_core::location::masked;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use floe_plan::expr::Expr;
 use iceberg::spec::SchemaRef;
@@ -109,7 +111,7 @@ fn default_memory_bytes() -> u64 {
 }
 
 /// A data file to read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanTask {
     /// Where the file is stored.
     pub path: String,
@@ -130,8 +132,22 @@ pub struct ScanTask {
     pub deletes: Vec<DeleteFile>,
 }
 
+/// Without values of the table's data.
+impl fmt::Debug for ScanTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScanTask")
+            .field("path", &masked(&self.path))
+            .field("file_size", &self.file_size)
+            .field("record_count", &self.record_count)
+            .field("spec_id", &self.spec_id)
+            .field("sequence_number", &self.sequence_number)
+            .field("deletes", &self.deletes)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A delete file (Iceberg spec, "Row-level Deletes").
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DeleteFile {
     /// Where the file is stored.
     pub path: String,
@@ -139,6 +155,17 @@ pub struct DeleteFile {
     pub file_size: u64,
     /// The columns whose values it deletes by, by field id; `None` when it deletes by position.
     pub equality_ids: Option<Vec<i32>>,
+}
+
+/// Without values of the table's data.
+impl fmt::Debug for DeleteFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeleteFile")
+            .field("path", &masked(&self.path))
+            .field("file_size", &self.file_size)
+            .field("equality_ids", &self.equality_ids)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What planning looked at, and what it could leave out. Files are data files, unless they are called otherwise.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
+use floe_core::location::masked;
 use floe_core::{Environment, Error, LoadedTable, Result};
 use floe_plan::rows::cut::CutLimits;
 use floe_plan::rows::metrics::metrics_fields;
@@ -188,5 +189,5 @@ impl Context {
 }
 
 fn writing(path: &str, error: iceberg::Error) -> Error {
-    Error::from(error).context(format!("writing data file {path}"))
+    Error::from(error).context(format!("writing data file {}", masked(path)))
 }

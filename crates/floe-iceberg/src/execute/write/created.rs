@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use floe_core::Result;
+use floe_core::location::masked;
 use futures::{StreamExt, stream};
 use iceberg::io::FileIO;
 use tokio::runtime::Handle;
@@ -98,7 +99,7 @@ async fn delete(file_io: FileIO, appearing: Arc<RwLock<()>>, paths: Vec<String>)
             // A file that never came to be is no failure.
             let gone = matches!(file_io.exists(&path).await, Ok(false));
             if !gone && let Err(error) = file_io.delete(&path).await {
-                tracing::warn!(file = path, %error, "an unfinished data file could not be deleted");
+                tracing::warn!(file = %masked(&path), %error, "an unfinished data file could not be deleted");
             }
         }
     });

@@ -324,7 +324,11 @@ async fn a_transform_that_is_not_known_is_read_past_and_never_written_by() {
             match done {
                 Err(e) if writes => {
                     assert_eq!(e.kind(), ErrorKind::Unsupported, "{version}, {name}: {e}");
-                    assert!(e.message().contains("'p'") && e.message().contains("'zorder[3]'"), "{e}");
+                    assert!(e.message().contains("'p'"), "{e}");
+                    let direct = ["append", "overwrite", "upsert", "delete", "merge", "staged append"];
+                    if direct.contains(&name) {
+                        assert!(e.message().contains("'zorder[3]'"), "{e}");
+                    }
                     assert_eq!(lake.storage.locations(), files, "{version}, {name}: nothing is written");
                 }
                 Err(e) => panic!("version {version}, {name}: {e}"),

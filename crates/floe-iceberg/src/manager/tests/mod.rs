@@ -7,6 +7,7 @@ mod inputs;
 mod kept;
 mod keys;
 mod lake;
+mod masked;
 mod model;
 mod names;
 mod publishing;

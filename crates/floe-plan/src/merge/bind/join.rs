@@ -41,7 +41,7 @@ impl MergeBinder<'_> {
             let target = self.table.find(&path_target)?.ok_or_else(|| self.table.unknown(&path_target))?;
             let value = self.columns.find(&path(name))?.ok_or_else(|| {
                 Error::validation(format!("the source lacks column '{name}' to join by"))
-                    .with_hint(format!("its columns are {}", self.columns.names().join(", ")))
+                    .with_hint(self.columns.listed())
             })?;
             if !self.add_key(&mut join, value, &target, true)? {
                 return Err(Error::validation(format!(

@@ -85,7 +85,7 @@ impl Scope<'_> {
                 let known: Vec<String> = self
                     .source
                     .iter()
-                    .flat_map(|columns| columns.names())
+                    .flat_map(|columns| columns.names().to_vec())
                     .chain(self.target.iter().flat_map(|table| table.names()))
                     .collect();
                 let error = Error::validation(format!("there is no column '{name}'"));

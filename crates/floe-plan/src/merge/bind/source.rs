@@ -27,6 +27,9 @@ pub(super) struct Columns {
     /// How each comes from the data; what the fault is, if it has no type that Iceberg has.
     fields: Vec<Result<FieldMapping>>,
     used: RefCell<Vec<usize>>,
+    /// Whether some name is that of a column of the table. Where none is, the names may be values: a first row that was taken
+    /// for the line of names.
+    named: bool,
 }
 
 impl Columns {
@@ -53,12 +56,25 @@ impl Columns {
             Ok(mapped)
         });
         let fields = fields.collect();
-        let names = data.fields().iter().map(|f| f.name().clone()).collect();
-        Self { names, fields, used: RefCell::default() }
+        let names: Vec<String> = data.fields().iter().map(|f| f.name().clone()).collect();
+        let named = table.as_struct().fields().iter().any(|field| names.contains(&field.name));
+        Self { names, fields, used: RefCell::default(), named }
     }
 
-    pub(super) fn names(&self) -> Vec<String> {
-        self.names.clone()
+    /// The names, for messages; none where they may be values.
+    pub(super) fn names(&self) -> &[String] {
+        if self.named { &self.names } else { &[] }
+    }
+
+    /// What its columns are, for hints.
+    pub(super) fn listed(&self) -> String {
+        match self.named {
+            true => format!("its columns are {}", self.names.join(", ")),
+            false => format!(
+                "none of its {} columns has the name of one of the table: does it begin with a line of names?",
+                self.names.len()
+            ),
+        }
     }
 
     pub(super) fn has(&self, path: &[String]) -> bool {
@@ -94,8 +110,7 @@ impl Columns {
     }
 
     pub(super) fn unknown(&self, path: &[String]) -> Error {
-        Error::validation(format!("the source has no column '{}'", path.join(".")))
-            .with_hint(format!("its columns are {}", self.names.join(", ")))
+        Error::validation(format!("the source has no column '{}'", path.join("."))).with_hint(self.listed())
     }
 
     /// The columns that are used, in the order of their positions.

@@ -16,15 +16,15 @@ pub async fn schemas_that_no_table_can_have_are_refused(catalog: &CatalogUnderTe
     }
     let space = namespace(&["types"]);
     catalog.client.create_namespace(&space, HashMap::new()).await.unwrap();
-    let creation = TableCreation { format_version: FormatVersion::V2, ..creation("sound") };
-    let made = catalog.client.create_table(&space, creation.clone()).await.unwrap();
+    let new = |name: &str| TableCreation { format_version: FormatVersion::V2, ..creation(name) };
+    let made = catalog.client.create_table(&space, new("sound")).await.unwrap();
     for bad in impossible() {
-        for columns in places(&bad) {
+        for column in places(&bad) {
             let mut fields = made.metadata.current_schema().as_struct().fields().to_vec();
-            fields.extend(columns);
+            fields.push(column);
             let schema = Schema::builder().with_fields(fields).with_schema_id(1).build().unwrap();
-            let new = TableCreation { name: "bad".into(), schema: schema.clone(), ..creation.clone() };
-            assert_kind(catalog.client.create_table(&space, new).await, ErrorKind::Validation);
+            let bad = TableCreation { schema: schema.clone(), ..new("bad") };
+            assert_kind(catalog.client.create_table(&space, bad).await, ErrorKind::Validation);
             let updates =
                 [TableUpdate::AddSchema { schema }, TableUpdate::SetCurrentSchema { schema_id: -1 }];
             assert_kind(catalog.client.commit(&made.ident, &[], &updates).await, ErrorKind::Validation);
