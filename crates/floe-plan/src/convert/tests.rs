@@ -537,3 +537,45 @@ proptest! {
         }
     }
 }
+
+/// A whole number in so many digits, with a point, as programs write floats that are not too large.
+fn plain(value: f64, digits: usize) -> String {
+    let text = format!("{:.*e}", digits - 1, value.abs());
+    let (mantissa, exponent) = text.split_once('e').unwrap();
+    let (digits, exponent): (String, usize) = (mantissa.replace('.', ""), exponent.parse().unwrap());
+    let whole = format!("{digits:0<width$}", width = exponent + 1);
+    format!("{}{whole}.0", if value < 0.0 { "-" } else { "" })
+}
+
+proptest! {
+    /// Which of the shortest texts of a float is written differs from program to program.
+    #[test]
+    fn floats_may_be_written_in_any_digits_that_tell_them(
+        small in 16_777_216_f32..1e15, large in 9_007_199_254_740_992_f64..1e20, minus: bool, digits in 1_usize..9, more in 8_usize..17,
+    ) {
+        let sign = if minus { -1.0 } else { 1.0 };
+        let (small, large) = ((small * sign as f32).trunc(), (large * sign).trunc());
+        let text = plain(f64::from(small), digits);
+        if text.parse() == Ok(small) {
+            let array = parse(&StringArray::from(vec![text.as_str()]), &DataType::Float32, &ConvertOptions::default());
+            prop_assert_eq!(array.map(|a| a.as_primitive::<Float32Type>().value(0)), Ok(small), "{}", text);
+        }
+        let text = plain(large, more);
+        if text.parse() == Ok(large) {
+            let array = parse(&StringArray::from(vec![text.as_str()]), &DataType::Float64, &ConvertOptions::default());
+            prop_assert_eq!(array.map(|a| a.as_primitive::<Float64Type>().value(0)), Ok(large), "{}", text);
+        }
+    }
+}
+
+#[test]
+fn a_float_on_the_border_of_another_is_read_as_two_programs_write_it() {
+    // Half way to the next value, which takes a digit less.
+    for text in ["-201676610.0", "-201676600.0", "-201676608.0", "-201676608"] {
+        let array = parse(&StringArray::from(vec![text]), &DataType::Float32, &ConvertOptions::default());
+        assert_eq!(array.map(|a| a.as_primitive::<Float32Type>().value(0)), Ok(-201_676_608.0), "{text}");
+    }
+    for text in ["-201676610", "-201676607.0", "-201676609.0"] {
+        assert!(read(text, &DataType::Float32).is_err(), "{text}");
+    }
+}

@@ -112,7 +112,7 @@ where
 }
 
 /// What the two types of floats need.
-trait Float: Copy + Into<f64> + std::fmt::Debug {
+trait Float: Copy + Into<f64> {
     /// The greatest integer up to which the type has all.
     const EXACT: f64;
     /// How many digits tell every value of the type; fewer than a text may have.
@@ -167,9 +167,12 @@ fn check_float<F: Float>(nearest: F, text: &str) -> Result<(), &'static str> {
         let digits = text.split('.').next().unwrap_or(text);
         let exact =
             format!("{:.0}", value.abs()) == digits.trim_start_matches(['+', '-']).trim_start_matches('0');
-        // With a point, it may be the shortest text that means the value, as floats are written.
-        let shortest = text.contains('.') && number.equals(&format!("{nearest:?}"));
-        return if exact || shortest { Ok(()) } else { Err(why::EXACT) };
+        // With a point, it may be the value in as many digits as tell it, as floats are written. Programs do not agree on how
+        // many these are, so that it need not be the shortest text.
+        let decimals = number.digits.saturating_sub(1) as usize;
+        let written =
+            !number.overflow && text.contains('.') && number.equals(&format!("{value:.decimals$e}"));
+        return if exact || written { Ok(()) } else { Err(why::EXACT) };
     }
     match F::DIGITS {
         Some(digits) if number.digits > digits && !number.equals(&format!("{value:.149}")) => {

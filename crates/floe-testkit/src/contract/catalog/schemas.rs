@@ -30,7 +30,7 @@ pub async fn schemas_that_no_table_can_have_are_refused(catalog: &CatalogUnderTe
             assert_kind(catalog.client.commit(&made.ident, &[], &updates).await, ErrorKind::Validation);
         }
     }
-    assert_eq!(catalog.second.list_tables(&space).await.unwrap(), [made.ident.clone()]);
+    assert_eq!(catalog.second.list_tables(&space).await.unwrap(), std::slice::from_ref(&made.ident));
     let now = catalog.second.load_table(&made.ident).await.unwrap();
     assert_eq!((&now.metadata_location, &now.metadata), (&made.metadata_location, &made.metadata));
     let still = TableRequirement::UuidMatch { uuid: made.metadata.uuid() };
