@@ -4,12 +4,15 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use floe_core::{CatalogClient, ErrorKind};
+use floe_testkit::SeededEnvironment;
 use floe_testkit::http::{HttpServer, Reply};
 use iceberg::{NamespaceIdent, TableIdent};
 use serde_json::json;
 use support::fake::{fake, plain};
-use support::{creation, open};
+use support::{creation, open, open_at};
 
 /// Another server, which gives whoever asks what they ask for.
 async fn elsewhere() -> HttpServer {
@@ -147,7 +150,8 @@ async fn no_number_of_a_server_is_too_big_to_wait_for() {
                 .then(|| Reply::status(429).with_header("retry-after", after).into())
         })
         .await;
-        let catalog = open(&[("uri", &server.uri())]).await.unwrap();
+        let env = Arc::new(SeededEnvironment::new(1));
+        let catalog = open_at(&[("uri", &server.uri())], env).await.unwrap();
         for _ in 0..2 {
             let error = catalog.list_namespaces(None).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Unavailable, "{after}: {error}");

@@ -135,13 +135,9 @@ mod tests {
     const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
     fn refused(name: &str, source: Option<&str>, checksum: bool) -> Vec<String> {
-        let mut text = format!("version = 4\n[[package]]\nname = \"{name}\"\nversion = \"1.0.0\"\n");
-        if let Some(source) = source {
-            text += &format!("source = \"{source}\"\n");
-        }
-        if checksum {
-            text += "checksum = \"00\"\n";
-        }
+        let source = source.map(|source| format!("source = \"{source}\"\n")).unwrap_or_default();
+        let checksum = if checksum { "checksum = \"00\"\n" } else { "" };
+        let text = format!("[[package]]\nname = \"{name}\"\nversion = \"1.0.0\"\n{source}{checksum}");
         Policy::read(POLICY).unwrap().refused(&packages(&text).unwrap())
     }
 

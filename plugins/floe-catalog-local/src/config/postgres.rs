@@ -222,18 +222,19 @@ mod tests {
                     _ => format!("POSTGRES://ann:{password}@db.example/lake?host=db&dbname=lake"),
                 };
                 let config = crate::LocalCatalogConfig { uri: Some(uri.clone()), ..Default::default() };
-                let mut shown = format!("{config:?}");
+                let mut shown = vec![format!("{config:?}")];
                 match parse(&uri) {
-                    Err(error) => shown += &format!("{error} {error:?}"),
+                    Err(error) => shown.push(format!("{error} {error:?}")),
                     Ok((options, _)) => {
                         let second = Duration::from_secs(1);
                         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
                         let _entered = runtime.enter();
                         let store = PostgresStore::new(options, None, second, second);
-                        shown += &format!("{store:?} {}", store.place());
+                        shown.push(format!("{store:?} {}", store.place()));
                     }
                 }
-                shown += &format!("{:?}", config.path("/lake").map(drop));
+                shown.push(format!("{:?}", config.path("/lake").map(drop)));
+                let shown = shown.join(" ");
                 for secret in pieces.iter().map(|(piece, _)| piece).chain([&last]) {
                     // A run of five digits may be a port, which `ann:12345` cannot be told from.
                     if secret.len() > 5 {

@@ -81,6 +81,7 @@ async fn no_error_event_or_debug_text_shows_a_value() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
+        .without_time()
         .with_max_level(tracing::Level::TRACE)
         .with_writer(move || writer.clone())
         .with_span_events(FmtSpan::FULL)
