@@ -157,12 +157,13 @@ impl fmt::Debug for PostgresStore {
 impl Store for PostgresStore {
     async fn set_up(&self) -> Result<()> {
         let mut connection = self.connect(self.connect_timeout).await?;
-        let first = if let Some(schema) = &self.schema {
-            Some(schema.clone())
+        let first = if self.schema.is_some() {
+            self.schema.clone()
         } else {
             let sql = "SELECT pg_catalog.current_schema()::pg_catalog.text";
-            let schema = limited(sqlx::query_scalar(sql).fetch_one(&mut connection)).await;
-            schema.map_err(|e| self.unchanged(e))?
+            limited(sqlx::query_scalar(sql).fetch_one(&mut connection))
+                .await
+                .map_err(|e| self.unchanged(e))?
         };
         let layout = match (self.look(&mut connection).await?, first) {
             (Some(found), _) => found,
