@@ -1,4 +1,5 @@
-//! `docs/requirements.md` is true: what it names exists, and every number in the code is in it.
+//! `docs/requirements.md` and `docs/security.md` are true: the places and tests that they name exist, and every requirement's
+//! number in the code is listed.
 #![cfg(test)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +55,39 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// The texts of all Rust files of the workspace.
+fn texts(root: &Path) -> Vec<String> {
+    let mut files = Vec::new();
+    for folder in ["crates", "plugins", "tests", "xtask", "benches"] {
+        sources(&root.join(folder), &mut files);
+    }
+    files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect()
+}
+
+#[test]
+fn every_attack_is_played_by_tests_that_exist() {
+    let root = workspace::root();
+    let document = std::fs::read_to_string(root.join("docs/security.md")).unwrap();
+    let texts = texts(&root);
+    let functions: BTreeSet<&str> = texts.iter().flat_map(|text| functions(text)).collect();
+    let attackers = ["S", "T", "L", "N"];
+    let mut played = BTreeMap::new();
+    for row in document.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        if !cells[0].split(", ").all(|attacker| attackers.contains(&attacker)) {
+            continue;
+        }
+        let [attacker, _, _, _, tests] = cells[..] else { panic!("{row} has not five columns") };
+        let tests = quoted(tests);
+        assert!(!tests.is_empty(), "nobody plays {row}");
+        for test in &tests {
+            assert!(functions.contains(test.as_str()), "no test is called {test}");
+        }
+        *played.entry(attacker.split(", ").next().unwrap().to_owned()).or_insert(0) += tests.len();
+    }
+    assert!(attackers.iter().all(|attacker| played.contains_key(*attacker)), "{played:?}");
+}
+
 #[test]
 fn every_requirement_is_listed_with_places_and_tests_that_exist() {
     let root = workspace::root();
@@ -61,11 +95,7 @@ fn every_requirement_is_listed_with_places_and_tests_that_exist() {
     let expected: BTreeSet<String> = (1..=47).map(|n| format!("FR-{n:03}")).collect();
     assert_eq!(listed.keys().cloned().collect::<BTreeSet<_>>(), expected);
 
-    let mut files = Vec::new();
-    for folder in ["crates", "plugins", "tests", "xtask", "benches"] {
-        sources(&root.join(folder), &mut files);
-    }
-    let texts: Vec<String> = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    let texts = texts(&root);
     let cited: BTreeSet<String> = texts.iter().flat_map(|text| numbers(text)).collect();
     assert!(cited.is_subset(&expected), "{:?}", cited.difference(&expected));
     let functions: BTreeSet<&str> = texts.iter().flat_map(|text| functions(text)).collect();

@@ -214,7 +214,7 @@ mod tests {
     fn packed(length: usize) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         for _ in 0..length >> 20 {
-            encoder.write_all(&[b' '; 1 << 20]).unwrap();
+            encoder.write_all(&vec![b' '; 1 << 20]).unwrap();
         }
         encoder.finish().unwrap()
     }

@@ -36,7 +36,7 @@ pub(crate) fn user_folder(env: &Variables) -> Option<PathBuf> {
 
 /// The content of a configuration file, as the list keeps it.
 pub(crate) fn digest(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 /// Reads an open file, which must be small.

@@ -61,8 +61,8 @@ mod tests {
 
     #[test]
     fn tags_without_end_do_not_reach_the_parser() {
-        let attributes: String = (0..2000).map(|n| format!(" a{n}=\"\"")).collect();
-        let namespaces: String = (0..2000).map(|n| format!(" xmlns:a{n}='>'")).collect();
+        let attributes = (0..2000).map(|n| format!(" a{n}=\"\"")).collect::<Vec<_>>().concat();
+        let namespaces = (0..2000).map(|n| format!(" xmlns:a{n}='>'")).collect::<Vec<_>>().concat();
         for body in [
             format!("<R{attributes}>"),
             format!("<R{namespaces}/>"),

@@ -108,12 +108,11 @@ impl PostgresStore {
     /// the user's tables in the shade.
     async fn look(&self, connection: &mut PgConnection) -> Result<Option<Layout>> {
         let failed = |e| self.unchanged(e);
-        let path: Vec<String> = match &self.schema {
-            Some(schema) => vec![schema.clone()],
-            None => {
-                let sql = "SELECT pg_catalog.unnest(pg_catalog.current_schemas(false))::pg_catalog.text";
-                limited(sqlx::query_scalar(sql).fetch_all(&mut *connection)).await.map_err(failed)?
-            }
+        let path: Vec<String> = if let Some(schema) = &self.schema {
+            vec![schema.clone()]
+        } else {
+            let sql = "SELECT pg_catalog.unnest(pg_catalog.current_schemas(false))::pg_catalog.text";
+            limited(sqlx::query_scalar(sql).fetch_all(&mut *connection)).await.map_err(failed)?
         };
         limited(connection.execute(PINNED)).await.map_err(failed)?;
         let sql = "SELECT n.nspname::text, a.attname::text FROM pg_class c \
@@ -158,14 +157,13 @@ impl fmt::Debug for PostgresStore {
 impl Store for PostgresStore {
     async fn set_up(&self) -> Result<()> {
         let mut connection = self.connect(self.connect_timeout).await?;
-        let first = match &self.schema {
-            Some(schema) => Some(schema.clone()),
-            None => {
-                let sql = "SELECT pg_catalog.current_schema()::pg_catalog.text";
-                limited(sqlx::query_scalar(sql).fetch_one(&mut connection))
-                    .await
-                    .map_err(|e| self.unchanged(e))?
-            }
+        let first = if self.schema.is_some() {
+            self.schema.clone()
+        } else {
+            let sql = "SELECT pg_catalog.current_schema()::pg_catalog.text";
+            limited(sqlx::query_scalar(sql).fetch_one(&mut connection))
+                .await
+                .map_err(|e| self.unchanged(e))?
         };
         let layout = match (self.look(&mut connection).await?, first) {
             (Some(found), _) => found,

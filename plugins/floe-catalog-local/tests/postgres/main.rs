@@ -298,14 +298,14 @@ async fn tables_in_the_shade_of_others_are_not_taken() {
     ))
     .await;
     // An open catalog goes on with the tables it has found, a new one says that there are two.
-    assert_eq!(catalog.list_tables(&space()).await.unwrap(), [made.ident.clone()]);
+    assert_eq!(catalog.list_tables(&space()).await.unwrap(), std::slice::from_ref(&made.ident));
     let error = failed(lake.open().await.list_tables(&space()).await);
     assert_eq!(error.kind(), ErrorKind::Validation, "{error}");
     assert!(error.to_string().contains("`schema`"), "{error}");
     let properties = Properties::default().with("uri", lake.uri()).with("schema", "public");
     let config = PluginConfig::new("default", &properties).unwrap();
     let named = LocalCatalogPlugin.connect(&config, lake.storage.clone()).await.unwrap();
-    assert_eq!(named.list_tables(&space()).await.unwrap(), [made.ident.clone()]);
+    assert_eq!(named.list_tables(&space()).await.unwrap(), std::slice::from_ref(&made.ident));
 
     let properties = properties.with("schema", "lake \" x");
     lake.run("CREATE SCHEMA \"lake \"\" x\"").await;

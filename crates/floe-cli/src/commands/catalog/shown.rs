@@ -29,7 +29,7 @@ fn place(scheme: &str, rest: &str) -> Option<String> {
     let azure = ["abfs", "abfss", "wasb", "wasbs"].contains(&scheme.to_ascii_lowercase().as_str());
     let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
     // A password with a mark in it that was not encoded goes on behind it.
-    if tail.contains('@') && !(storage && !authority.contains(':')) {
+    if tail.contains('@') && (!storage || authority.contains(':')) {
         return None;
     }
     if host.contains('%') && !host.to_ascii_lowercase().starts_with("%2f") {
@@ -107,7 +107,7 @@ mod tests {
             scheme in "(postgres|postgresql|POSTGRESQL|postgresql\\+psycopg2|https|http)",
             form in 0..7_usize,
         ) {
-            let mut password: String = pieces.iter().map(|(piece, mark)| format!("{piece}{mark}")).collect();
+            let mut password: String = pieces.iter().flat_map(|(piece, mark)| [piece.as_str(), mark]).collect();
             password.push_str(&last);
             let value = match form {
                 0 => format!("{scheme}://ann:{password}@db.example:5432/lake"),

@@ -136,7 +136,7 @@ fn in_one_column_an_empty_line_is_a_row() {
 fn batches_are_made_by_bytes() {
     // Three rows have more than a batch may.
     let wide = "x".repeat(floe::data::decoding::BATCH_BYTES as usize * 2 / 5);
-    let rows: String = (0..20).map(|id| format!("{id},{wide}\n")).collect();
+    let rows = (0..20).map(|id| format!("{id},{wide}\n")).collect::<Vec<_>>().concat();
     let batches = all(format!("id,name\n{rows}").as_bytes(), &options(&[])).unwrap();
     assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 20);
     assert!(batches.iter().all(|batch| batch.num_rows() <= 3), "{}", batches[0].num_rows());

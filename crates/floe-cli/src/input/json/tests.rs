@@ -142,7 +142,8 @@ fn whole_numbers_beyond_long_keep_their_digits() {
 fn batches_are_made_by_bytes() {
     // Three lines have more than a batch may.
     let wide = "0f".repeat(floe::data::decoding::BATCH_BYTES as usize / 5);
-    let lines: String = (0..20).map(|id| format!("{{\"id\":{id},\"raw\":\"{wide}\"}}\n")).collect();
+    let lines =
+        (0..20).map(|id| format!("{{\"id\":{id},\"raw\":\"{wide}\"}}\n")).collect::<Vec<_>>().concat();
     let batches = read_all(lines.as_bytes()).unwrap();
     assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 20);
     assert!(batches.iter().all(|batch| batch.num_rows() <= 3), "{}", batches[0].num_rows());

@@ -40,7 +40,8 @@ fn shown(error: &Error) -> String {
         format!("{error} {error:?} {error:#?} {:?}", iceberg::Error::from(error.clone()).to_string());
     let mut next = std::error::Error::source(error);
     while let Some(source) = next {
-        text += &format!(" {source}");
+        text.push(' ');
+        text.push_str(&source.to_string());
         next = source.source();
     }
     text
@@ -103,7 +104,9 @@ async fn no_error_event_or_debug_text_shows_a_value() {
             }
             let errors = everything(&lake).await;
             assert!(!errors.is_empty());
-            errors.iter().for_each(|error| hides(error, &format!("damage {damage}")));
+            for error in &errors {
+                hides(error, &format!("damage {damage}"));
+            }
             seen += errors.len();
         }
         // Another writer changes what was read.
