@@ -148,3 +148,29 @@ proptest! {
         }
     }
 }
+
+/// PyIceberg writes what zlib does without its header of two bytes and the last of the checksum's four.
+#[test]
+fn what_is_left_of_the_checksum_of_zlib_is_passed_over_and_nothing_else() {
+    for length in [1, 100, 6000, 20_000] {
+        let data: Vec<u8> = (0..length).map(|n| (n * 7 % 127) as u8).collect();
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(&data).unwrap();
+        let whole = encoder.finish().unwrap();
+        let deflated = &whole[2..];
+        for kept in 0..=4 {
+            let block = deflated[..deflated.len() - 4 + kept].to_vec();
+            let file = container("deflate", &[(data.len(), block.clone())]);
+            assert_eq!(read(&file, &Limits::default()).unwrap().len(), data.len(), "{length}, {kept}");
+            let mut other = block;
+            match other.last_mut() {
+                Some(last) if kept > 0 => *last ^= 1,
+                _ => other.push(b'x'),
+            }
+            let error = read(&container("deflate", &[(data.len(), other)]), &Limits::default()).unwrap_err();
+            assert!(error.why.contains("more than its compressed data"), "{length}, {kept}: {}", error.why);
+        }
+        let longer = container("deflate", &[(data.len(), [deflated, &[0][..]].concat())]);
+        assert!(read(&longer, &Limits::default()).is_err());
+    }
+}
