@@ -72,6 +72,8 @@ impl Setting {
             command.env_remove(variable);
         }
         command
+            // It takes secrets from files, as only a file that is trusted may.
+            .env("FLOE_CONFIG", self.floe.path().join("floe.toml"))
             .env("AWS_CONFIG_FILE", self.floe.path().join("aws/config"))
             .env("AWS_SHARED_CREDENTIALS_FILE", self.floe.path().join("aws/credentials"))
             .env("AWS_ENDPOINT_URL_STS", &self.sts)

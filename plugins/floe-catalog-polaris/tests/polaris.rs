@@ -301,7 +301,7 @@ async fn the_servers_words_are_told_without_secrets_and_harmless() {
         ("Principal 'etl' may not LIST", "Principal 'etl' may not LIST"),
         ("key hunter2 and hunter2%2B and aWQ6aHVudGVyMg==", "key *** and"),
         ("tenant hunter2-tenant-9", "tenant ***"),
-        ("two\nlines \u{1b}[31m", "two lines \\u{1b}[31m"),
+        ("two\nlines \u{1b}[31m", "two lines \\u001b[31m"),
     ] {
         message.clone_into(&mut said.lock().unwrap());
         let pairs = [("uri", &*uri), ("token", "hunter2"), ("header.X-Tenant", "hunter2-tenant-9")];
