@@ -15,10 +15,10 @@
 //!
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
 //! let properties = Properties::default()
-//!     .with("warehouse", "abfss://lake@account.dfs.core.windows.net/tables")
+//!     .with("warehouse", "abfss://lake@devstoreaccount1.dfs.core.windows.net/tables")
 //!     .with("adls.connection-string", "UseDevelopmentStorage=true");
 //! let storage = AzureStoragePlugin::new().connect(&PluginConfig::new("lake", &properties)?).await?;
-//! assert_eq!(storage.warehouse(), "abfss://lake@account.dfs.core.windows.net/tables");
+//! assert_eq!(storage.warehouse(), "abfss://lake@devstoreaccount1.dfs.core.windows.net/tables");
 //! # Ok::<(), floe_core::Error>(())
 //! # }).unwrap();
 //! ```

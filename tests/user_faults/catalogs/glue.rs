@@ -34,7 +34,7 @@ pub(crate) async fn cell(fault: Fault) -> Option<Cell> {
     let unauthenticated = ErrorKind::Unauthenticated;
     let trial = match fault {
         Fault::UnknownHost => {
-            let endpoint = format!("http://{NO_HOST}");
+            let endpoint = format!("https://{NO_HOST}");
             trial(&endpoint, Act::List, ErrorKind::Unavailable).names(&[&endpoint, "`glue.endpoint`", "name"])
         }
         Fault::NobodyListens => {

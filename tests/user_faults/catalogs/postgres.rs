@@ -33,6 +33,8 @@ fn properties(uri: &str, warehouse: &std::path::Path) -> Properties {
         .with("type", "local")
         .with("uri", uri)
         .with("warehouse", warehouse.display().to_string())
+        // Its folder is on this machine, whatever machine the database is said to be on.
+        .with("storage", "local")
 }
 
 fn trial(uri: &str, kind: ErrorKind) -> Trial {

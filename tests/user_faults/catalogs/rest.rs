@@ -30,7 +30,7 @@ pub(crate) async fn cell(fault: Fault) -> Option<Cell> {
     let [server] = services::find(["FLOE_TEST_REST_URI"])?;
     let with_secret = |uri: String| at(uri).with("credential", "floe:hunter2");
     let trial = match fault {
-        Fault::UnknownHost => list(with_secret(format!("http://{NO_HOST}:8181")), ErrorKind::Unavailable)
+        Fault::UnknownHost => list(with_secret(format!("https://{NO_HOST}:8181")), ErrorKind::Unavailable)
             .names(&[NO_HOST, "`uri`"]),
         Fault::NobodyListens => {
             let address = closed();
