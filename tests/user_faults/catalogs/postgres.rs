@@ -99,7 +99,7 @@ pub(crate) async fn cell(fault: Fault) -> Option<Cell> {
             Fault::TlsToPlain => {
                 trial(&format!("postgresql://floe:hunter2@{place}?sslmode=require"), ErrorKind::Io).names(&[
                     address,
-                    "`sslmode`",
+                    "`sslmode=disable`",
                     "does not",
                 ])
             }
